@@ -1,0 +1,43 @@
+"""The package octane-salt: the library and commands of the upgrade, its lab, and the tree that Salt serves."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+DATA = ("*.yaml", "*.yml", "*.json", "*.txt", "*.sh", "*.sql", "*.j2", "*.jinja", "*.cfg", "*.conf", "*.service", "ocf/*")
+
+CONSOLE_SCRIPTS = [
+    "octane = octane.cli.app:main",
+    "octane-lab = lab.cli:main",
+]
+
+
+def requirements(name: str) -> list[str]:
+    """The lines of requirements/NAME.in that name a package."""
+    lines = (HERE / "requirements" / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def tree(top: str) -> list[tuple[str, list[str]]]:
+    """Files below TOP, folder by folder, as data that is installed below share/octane."""
+    files = sorted(path for path in (HERE / top).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    folders = sorted({path.parent for path in files})
+    return [
+        (str(Path("share/octane") / folder.relative_to(HERE)), [str(p.relative_to(HERE)) for p in files if p.parent == folder])
+        for folder in folders
+    ]
+
+
+setup(
+    name="octane-salt",
+    version="0.1.0",
+    description="Upgrades an OpenStack cloud deployed by Fuel 6.1 to 7.0 under Salt, workloads running",
+    python_requires=">=3.10",
+    packages=find_packages(include=["octane", "octane.*", "lab", "lab.*"]),
+    package_data={"": list(DATA)},
+    data_files=tree("salt") + tree("pillar"),
+    install_requires=requirements("product"),
+    extras_require={"lab": requirements("lab"), "test": requirements("test")},
+    entry_points={"console_scripts": CONSOLE_SCRIPTS},
+)
