@@ -1,0 +1,106 @@
+"""The lab's own client of its cloud: whose credentials it uses, and how it reaches the public APIs.
+
+Everything that talks to an API runs inside the namespace of the lab's gateway (see ``in_gateway``), where the public
+VIP can be reached; the machine itself cannot reach it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openstack
+import yaml
+
+if TYPE_CHECKING:
+    from lab.state import Lab
+
+CREDENTIALS = "client.json"
+# The newest that both releases speak; from 2.37 on a server may be asked for without a network.
+COMPUTE_MICROVERSION = "2.90"
+_EXPORT = re.compile(r"""^\s*export\s+(OS_[A-Z_]+)=(['"]?)(.*?)\2\s*$""")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An administrator of the cloud and the public address that every API is reached at."""
+
+    public: str
+    username: str
+    password: str
+    project: str
+    region: str = "RegionOne"
+
+    @property
+    def auth_url(self) -> str:
+        return f"http://{self.public}:5000/v3"
+
+
+def parse_openrc(text: str) -> dict[str, str]:
+    """The OS_* variables that the text of an openrc file exports."""
+    matches = (_EXPORT.match(line) for line in text.splitlines())
+    return {match[1]: match[3] for match in matches if match}
+
+
+def from_openrc(text: str, public: str) -> Credentials:
+    """Credentials of a Fuel controller's /root/openrc; the 6.1 one names a tenant, the 7.0 one a project too."""
+    variables = parse_openrc(text)
+    project = variables.get("OS_PROJECT_NAME") or variables["OS_TENANT_NAME"]
+    region = variables.get("OS_REGION_NAME", "RegionOne")
+    return Credentials(public, variables["OS_USERNAME"], variables["OS_PASSWORD"], project, region)
+
+
+def save(state: Path, credentials: Credentials) -> None:
+    """Keep the credentials in the lab's state directory, for its owner alone."""
+    write_private(state / CREDENTIALS, asdict(credentials))
+
+
+def load(state: Path) -> Credentials:
+    """The credentials that ``save`` kept. Raises FileNotFoundError before the cloud has been deployed."""
+    return Credentials(**json.loads((state / CREDENTIALS).read_text(encoding="utf-8")))
+
+
+def remember(lab: Lab) -> Credentials:
+    """Read the credentials on the first controller, as an administrator would, and keep them."""
+    controller = next(name for name, host in lab.definition["hosts"].items() if "controller" in host.get("roles", ()))
+    openrc, facts = (lab.hosts[controller].run(["cat", path]).stdout for path in ("/root/openrc", "/etc/astute.yaml"))
+    credentials = from_openrc(openrc, yaml.safe_load(facts)["public_vip"])
+    save(lab.state, credentials)
+    return credentials
+
+
+def in_gateway(lab: Lab, module: str, *arguments: str) -> list[str]:
+    """The command that runs one of the lab's modules inside the gateway's namespace."""
+    return ["ip", "netns", "exec", f"{lab.prefix}gateway", sys.executable, "-m", module, *arguments]
+
+
+def write_private(path: Path, content: Any) -> None:
+    """Write ``content`` as JSON to a file of mode 0600 that replaces ``path`` at once."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1, sort_keys=True)
+    fresh.replace(path)
+
+
+def connect(credentials: Credentials, project: str | None = None) -> openstack.connection.Connection:
+    """A connection as the administrator, in the scope of ``project`` (a name) or of the administrator's own."""
+    return openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_url=credentials.auth_url,
+        username=credentials.username,
+        password=credentials.password,
+        project_name=project or credentials.project,
+        user_domain_id="default",
+        project_domain_id="default",
+        region_name=credentials.region,
+        interface="public",
+        identity_api_version="3",
+        compute_default_microversion=COMPUTE_MICROVERSION,
+    )
