@@ -1,0 +1,89 @@
+"""
+The mode of a controller's OpenStack APIs; each state can be used by hand.
+"""
+
+
+def armed(name):
+    """
+    HAProxy can be flipped between read-only and read-write; the mode itself does not change.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_api.armed apis
+    """
+    pending = __salt__["octane_api.pending_files"]()
+    if __salt__["octane_api.armed"]():
+        return _result(name, {}, "armed already")
+    changes = {"files": {"old": "", "new": pending}, "reload": {"old": "", "new": "haproxy"}}
+    if __opts__["test"]:
+        return _result(name, changes, "haproxy would be armed")
+    done = __salt__["octane_api.arm"]()
+    return _result(name, {**changes, "processes": {"old": "", "new": done["reload"]}}, "haproxy armed")
+
+
+def read_only(name, frontends=None, services_allowed_from=None):
+    """
+    Writes to the APIs are refused, now and after a reload or a move of the addresses.
+
+    :param frontends: names of HTTP frontends; all when not given
+    :param services_allowed_from: networks whose writes still pass
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_api.read_only apis
+    """
+    return _in_mode(name, "ro", frontends, services_allowed_from)
+
+
+def read_write(name, frontends=None):
+    """
+    Writes to the APIs are served. HAProxy stays armed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_api.read_write apis
+    """
+    return _in_mode(name, "rw", frontends, None)
+
+
+def absent(name):
+    """
+    Nothing of ours is left in HAProxy: every byte of its files is what it was.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_api.absent apis
+    """
+    changed = __salt__["octane_api.disarm"](test=True)
+    if not changed:
+        return _result(name, {}, "nothing of ours in haproxy")
+    changes = {"files": {"old": changed, "new": "as they were"}}
+    if __opts__["test"]:
+        return _result(name, changes, "haproxy's files would be put back")
+    __salt__["octane_api.disarm"]()
+    return _result(name, changes, "haproxy's files put back")
+
+
+def _in_mode(name, wanted, frontends, allowed_from):
+    changes = __salt__["octane_api.pending_modes"](wanted, frontends, allowed_from)
+    if not changes:
+        return _result(name, {}, f"{wanted} already")
+    if __opts__["test"]:
+        return _result(name, changes, f"frontends would become {wanted}")
+    if not __salt__["octane_api.armed"]():
+        __salt__["octane_api.arm"]()
+    __salt__["octane_api.set_mode"](wanted, frontends, allowed_from)
+    return _result(name, changes, f"frontends are {wanted}")
+
+
+def _result(name, changes, comment):
+    result = None if changes and __opts__["test"] else True
+    return {"name": name, "result": result, "changes": changes, "comment": comment}

@@ -1,0 +1,287 @@
+"""
+Read-only APIs on a real HAProxy with files as Fuel lays them out, in front of services that take every write.
+"""
+
+import hashlib
+import http.client
+import http.server
+import os
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.saltfiles import Node
+
+HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
+pytestmark = [
+    pytest.mark.skipif(HAPROXY is None, reason="needs Debian's haproxy"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces of processes are joined"),
+]
+
+MAIN = """global
+  daemon
+  maxconn 400
+  stats socket {root}/stats
+  nbthread 1
+
+defaults
+  mode http
+  option redispatch
+  retries 1
+  timeout http-request 10s
+  timeout http-keep-alive 10s
+  timeout queue 1m
+  timeout connect 2s
+  timeout client 1m
+  timeout server 1m
+"""
+LISTEN = """
+listen {name}
+  bind 127.0.0.1:{port}
+  balance roundrobin
+  option httplog
+{extra}  server node-1 127.0.0.1:{backend}
+"""
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok" if self.command != "HEAD" else b"")
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
+
+
+class Controller:
+    """A running HAProxy with its files, its node modules, and what clients can do to it."""
+
+    names = ("keystone-1", "nova-api-2", "heat-api-cfn", "cinder-api")
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        self.database = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)
+        for server in (self.web, self.database):
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.ports = dict(zip((*self.names, "mysqld", "stats"), free_ports(6), strict=True))
+        self.write_files()
+        self.node = Node()
+        self.node.set(ROOT=str(root), SOCKET=str(root / "octane.sock"), STATE=str(root / "kept"))
+        self.start()
+
+    def write_files(self) -> None:
+        (self.root / "conf.d").mkdir()
+        (self.root / "haproxy.cfg").write_text(MAIN.format(root=self.root))
+        for number, name in enumerate(self.names):
+            text = LISTEN.format(name=name, port=self.ports[name], extra="", backend=self.web.server_port)
+            self.section(f"0{number}0-{name}", text)
+        port = self.database.server_address[1]
+        extra = "  mode tcp\n"
+        self.section("110-mysqld", LISTEN.format(name="mysqld", port=self.ports["mysqld"], extra=extra, backend=port))
+        bind = f"bind 127.0.0.1:{self.ports['stats']}"
+        self.section("010-stats", f"listen Stats\n  {bind}\n  stats enable\n  stats uri /\n")
+
+    def section(self, name: str, text: str) -> None:
+        (self.root / "conf.d" / f"{name}.cfg").write_text(text)
+
+    def start(self) -> None:
+        files = ["-f", f"{self.root}/haproxy.cfg", "-f", f"{self.root}/conf.d"]
+        subprocess.run([HAPROXY or "", *files, "-D", "-p", f"{self.root}/haproxy.pid"], check=True, timeout=20)
+
+    def stop(self) -> None:
+        found = self.node.call("octane_haproxy.processes")
+        for pid in found["current"] + found["old"]:
+            os.kill(pid, signal.SIGKILL)
+        self.web.shutdown()
+        self.database.shutdown()
+
+    def ask(self, name: str, method: str, path: str = "/") -> tuple[int, http.client.HTTPMessage]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=5)
+        connection.request(method, path, body="{}" if method in ("POST", "PUT") else None)
+        answer = connection.getresponse()
+        connection.close()
+        return answer.status, answer.headers
+
+    def digests(self) -> dict[str, str]:
+        files = [path for path in self.root.glob("**/*.cfg") if "kept" not in path.parts]
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+@pytest.fixture
+def controller(tmp_path):
+    one = Controller(tmp_path)
+    yield one
+    one.stop()
+
+
+def test_writes_are_refused_and_reads_served_until_read_write(controller):
+    result = controller.node.state("octane_api.read_only", "apis")
+    assert result["result"] is True and set(controller.names) <= set(result["changes"])
+    for name in controller.names:
+        assert controller.ask(name, "GET")[0] == 200
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            status, headers = controller.ask(name, method)
+            assert (status, headers["Retry-After"]) == (503, "60"), (name, method)
+    assert controller.node.call("octane_api.prove", "ro")["ok"]
+    assert not controller.node.call("octane_api.prove", "rw")["ok"]
+    controller.node.state("octane_api.read_write", "apis")
+    assert {controller.ask(name, "POST")[0] for name in controller.names} == {200}
+    assert controller.node.call("octane_api.prove", "rw")["ok"]
+
+
+def test_tokens_are_given_out_while_read_only_but_nothing_else_is_created_in_keystone(controller):
+    controller.node.state("octane_api.read_only", "apis")
+    assert controller.ask("keystone-1", "POST", "/v3/auth/tokens")[0] == 200
+    assert controller.ask("keystone-1", "POST", "/v2.0/tokens")[0] == 200
+    assert controller.ask("keystone-1", "DELETE", "/v3/auth/tokens")[0] == 503
+    assert controller.ask("keystone-1", "POST", "/v3/users")[0] == 503
+    assert controller.ask("nova-api-2", "POST", "/v3/auth/tokens")[0] == 503
+
+
+def test_a_write_by_get_through_a_query_api_is_refused(controller):
+    controller.node.state("octane_api.read_only", "apis")
+    assert controller.ask("heat-api-cfn", "GET", "/?Action=CreateStack&StackName=a")[0] == 503
+    assert controller.ask("heat-api-cfn", "GET", "/?Action=DescribeStacks")[0] == 200
+
+
+def test_read_only_holds_over_a_reload_and_a_restart_of_haproxy(controller):
+    controller.node.state("octane_api.read_only", "apis")
+    controller.node.call("octane_haproxy.reload")
+    assert controller.ask("nova-api-2", "POST")[0] == 503
+    for pid in controller.node.call("octane_haproxy.processes")["current"]:
+        os.kill(pid, signal.SIGKILL)
+    controller.start()
+    assert controller.ask("nova-api-2", "POST")[0] == 503
+    assert controller.node.call("octane_api.mode")["frontends"]["nova-api-2"] == "ro"
+
+
+def test_a_client_that_keeps_its_connection_cannot_write_afterwards(controller):
+    early = http.client.HTTPConnection("127.0.0.1", controller.ports["nova-api-2"], timeout=5)
+    early.request("POST", "/", body="{}")
+    assert early.getresponse().read() == b"ok"
+    controller.node.state("octane_api.read_only", "apis")
+    try:
+        early.request("POST", "/", body="{}")
+        status = early.getresponse().status
+    except (http.client.RemoteDisconnected, ConnectionError):
+        status = None
+    assert status in (503, None)
+
+
+def test_an_established_database_connection_lives_through_arming_and_flipping(controller):
+    with socket.create_connection(("127.0.0.1", controller.ports["mysqld"]), timeout=5) as database:
+        database.sendall(b"before")
+        assert database.recv(10) == b"before"
+        controller.node.state("octane_api.read_only", "apis")
+        database.sendall(b"after")
+        assert database.recv(10) == b"after"
+
+
+def test_no_connection_is_refused_while_haproxy_is_reloaded(controller):
+    failures, stop = [], threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                if controller.ask("cinder-api", "GET")[0] != 200:
+                    failures.append("status")
+            except OSError as error:
+                failures.append(repr(error))
+            time.sleep(0.005)
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    for _ in range(3):
+        controller.node.call("octane_haproxy.reload")
+    stop.set()
+    thread.join()
+    assert failures == []
+
+
+def test_only_the_frontends_named_are_read_only(controller):
+    controller.node.state("octane_api.read_only", "apis", frontends=["nova-api-2"])
+    assert controller.ask("nova-api-2", "POST")[0] == 503
+    assert controller.ask("cinder-api", "POST")[0] == 200
+    assert controller.node.call("octane_api.prove", "ro")["failed"] == ["cinder-api", "heat-api-cfn", "keystone-1"]
+
+
+def test_services_that_are_let_through_can_write(controller):
+    controller.node.state("octane_api.read_only", "apis", services_allowed_from=["127.0.0.0/8"])
+    assert controller.ask("nova-api-2", "POST")[0] == 200
+    proof = controller.node.call("octane_api.prove", "ro")
+    assert not proof["ok"] and proof["frontends"]["nova-api-2"][0]["exempt"]
+    controller.node.state("octane_api.read_only", "apis", services_allowed_from=[])
+    assert controller.ask("nova-api-2", "POST")[0] == 503
+
+
+def test_absent_restores_every_byte_and_the_apis(controller):
+    before = controller.digests()
+    controller.node.state("octane_api.read_only", "apis")
+    assert controller.digests() != before
+    tcp = str(controller.root / "conf.d" / "110-mysqld.cfg")
+    assert controller.digests()[tcp] == before[tcp]
+    result = controller.node.state("octane_api.absent", "apis")
+    assert result["changes"] and controller.digests() == before
+    assert sorted(path.name for path in controller.root.glob("octane*")) == []
+    assert controller.ask("nova-api-2", "POST")[0] == 200
+    assert controller.node.state("octane_api.absent", "apis")["changes"] == {}
+
+
+def test_a_second_run_changes_nothing_and_test_mode_changes_nothing(controller):
+    before = controller.digests()
+    planned = controller.node.state("octane_api.read_only", "apis", test=True)
+    assert planned["result"] is None and controller.digests() == before
+    assert controller.ask("nova-api-2", "POST")[0] == 200
+    assert controller.node.state("octane_api.read_only", "apis")["changes"] == planned["changes"]
+    process = controller.node.call("octane_haproxy.processes")
+    assert controller.node.state("octane_api.read_only", "apis")["changes"] == {}
+    assert controller.node.call("octane_haproxy.processes") == process
+
+
+def test_a_file_edited_by_somebody_else_is_refused_by_name(controller):
+    controller.node.state("octane_api.armed", "apis")
+    edited = controller.root / "conf.d" / "010-nova-api-2.cfg"
+    edited.write_text(edited.read_text() + "  # by hand\n")
+    for state in ("octane_api.absent", "octane_api.armed"):
+        with pytest.raises(Exception, match=str(edited)):
+            controller.node.state(state, "apis")
+    assert "by hand" in edited.read_text()
+
+
+def test_files_that_haproxy_refuses_are_put_back_and_the_running_one_stays(controller):
+    controller.section("200-broken", "listen broken\n  bind 127.0.0.1:1\n  no such keyword\n")
+    before = controller.digests()
+    with pytest.raises(Exception, match="refuses"):
+        controller.node.state("octane_api.armed", "apis")
+    assert controller.digests() == before
+    assert controller.ask("nova-api-2", "POST")[0] == 200

@@ -1,0 +1,60 @@
+"""
+Modules and states of ``salt/`` without a minion: loaded from their files, given the dunders Salt would give them.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+SALT = Path(__file__).resolve().parents[1] / "salt"
+
+
+class Node:
+    """All octane modules and states of one node, which call each other and the stand-ins given here."""
+
+    def __init__(self, stand_ins: dict[str, Callable[..., Any]] | None = None, test: bool = False) -> None:
+        self.salt: dict[str, Any] = {
+            "config.get": lambda key, default=None: default,
+            "event.send": lambda tag, data: True,
+            **(stand_ins or {}),
+        }
+        self.state_functions: dict[str, Any] = {}
+        self.opts = {"test": test}
+        self.modules = {path.stem: self._load(path, "_modules") for path in sorted(SALT.glob("_modules/octane_*.py"))}
+        self.states = {path.stem: self._load(path, "_states") for path in sorted(SALT.glob("_states/octane_*.py"))}
+        for kind, table in ((self.modules, self.salt), (self.states, self.state_functions)):
+            for name, module in kind.items():
+                for function in dir(module):
+                    if not function.startswith("_") and callable(getattr(module, function)):
+                        table.setdefault(f"{name}.{function}", getattr(module, function))
+
+    def set(self, **constants: Any) -> None:
+        """Set a constant (a path, mostly) in every module that has it."""
+        for module in self.modules.values():
+            for name, value in constants.items():
+                if hasattr(module, name):
+                    setattr(module, name, value)
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """An execution module's function by its Salt name."""
+        return self.salt[name](*args, **kwargs)
+
+    def state(self, name: str, *args: Any, test: bool = False, **kwargs: Any) -> dict[str, Any]:
+        """A state's function by its Salt name."""
+        self.opts["test"] = test
+        try:
+            return self.state_functions[name](*args, **kwargs)
+        finally:
+            self.opts["test"] = False
+
+    def _load(self, path: Path, kind: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"salt_files{kind}_{path.stem}", path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        module.__dict__.update(
+            __salt__=self.salt, __states__=self.state_functions, __opts__=self.opts, __grains__={}, __context__={}
+        )
+        spec.loader.exec_module(module)
+        return module
