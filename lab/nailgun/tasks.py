@@ -1,0 +1,46 @@
+"""Tasks: rows, how they are shown and ended."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from lab.nailgun import addresses, releases
+from lab.nailgun.state import Row, State
+
+SHOWN = ("id", "uuid", "name", "cluster", "status", "progress", "message", "result")
+
+
+def add(state: State, name: str, cluster: int | None, parent: int | None = None, nodes: list[int] | None = None) -> Row:
+    """A running task; CHILDREN of another name it as parent; ``nodes`` are those it works on."""
+    row: Row = {
+        "uuid": str(uuid.uuid4()),
+        "name": name,
+        "cluster": cluster,
+        "status": "running",
+        "progress": 0,
+        "message": None,
+        "result": {},
+        "parent": parent,
+        "nodes": nodes or [],
+    }
+    return state.insert("tasks", row)
+
+
+def finish(task: Row, status: str, message: str | None = None) -> None:
+    """End a task with status ready or error."""
+    task.update(status=status, progress=100, message=message)
+
+
+def show(task: Row) -> dict[str, Any]:
+    """A task as the API shows it."""
+    return {key: task[key] for key in SHOWN}
+
+
+def done_message(state: State, cluster: Row) -> str:
+    """What a good deployment says. The address of the dashboard is known only for environments before 7.0."""
+    text = f"Deployment of environment '{cluster['name']}' is done. "
+    if releases.is_seven(state.row("releases", cluster["release_id"])):
+        return text
+    public = addresses.aliases(state, cluster).get("public_vip")
+    return f"{text}Access the OpenStack dashboard (Horizon) at http://{public}/" if public else text
