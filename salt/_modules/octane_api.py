@@ -179,6 +179,7 @@ def disarm(test=False):
     changed = __salt__["octane_files.restore"](OWNER, test=test)
     if not test and (changed or __salt__["octane_haproxy.is_reachable"]()):
         __salt__["octane_haproxy.reload"]()
+        __salt__["octane_haproxy.forget_socket"]()
     return changed
 
 

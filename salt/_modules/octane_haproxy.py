@@ -5,6 +5,7 @@ Works for 1.5 (Fuel: one file that includes ``conf.d/*.cfg``, a daemon in the ne
 (several ``-f``, daemon or master and workers). How the running one was started is read from ``/proc``, never assumed.
 """
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -111,8 +112,6 @@ def reload(wait=30):
     else:
         _start_successor(before["current"])
     _until(lambda: _replaced(before["current"]), 20, "the new haproxy process")
-    if os.path.exists(SOCKET) and not is_reachable():
-        os.unlink(SOCKET)
     return {**processes(), "ended": _drain(before["current"] + before["old"], wait)}
 
 
@@ -155,6 +154,20 @@ def is_reachable():
         return bool(ask("show info"))
     except CommandExecutionError:
         return False
+
+
+def forget_socket():
+    """
+    Remove the socket's file, which no process listens on once the files that asked for it are gone.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_haproxy.forget_socket
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(SOCKET)
 
 
 # How it was started
