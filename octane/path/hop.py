@@ -1,0 +1,249 @@
+"""One hop: services, databases, tools and their order, read from a file and checked before anything uses it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from octane.errors import BadInput, Refused
+
+HOPS = Path(__file__).parent / "hops"
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+_NAMES = {"type": "array", "items": {"type": "string", "pattern": NAME}}
+_COMMAND = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./=:-]+$"}}
+_COMMANDS = {"type": "array", "items": _COMMAND}
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "title", "nova", "compute_pin", "apis", "writers", "expendable", "files", "before", "services", "stale"],
+    "properties": {
+        "name": {"type": "string", "pattern": NAME},
+        "title": {"type": "string"},
+        "nova": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["from", "to"],
+            "properties": {"from": {"type": "integer"}, "to": {"type": "integer"}},
+        },
+        "compute_pin": {"type": "string", "pattern": NAME},
+        "apis": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["port"],
+                "properties": {"port": {"type": "integer", "minimum": 1, "maximum": 65535}},
+            },
+        },
+        "writers": _NAMES,
+        "expendable": {"type": "object", "additionalProperties": _NAMES},
+        "files": {"type": "array", "items": {"type": "string", "pattern": r"^/etc/[A-Za-z0-9_./-]+$"}},
+        "before": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["service", "command"],
+                "properties": {"service": {"type": "string", "pattern": NAME}, "command": _COMMAND},
+            },
+        },
+        "services": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["databases", "migrate", "scripts"],
+                "properties": {
+                    "databases": _NAMES,
+                    "migrate": _COMMANDS,
+                    "online": _COMMANDS,
+                    "scripts": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["package", "directory"],
+                            "properties": {
+                                "package": {"type": "string", "pattern": NAME},
+                                "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
+                                "repository": {"type": "string"},
+                            },
+                        },
+                    },
+                },
+            },
+        },
+        "stale": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["database", "table", "host", "where"],
+                "properties": {
+                    "database": {"type": "string", "pattern": NAME},
+                    "table": {"type": "string", "pattern": NAME},
+                    "host": {"type": "string", "pattern": NAME},
+                    "where": {"type": "object", "additionalProperties": _NAMES},
+                },
+            },
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Where the new release keeps the migration scripts of one database."""
+
+    database: str
+    package: str
+    directory: str
+    repository: str | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the hop: its databases and the commands that migrate them, in order."""
+
+    name: str
+    databases: tuple[str, ...]
+    migrate: tuple[tuple[str, ...], ...]
+    online: tuple[tuple[str, ...], ...]
+    schemas: tuple[Schema, ...]
+
+
+@dataclass(frozen=True)
+class Stale:
+    """Rows of daemons that may have stayed behind; ``where`` maps a column to the values it may have."""
+
+    database: str
+    table: str
+    host: str
+    where: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One release to the next."""
+
+    name: str
+    title: str
+    nova_from: int
+    nova_to: int
+    compute_pin: str
+    apis: Mapping[str, int]
+    writers: tuple[str, ...]
+    expendable: Mapping[str, tuple[str, ...]]
+    files: tuple[str, ...]
+    before: tuple[tuple[str, tuple[str, ...]], ...]
+    services: tuple[Service, ...]
+    stale: tuple[Stale, ...]
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """Every database the hop moves, in the order of its services."""
+        return tuple(name for service in self.services for name in service.databases)
+
+    @property
+    def keystone_ports(self) -> tuple[int, ...]:
+        """Ports that go on issuing tokens while everything else refuses writes."""
+        return tuple(port for name, port in self.apis.items() if name.startswith("keystone"))
+
+
+def parse(data: Mapping[str, Any], source: str) -> Hop:
+    """Build a hop from a parsed file.
+
+    :raises BadInput: naming the file and what is wrong with it.
+    """
+    try:
+        jsonschema.validate(data, SCHEMA)
+    except jsonschema.ValidationError as error:
+        where = "/".join(str(part) for part in error.absolute_path) or "the top level"
+        raise BadInput(f"{source}: {where}: {error.message}") from error
+    hop = Hop(
+        name=data["name"],
+        title=data["title"],
+        nova_from=data["nova"]["from"],
+        nova_to=data["nova"]["to"],
+        compute_pin=data["compute_pin"],
+        apis={name: api["port"] for name, api in data["apis"].items()},
+        writers=tuple(data["writers"]),
+        expendable={database: tuple(tables) for database, tables in data["expendable"].items()},
+        files=tuple(data["files"]),
+        before=tuple((entry["service"], tuple(entry["command"])) for entry in data["before"]),
+        services=tuple(_service(name, entry) for name, entry in data["services"].items()),
+        stale=tuple(_stale(entry) for entry in data["stale"]),
+    )
+    _check_consistency(hop, source)
+    return hop
+
+
+def _service(name: str, data: Mapping[str, Any]) -> Service:
+    return Service(
+        name=name,
+        databases=tuple(data["databases"]),
+        migrate=tuple(tuple(command) for command in data["migrate"]),
+        online=tuple(tuple(command) for command in data.get("online", [])),
+        schemas=tuple(Schema(database, **where) for database, where in data["scripts"].items()),
+    )
+
+
+def _stale(data: Mapping[str, Any]) -> Stale:
+    where = {column: tuple(values) for column, values in data["where"].items()}
+    return Stale(data["database"], data["table"], data["host"], where)
+
+
+def _check_consistency(hop: Hop, source: str) -> None:
+    """A service once had its data moved and its migration forgotten (lessons of the predecessor): every database of a
+    hop has scripts to prove its head with, and every table named elsewhere is in a database that moves."""
+    for service in hop.services:
+        unproven = set(service.databases) ^ {schema.database for schema in service.schemas}
+        if unproven:
+            raise BadInput(f"{source}: {service.name}: databases and scripts differ: {', '.join(sorted(unproven))}")
+        if not service.migrate:
+            raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
+    foreign = (set(hop.expendable) | {stale.database for stale in hop.stale}) - set(hop.databases)
+    if foreign:
+        raise BadInput(f"{source}: tables of databases that do not move: {', '.join(sorted(foreign))}")
+
+
+@cache
+def load_hops(directory: Path = HOPS) -> tuple[Hop, ...]:
+    """Every hop of a directory.
+
+    :raises BadInput: naming the first file that cannot be used.
+    """
+    return tuple(parse(yaml.safe_load(path.read_text()), path.name) for path in sorted(directory.glob("*.yaml")))
+
+
+def nova_major(version: str) -> int:
+    """``27`` of ``27.5.1``, ``2014`` of ``2014.2.4``: the last line of ``nova-manage --version``.
+
+    :raises Refused: when that is no version.
+    """
+    match = re.fullmatch(r"(\d+)\.\d+(\.\d+)*\S*", version.strip())
+    if not match:
+        raise Refused(f"nova's version reads {version.strip()[:60]!r}, which is no version")
+    return int(match.group(1))
+
+
+def choose(original: str, seed: str, hops: Iterable[Hop] | None = None) -> Hop:
+    """The hop between two versions of nova as ``nova-manage --version`` prints them on a controller of each side.
+
+    :raises Refused: when no hop leads from one to the other.
+    """
+    majors = (nova_major(original), nova_major(seed))
+    known = tuple(hops) if hops is not None else load_hops()
+    for hop in known:
+        if (hop.nova_from, hop.nova_to) == majors:
+            return hop
+    listed = ", ".join(f"{hop.nova_from} to {hop.nova_to}" for hop in known)
+    raise Refused(f"no upgrade path leads from nova {original.strip()} to nova {seed.strip()} (known: {listed})")

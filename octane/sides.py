@@ -1,0 +1,57 @@
+"""Who is on which side of an upgrade: the controllers of both environments and the computes, by Salt minion id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from octane.context import Context
+from octane.errors import Refused
+from octane.fuel.nodes import Node, controllers
+
+COMPUTE = "compute"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Minion ids by ascending Fuel id; ``admin`` and ``fqdn`` map a minion id to its administration address and full name."""
+
+    originals: tuple[str, ...]
+    seeds: tuple[str, ...]
+    computes: tuple[str, ...]
+    admin: Mapping[str, str]
+    fqdn: Mapping[str, str]
+
+    @property
+    def original_hosts(self) -> tuple[str, ...]:
+        """Names under which services of the original's controllers may have registered: short up to one release, full
+        from another (LP1523469)."""
+        return tuple(name for node in self.originals for name in (node, self.fqdn[node]))
+
+
+def sides(ctx: Context) -> Sides:
+    """The nodes of both environments of this upgrade, as Fuel knows them now.
+
+    :raises Refused: a side without a controller, naming it.
+    """
+    if ctx.pair is None or ctx.pair.seed is None:
+        raise Refused(f"{ctx.stage.name} belongs to an upgrade with a seed, and there is none yet")
+    nodes = ctx.fuel.nodes()
+    originals = _controllers(nodes, ctx.pair.original)
+    seeds = _controllers(nodes, ctx.pair.seed)
+    both = {ctx.pair.original, ctx.pair.seed}
+    members = [node for node in nodes if node.environment in both]
+    return Sides(
+        originals=originals,
+        seeds=seeds,
+        computes=tuple(node.minion for node in members if COMPUTE in node.roles),
+        admin={node.minion: node.admin_address for node in members},
+        fqdn={node.minion: node.fqdn for node in members},
+    )
+
+
+def _controllers(nodes: Iterable[Node], environment: int) -> tuple[str, ...]:
+    found = controllers(node for node in nodes if node.environment == environment)
+    if not found:
+        raise Refused(f"environment {environment} has no controller")
+    return tuple(node.minion for node in found)

@@ -1,0 +1,184 @@
+"""
+What the OpenStack APIs of this controller's own cloud hold, and its removal by name.
+
+Asks as the administrator of ``/root/openrc``, which Fuel leaves on every controller; the credentials never leave the
+node. Keystone v3 is tried first, then v2.0 (Juno's ``OS_AUTH_URL`` ends in ``/v2.0/``).
+"""
+
+import json
+import re
+import shlex
+import urllib.error
+import urllib.request
+
+from salt.exceptions import CommandExecutionError
+
+OPENRC = "/root/openrc"
+TIMEOUT = 30
+
+# kind: (service types, collection path, key of the list in the answer)
+KINDS = {
+    "images": (("image",), "/v2/images", "images"),
+    "floatingips": (("network",), "/v2.0/floatingips", "floatingips"),
+    "routers": (("network",), "/v2.0/routers", "routers"),
+    "subnets": (("network",), "/v2.0/subnets", "subnets"),
+    "networks": (("network",), "/v2.0/networks", "networks"),
+}
+
+
+def resources():
+    """
+    Images, floating addresses, routers, subnets and networks of this cloud, all projects, in the order in which they
+    can be removed.
+
+    :return: ``{"images": [{"id": str, "name": str}, ...], ...}``
+    :raises CommandExecutionError: an API that does not answer, with its address.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.resources
+    """
+    session = _Session()
+    return {kind: [_identity(entry) for entry in session.listing(kind)] for kind in KINDS}
+
+
+def remove(kind, identifier, name):
+    """
+    Remove one resource, when the name it has is the one given; gone already is good.
+
+    :param kind: a key of what :func:`resources` returns
+    :return: ``True`` when it was removed, ``False`` when it was not there
+    :raises CommandExecutionError: when it has another name, or the API refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.remove images 6d29c1a4-3f4b-43f1-b0e5-07f1c9a2b6ad TestVM
+    """
+    if kind not in KINDS or not re.fullmatch(r"[0-9A-Fa-f-]{32,36}", identifier):
+        raise CommandExecutionError(f"no kind or id of a resource: {kind} {identifier}")
+    session = _Session()
+    found = {entry["id"]: entry for entry in session.listing(kind)}.get(identifier)
+    if found is None:
+        return False
+    if _identity(found)["name"] != name:
+        raise CommandExecutionError(f"{kind} {identifier} is named {_identity(found)['name']!r}, not {name!r}: not removed")
+    if kind == "routers":
+        _empty_router(session, identifier)
+    session.call("DELETE", kind, f"/{identifier}")
+    return True
+
+
+def _identity(entry):
+    return {"id": entry["id"], "name": entry.get("name") or entry.get("floating_ip_address") or ""}
+
+
+def _empty_router(session, identifier):
+    """A router goes only when it has neither gateway nor interfaces."""
+    session.call("PUT", "routers", f"/{identifier}", {"router": {"external_gateway_info": {}}})
+    ports = session.get(("network",), f"/v2.0/ports?device_id={identifier}")["ports"]
+    for port in ports:
+        session.call("PUT", "routers", f"/{identifier}/remove_router_interface", {"port_id": port["id"]})
+
+
+class _Session:
+    """A token and a catalogue, kept for one call of a function of this module."""
+
+    def __init__(self):
+        self.settings = _settings()
+        self.token, self.catalog = _authenticate(self.settings)
+
+    def listing(self, kind):
+        types, path, key = KINDS[kind]
+        return self.get(types, path)[key]
+
+    def get(self, types, path):
+        return _request("GET", self._base(types) + path, token=self.token)[1]
+
+    def call(self, method, kind, tail, body=None):
+        types, path, _ = KINDS[kind]
+        return _request(method, self._base(types) + path + tail, body, self.token)[1]
+
+    def _base(self, types):
+        for service_type in types:
+            if service_type in self.catalog:
+                return re.sub(r"/(v[\d.]+/?)?$", "", self.catalog[service_type])
+        raise CommandExecutionError(f"keystone's catalogue has no internal endpoint of {' or '.join(types)}")
+
+
+def _settings():
+    """``OS_*`` variables of the file, as a shell would read its plain ``export NAME=VALUE`` lines."""
+    settings = {}
+    with open(OPENRC, encoding="utf-8") as handle:
+        for line in handle:
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "export":
+                words = words[1:]
+            for word in words:
+                name, _, value = word.partition("=")
+                if name.startswith("OS_"):
+                    settings[name] = value
+    return settings
+
+
+def _authenticate(settings):
+    base = re.sub(r"/(v[\d.]+/?)?$", "", settings["OS_AUTH_URL"])
+    try:
+        return _authenticate_v3(base, settings)
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise CommandExecutionError(f"{base}/v3/auth/tokens answered {error.code}") from None
+    return _authenticate_v2(base, settings)
+
+
+def _authenticate_v3(base, settings):
+    domain = {"name": settings.get("OS_USER_DOMAIN_NAME", "Default")}
+    project = settings.get("OS_PROJECT_NAME") or settings["OS_TENANT_NAME"]
+    identity = {
+        "methods": ["password"],
+        "password": {
+            "user": {"name": settings["OS_USERNAME"], "domain": domain, "password": settings["OS_PASSWORD"]},
+        },
+    }
+    project_domain = {"name": settings.get("OS_PROJECT_DOMAIN_NAME", "Default")}
+    scope = {"project": {"name": project, "domain": project_domain}}
+    body = {"auth": {"identity": identity, "scope": scope}}
+    headers, answer = _request("POST", f"{base}/v3/auth/tokens", body, raise_http=True)
+    catalog = {
+        service["type"]: endpoint["url"]
+        for service in answer["token"]["catalog"]
+        for endpoint in service["endpoints"]
+        if endpoint["interface"] == "internal"
+    }
+    return headers["X-Subject-Token"], catalog
+
+
+def _authenticate_v2(base, settings):
+    credentials = {"username": settings["OS_USERNAME"], "password": settings["OS_PASSWORD"]}
+    tenant = settings.get("OS_TENANT_NAME") or settings["OS_PROJECT_NAME"]
+    body = {"auth": {"tenantName": tenant, "passwordCredentials": credentials}}
+    access = _request("POST", f"{base}/v2.0/tokens", body)[1]["access"]
+    catalog = {service["type"]: service["endpoints"][0]["internalURL"] for service in access["serviceCatalog"]}
+    return access["token"]["id"], catalog
+
+
+def _request(method, url, body=None, token=None, raise_http=False):
+    """One request; JSON in and out. Errors name the method, the address and the status, never the body sent."""
+    headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    if token:
+        headers["X-Auth-Token"] = token
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            content = answer.read()
+            return answer.headers, json.loads(content) if content else None
+    except urllib.error.HTTPError as error:
+        if raise_http:
+            raise
+        raise CommandExecutionError(f"{method} {url} answered {error.code}") from None
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise CommandExecutionError(f"{method} {url}: {error}") from None

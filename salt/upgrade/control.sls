@@ -1,0 +1,95 @@
+# The switch: the seed's controllers take the original's addresses, the computes talk to them, users write again.
+
+The stage may run:
+  octane.stage:
+    - stage: upgrade-control
+
+Know every port that moves, on both sides:
+  octane.step:
+    - step: control.ports_planned
+    - library: octane.procedure.control:PlanPorts
+
+The seed is still isolated:
+  octane.step:
+    - step: control.isolated
+    - library: octane.procedure.isolation:Isolated
+
+Speak the old release to the old computes:
+  octane.step:
+    - step: control.pinned
+    - tgt: seeds
+    - apply: octane_nova.upgrade_levels
+    - kwargs_from: octane.procedure.control:pin
+    - undo: octane_nova.upgrade_levels
+    - undo_kwargs: {compute: null}
+
+Refuse writes on the seed's APIs until the computes are back:
+  octane.step:
+    - step: control.refuse_writes
+    - tgt: seeds
+    - apply: octane_api.read_only
+    - undo: octane_api.absent
+
+Start the seed's services outside Pacemaker:
+  octane.step:
+    - step: control.services_started
+    - tgt: seeds
+    - apply: octane_service.started
+    - undo: octane_service.stopped
+    - timeout: 600
+
+Start the seed's services in Pacemaker:
+  octane.step:
+    - step: control.resources_started
+    - tgt: seeds
+    - apply: octane_cluster.started
+    - undo: octane_cluster.stopped
+    - timeout: 600
+
+Warm every API of the seed:
+  octane.step:
+    - step: control.warmed
+    - library: octane.procedure.control:Warm
+    - undo: nothing
+
+Move the addresses:
+  octane.step:
+    - step: control.switched
+    - library: octane.procedure.control:Switch
+
+Connect the computes to the new brokers:
+  octane.step:
+    - step: control.reconnected
+    - library: octane.procedure.control:Reconnect
+
+Accept writes again:
+  octane.step:
+    - step: control.accept_writes
+    - tgt: seeds
+    - apply: octane_api.absent
+    - undo: octane_api.read_only
+    - holds: [writes_accepted]
+
+Remove the overlay between the seed's controllers:
+  octane.step:
+    - step: control.overlay_removed
+    - library: octane.procedure.control:DropOverlay
+
+Fence the original's controllers, also against a reboot:
+  octane.step:
+    - step: control.fenced
+    - tgt: originals
+    - apply: octane_net.fence
+    - kwargs_from: octane.procedure.control:fence
+    - undo: octane_net.unfenced
+    - timeout: 600
+    - holds: [original_silent]
+
+Wait for every compute to report:
+  octane.step:
+    - step: control.computes_report
+    - library: octane.procedure.control:ComputesReport
+
+The control plane is upgraded:
+  octane.finished:
+    - stage: upgrade-control

@@ -1,0 +1,105 @@
+# The database stage: the original goes read-only, its data moves to the seed, is compared, migrated and proven.
+# Until the last step the original is untouched, and `salt-run octane.undo upgrade-db seed=N` gives it back its writes.
+
+The stage may run:
+  octane.stage:
+    - stage: upgrade-db
+
+The seed is still isolated:
+  octane.step:
+    - step: db.isolated
+    - library: octane.procedure.isolation:Isolated
+
+Remove what the seed's deployment left in it, by name:
+  octane.step:
+    - step: db.seed_emptied
+    - library: octane.procedure.db:EmptySeed
+    - undo: nothing
+
+Finish the data migrations of the old release:
+  octane.step:
+    - step: db.old_migrations
+    - library: octane.procedure.db:FinishOldMigrations
+    - undo: nothing
+
+Stop what would write to the seed's databases, in Pacemaker:
+  octane.step:
+    - step: db.seed_resources_stopped
+    - tgt: seeds
+    - apply: octane_cluster.stopped
+    - undo: octane_cluster.started
+
+Stop what would write to the seed's databases, outside Pacemaker:
+  octane.step:
+    - step: db.seed_services_stopped
+    - tgt: seeds
+    - apply: octane_service.stopped
+    - undo: octane_service.started
+
+Make the original's HAProxy ready to refuse writes:
+  octane.step:
+    - step: db.refusal_armed
+    - tgt: originals
+    - apply: octane_api.armed
+    - undo: octane_api.absent
+
+Refuse writes on the original cloud's APIs:
+  octane.step:
+    - step: db.refuse_writes
+    - tgt: originals
+    - apply: octane_api.read_only
+    - undo: octane_api.read_write
+    - holds: [writes_refused]
+
+Stop what writes to the original without being asked:
+  octane.step:
+    - step: db.writers_stopped
+    - tgt: originals
+    - apply: octane_service.stopped
+    - kwargs_from: octane.procedure.db:writers
+    - undo: octane_service.started
+    - undo_kwargs_from: octane.procedure.db:writers
+
+Take the checksum of every table, twice equal:
+  octane.step:
+    - step: db.frozen
+    - library: octane.procedure.db:Freeze
+
+Stream the databases to the seed and compare every table:
+  octane.step:
+    - step: db.copied
+    - library: octane.procedure.db:Copy
+
+Copy the key repositories:
+  octane.step:
+    - step: db.keys_copied
+    - library: octane.procedure.db:CopyKeys
+    - undo: nothing
+
+Migrate the schemas, each proven by the new release's own scripts:
+  octane.step:
+    - step: db.migrated
+    - library: octane.procedure.db:Migrate
+    - undo: nothing
+
+Put right what the copy says of the cloud it came from:
+  octane.step:
+    - step: db.rewritten
+    - library: octane.procedure.db:Rewrite
+    - undo: nothing
+
+Finish the data migrations of the new release:
+  octane.step:
+    - step: db.new_migrations
+    - library: octane.procedure.db:FinishNewMigrations
+    - undo: nothing
+
+Nothing was written to the original meanwhile:
+  octane.step:
+    - step: db.nothing_lost
+    - library: octane.procedure.db:NothingLost
+    - holds: [writes_refused]
+
+The databases are upgraded:
+  octane.finished:
+    - stage: upgrade-db
