@@ -1,0 +1,158 @@
+"""The tree that all hosts of a lab share, and the Python environments of both OpenStack releases."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab import cache
+from lab.cache import CACHE, say
+from lab.command import CommandFailed, run
+
+HERE = Path(__file__).resolve().parent
+IMAGE_SOURCES = [HERE / name for name in ("image.sh", "packages.txt", "salt.txt", "imagefiles")]
+DRIVERS = HERE / "deployer" / "drivers"
+RELEASES = ("2023.1", "2024.1")
+SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+FALLBACK_SOURCE = "deb http://deb.debian.org/debian bookworm main"
+
+
+def image_path() -> Path:
+    """Where the host tree of these sources is, built or not."""
+    return CACHE / f"image-{cache.key(IMAGE_SOURCES)}"
+
+
+def openstack_path(release: str) -> Path:
+    """Where the environment of an OpenStack release ("2023.1" or "2024.1") is, built or not."""
+    return CACHE / f"openstack-{release}-{cache.key([pins(release), DRIVERS])}"
+
+
+def pins(release: str) -> Path:
+    """The file that lists every package of an OpenStack release at its version."""
+    return HERE / f"openstack-{release}.txt"
+
+
+def build_all() -> dict[str, Path]:
+    """Build what is missing and return the paths: "image" and one for each OpenStack release.
+
+    The image waits for the network and for dpkg, the environments for the compiler, so both run at once.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        image = pool.submit(build_image)
+        environments = pool.submit(lambda: {release: build_openstack(release) for release in RELEASES})
+        return {"image": image.result(), **environments.result()}
+
+
+def build_image() -> Path:
+    """Build the host tree unless it is there; return its path. Raises CommandFailed."""
+    target = image_path()
+    with cache.lock("image"):
+        if cache.is_complete(target):
+            return target
+        started = time.monotonic()
+        temporary = CACHE / f".{target.name}.new"
+        for left in (temporary, target):
+            cache.remove(left)
+        temporary.mkdir(parents=True)
+        run_image_script(temporary)
+        cache.mark_complete(temporary)
+        temporary.rename(target)
+        say(f"image: built {target} in {time.monotonic() - started:.0f} s")
+    return target
+
+
+def run_image_script(target: Path) -> None:
+    """Fill ``target`` by image.sh. Its long output goes to a file beside it, its progress lines to standard error."""
+    sources = apt_sources()
+    mirror = sources[0].split()[1]
+    log = CACHE / "image.log"
+    environment = uv_environment() | {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    isolation = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+    command = [*isolation, "sh", str(HERE / "image.sh"), str(target), mirror, str(HERE), uv()]
+    with log.open("w") as output, subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin and process.stderr
+        process.stdin.write("\n".join(sources) + "\n")
+        process.stdin.close()
+        for line in process.stderr:
+            output.write(line)
+            if line.startswith("image: "):
+                say(line.rstrip())
+    if process.returncode:
+        raise CommandFailed(command, process.returncode, f"see {log}\n" + log.read_text(errors="replace")[-2000:])
+
+
+def apt_sources() -> list[str]:
+    """Lines of a sources.list from the machine's own apt configuration; the plain Debian release comes first."""
+    wanted = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    found = run(["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"], check=False).stdout.splitlines()
+    lines = {line for line in found if len(line.split()) == 4 and line.split()[2] in SUITES and line.split()[3] == "main"}
+    ordered = sorted(lines, key=lambda line: SUITES.index(line.split()[2]))
+    return ordered if ordered and ordered[0].split()[2] == "bookworm" else [FALLBACK_SOURCE]
+
+
+def build_openstack(release: str) -> Path:
+    """Build the environment of an OpenStack release unless it is there; return its path. Raises CommandFailed.
+
+    Scripts name their interpreter by absolute path, so it is built in place and counts only once it is marked complete.
+    """
+    target = openstack_path(release)
+    with cache.lock(f"openstack-{release}"):
+        if cache.is_complete(target):
+            return target
+        started = time.monotonic()
+        say(f"OpenStack {release}: installing {len(pins(release).read_text().splitlines())} packages")
+        cache.remove(target)
+        run_uv(["venv", "-q", "-p", "/usr/bin/python3", str(target)])
+        python = str(target / "bin/python")
+        run_uv(["pip", "install", "-q", "--compile-bytecode", "-p", python, "-r", str(pins(release))])
+        install_drivers(target)
+        check_imports(target)
+        cache.mark_complete(target)
+        say(f"OpenStack {release}: built {target} in {time.monotonic() - started:.0f} s")
+    return target
+
+
+def install_drivers(environment: Path) -> None:
+    """Add the lab's own nova and neutron drivers to an environment."""
+    if importlib.util.find_spec("lab.deployer.drivers.install") is None:
+        return
+    importlib.import_module("lab.deployer.drivers.install").install(environment)
+
+
+def check_imports(environment: Path) -> None:
+    """Import the seven services, so that a broken environment is found here and not in a host. Raises CommandFailed."""
+    services = "keystone, nova, neutron, cinder, glance, heat, placement, oslo_messaging, pymysql, memcache"
+    run([str(environment / "bin/python"), "-c", f"import {services}"], timeout=120)
+
+
+def run_uv(arguments: list[str]) -> None:
+    """Run uv; raises CommandFailed with what it said."""
+    command = [uv(), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=uv_environment(), stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise CommandFailed(command, done.returncode, done.stderr)
+
+
+def uv() -> str:
+    """The path of uv: of this Python environment, else of the machine. Raises FileNotFoundError."""
+    beside = Path(sys.executable).parent / "uv"
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if not found:
+        raise FileNotFoundError("uv is neither beside this Python nor on the PATH")
+    return found
+
+
+def uv_environment() -> dict[str, str]:
+    """This process's environment with uv's downloads kept in the cache, on the file system they are linked to."""
+    downloads = CACHE / "uv"
+    downloads.mkdir(parents=True, exist_ok=True)
+    return {**os.environ, "UV_CACHE_DIR": str(downloads)}

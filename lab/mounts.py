@@ -1,0 +1,60 @@
+"""Mounts of the lab: a host's own disk in a sparse file, and its root as an overlay of it over the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.command import run
+
+DISK_BYTES = 16 * 2**30
+
+
+def mounted_below(directory: Path) -> list[Path]:
+    """Mount points at and below ``directory``, the last mounted first."""
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = Path(line.split()[4].encode().decode("unicode_escape"))
+        if point == directory or directory in point.parents:
+            points.append(point)
+    return points[::-1]
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount all at and below ``directory``. Raises CommandFailed when something still uses one."""
+    for point in mounted_below(directory):
+        run(["umount", str(point)])
+
+
+def make_disk(file: Path) -> None:
+    """Make a sparse file with an empty file system: a host then has a disk of a size, that can be full.
+
+    It needs no journal: after a crash of the machine a lab is made anew.
+    """
+    with file.open("wb") as handle:
+        handle.truncate(DISK_BYTES)
+    run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", str(file)])
+
+
+def mount_disk(file: Path, point: Path, *, read_only: bool = False) -> None:
+    """Mount a disk made by make_disk; its loop device is released with the mount. Raises CommandFailed."""
+    point.mkdir(parents=True, exist_ok=True)
+    options = "loop,ro" if read_only else "loop,discard,noatime"
+    run(["mount", "-t", "ext4", "-o", options, str(file), str(point)])
+
+
+def mount_root(point: Path, disk: Path, lowers: Sequence[Path]) -> None:
+    """Mount an overlay of ``disk``/upper over ``lowers`` (first wins). Raises CommandFailed.
+
+    "volatile" leaves out every fsync; the mark it leaves behind says that the machine may have crashed since. The lab's
+    hosts lose power by being killed, which loses nothing of the page cache, so the mark is removed.
+    """
+    for name in ("upper", "work"):
+        (disk / name).mkdir(exist_ok=True)
+    mark = disk / "work/work/incompat/volatile"
+    if mark.exists():
+        mark.rmdir()
+    lower = ":".join(str(path) for path in lowers)
+    point.mkdir(exist_ok=True)
+    options = f"lowerdir={lower},upperdir={disk}/upper,workdir={disk}/work,volatile"
+    run(["mount", "-t", "overlay", "octane-lab", "-o", options, str(point)])

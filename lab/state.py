@@ -1,0 +1,140 @@
+"""A lab on disk: its state directory, the prefix of all its names, its definition and its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lab.hosts import Host, HostPlan
+from lab.image import RELEASES, image_path, openstack_path
+
+DEFAULT_STATE = Path("/var/lib/octane-lab")
+FILE = "lab.json"
+
+
+class LabError(Exception):
+    """Something that the person at the keyboard can put right; the message says what."""
+
+
+def state_directory(given: str | None = None) -> Path:
+    """The state directory: ``given``, else OCTANE_LAB_STATE, else /var/lib/octane-lab. Raises LabError."""
+    path = Path(given or os.environ.get("OCTANE_LAB_STATE") or DEFAULT_STATE).resolve()
+    if any(character in str(path) for character in ":,\\\n "):
+        raise LabError(f"the state directory {path} must not contain spaces, colons, commas or backslashes")
+    return path
+
+
+def prefix_of(state: Path) -> str:
+    """What begins the name of every namespace, control group and machine of the lab in ``state``."""
+    return f"ol{hashlib.sha256(str(state).encode()).hexdigest()[:4]}-"
+
+
+class Lab:
+    """One lab: ``state`` (directory), ``prefix``, ``definition`` (the checked cloud file), ``options``, ``hosts`` by name."""
+
+    def __init__(self, state: Path, definition: dict[str, Any], options: dict[str, Any]) -> None:
+        self.state = state
+        self.prefix = prefix_of(state)
+        self.definition = definition
+        self.options = options
+        self.hosts = {name: Host(self.plan(name)) for name in definition["hosts"]}
+
+    @classmethod
+    def open(cls, state: Path) -> Lab:
+        """The lab that was created in ``state``. Raises LabError when there is none."""
+        try:
+            stored = json.loads((state / FILE).read_text())
+        except FileNotFoundError:
+            raise LabError(f"no lab in {state}; create it with: octane-lab --state {state} up") from None
+        return cls(state, stored["definition"], stored["options"])
+
+    @classmethod
+    def create(cls, state: Path, definition: dict[str, Any], options: dict[str, Any] | None = None) -> Lab:
+        """Write a new lab down in ``state``; nothing runs yet.
+
+        ``options``: "master_bind" (list of paths), "lowers" (directory that holds a disk image for each host of a
+        snapshot). The image and the OpenStack environments of this moment are noted, so that it keeps them.
+        """
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o711)
+        built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
+        lab = cls(state, definition, built | (options or {}))
+        lab.save()
+        lab.images.mkdir(exist_ok=True)
+        return lab
+
+    def save(self) -> None:
+        """Write definition and options, whole or not at all."""
+        new = self.state / f"{FILE}.new"
+        new.write_text(json.dumps({"definition": self.definition, "options": self.options}, indent=1) + "\n")
+        new.rename(self.state / FILE)
+
+    def plan(self, name: str) -> HostPlan:
+        """What Host needs to know of the host ``name``."""
+        lowers = self.options.get("lowers")
+        golden = Path(lowers) / f"{name}.ext4" if lowers else None
+        return HostPlan(
+            name=name,
+            directory=self.state / "hosts" / name,
+            prefix=self.prefix,
+            image=Path(self.options["image"]),
+            golden=golden if golden and golden.exists() else None,
+            ports=tuple(sorted(nics_of(self.definition).items())),
+            binds=self.binds(name),
+            disks_gib=tuple(self.definition["hosts"][name].get("disks_gib", ())),
+        )
+
+    def binds(self, name: str) -> tuple[str, ...]:
+        """systemd-nspawn's bind options of a host."""
+        if self.definition["hosts"][name].get("kind") == "master":
+            return tuple(f"--bind-ro={path}" for path in self.options.get("master_bind", []))
+        environments = tuple(f"--bind-ro={path}" for path in self.openstack.values())
+        return (*environments, f"--bind={self.images}:/var/lib/glance/images")
+
+    @property
+    def openstack(self) -> dict[str, Path]:
+        """The environment of each OpenStack release, at the same path on the machine and, read-only, in the hosts."""
+        return {release: Path(path) for release, path in self.options["openstack"].items()}
+
+    @property
+    def images(self) -> Path:
+        """The image service's file store, shared by all controllers."""
+        return self.state / "images"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lab for a command that changes it as a whole. Raises LabError when another one runs."""
+        with locked(self.state):
+            yield
+
+
+@contextlib.contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """Hold the lock of a state directory. Raises LabError at once when it is held."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"another octane-lab command is changing the lab in {state}; wait for it to end") from None
+        yield
+
+
+def nics_of(definition: dict[str, Any]) -> dict[str, str]:
+    """Physical interface -> name of the switch's bridge it is plugged into.
+
+    An interface with an untagged network is plugged into that network; one with tagged networks only into "trunk".
+    """
+    plugged: dict[str, str] = {}
+    for name, network in definition["networks"].items():
+        if "vlan" in network:
+            plugged.setdefault(network["nic"], "trunk")
+        else:
+            plugged[network["nic"]] = name
+    return plugged
