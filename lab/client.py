@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +28,17 @@ _EXPORT = re.compile(r"""^\s*export\s+(OS_[A-Z_]+)=(['"]?)(.*?)\2\s*$""")
 
 @dataclass(frozen=True)
 class Credentials:
-    """An administrator of the cloud and the public address that every API is reached at."""
+    """An administrator of the cloud, and the public address that every API is reached at.
+
+    ``addresses`` are the VIPs and the controllers' addresses, by what they are: "public VIP", "node-1 management".
+    """
 
     public: str
     username: str
     password: str
     project: str
     region: str = "RegionOne"
+    addresses: dict[str, str] = field(default_factory=dict)
 
     @property
     def auth_url(self) -> str:
@@ -47,12 +51,30 @@ def parse_openrc(text: str) -> dict[str, str]:
     return {match[1]: match[3] for match in matches if match}
 
 
-def from_openrc(text: str, public: str) -> Credentials:
-    """Credentials of a Fuel controller's /root/openrc; the 6.1 one names a tenant, the 7.0 one a project too."""
-    variables = parse_openrc(text)
-    project = variables.get("OS_PROJECT_NAME") or variables["OS_TENANT_NAME"]
-    region = variables.get("OS_REGION_NAME", "RegionOne")
-    return Credentials(public, variables["OS_USERNAME"], variables["OS_PASSWORD"], project, region)
+def from_controller(openrc: str, facts: dict[str, Any]) -> Credentials:
+    """Credentials from a Fuel controller's /root/openrc and /etc/astute.yaml.
+
+    The openrc of 6.1 names a tenant, the one of 7.0 a project too.
+    """
+    variables = parse_openrc(openrc)
+    return Credentials(
+        public=facts["public_vip"],
+        username=variables["OS_USERNAME"],
+        password=variables["OS_PASSWORD"],
+        project=variables.get("OS_PROJECT_NAME") or variables["OS_TENANT_NAME"],
+        region=variables.get("OS_REGION_NAME", "RegionOne"),
+        addresses=controller_addresses(facts),
+    )
+
+
+def controller_addresses(facts: dict[str, Any]) -> dict[str, str]:
+    """The VIPs and the controllers' addresses in deployment facts (astute.yaml), by what they are."""
+    addresses = {"public VIP": facts["public_vip"], "management VIP": facts["management_vip"]}
+    for node in facts["nodes"]:
+        if node["role"].endswith("controller"):
+            addresses[f"{node['name']} management"] = node["internal_address"]
+            addresses[f"{node['name']} public"] = node["public_address"]
+    return addresses
 
 
 def save(state: Path, credentials: Credentials) -> None:
@@ -69,7 +91,7 @@ def remember(lab: Lab) -> Credentials:
     """Read the credentials on the first controller, as an administrator would, and keep them."""
     controller = next(name for name, host in lab.definition["hosts"].items() if "controller" in host.get("roles", ()))
     openrc, facts = (lab.hosts[controller].run(["cat", path]).stdout for path in ("/root/openrc", "/etc/astute.yaml"))
-    credentials = from_openrc(openrc, yaml.safe_load(facts)["public_vip"])
+    credentials = from_controller(openrc, yaml.safe_load(facts))
     save(lab.state, credentials)
     return credentials
 

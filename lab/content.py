@@ -167,7 +167,7 @@ class Content:
             user = present.get(name) or self.identity.create_user(
                 name=name, domain_id="default", default_project_id=project, password=password_of(name),
                 email=f"{name}@example.org",
-            )  # fmt: skip
+            )
             role = roles["admin"] if number % 10 == 0 else member
             self.identity.assign_project_role_to_user(project, user.id, role)
 
@@ -184,9 +184,10 @@ class Content:
             number, name = numbered_name
             if name not in present:
                 self.of_number(number).image.create_image(
-                    name=name, disk_format="raw", container_format="bare", data=bytes_of_image(number), allow_duplicates=True,
+                    name=name, disk_format="raw", container_format="bare", data=bytes_of_image(number),
                     visibility="private" if number % 3 == 2 else "public", tags=[f"tag-{number % 4}"],
-                )  # fmt: skip
+                    allow_duplicates=True,
+                )
 
         in_parallel(make, enumerate(names))
         return len(names)
@@ -213,7 +214,7 @@ class Content:
                 self.admin.network.create_security_group_rule(
                     security_group_id=group.id, project_id=group.project_id, direction="ingress",
                     remote_ip_prefix=f"10.{number}.0.0/16", **rule,
-                )  # fmt: skip
+                )
 
         in_parallel(make, enumerate(names))
         return len(names)
@@ -230,7 +231,7 @@ class Content:
             self.admin.network.create_subnet(
                 network_id=external.id, name="net04_ext__subnet", ip_version=4, cidr=self.wanted.public_cidr,
                 allocation_pools=[{"start": first, "end": last}], enable_dhcp=False,
-            )  # fmt: skip
+            )
         return external
 
     def make_networks(self) -> int:
@@ -284,7 +285,7 @@ class Content:
                 self.of_number(number).compute.create_server(
                     name=name, image_id=image.id, flavor_id=flavor.id, metadata={"number": str(number)},
                     networks=self.nics_of(number),
-                )  # fmt: skip
+                )
 
         in_parallel(make, enumerate(names))
         self.wait_for("servers", "ACTIVE", names, lambda: self.admin.compute.servers(all_projects=True))
@@ -333,7 +334,7 @@ class Content:
         def finished() -> bool:
             statuses = {found.name: found.status for found in listed()}
             failed = sorted(name for name in names if "ERROR" in statuses.get(name, "").upper() or
-                            "FAILED" in statuses.get(name, ""))  # fmt: skip
+                            "FAILED" in statuses.get(name, ""))
             if failed:
                 raise ContentFailed(f"{len(failed)} {kind} failed, {failed[0]} is {statuses[failed[0]]}")
             return all(statuses.get(name) == wanted for name in names)
