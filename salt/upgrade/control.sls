@@ -30,6 +30,14 @@ Refuse writes on the seed's APIs until the computes are back:
     - apply: octane_api.read_only
     - undo: octane_api.absent
 
+Forget what the seed cached of the cloud it was before the copy:
+  octane.step:
+    - step: control.caches_dropped
+    - tgt: seeds
+    - apply: octane_service.restarted
+    - kwargs: {services: [memcached]}
+    - undo: nothing
+
 Start the seed's services outside Pacemaker:
   octane.step:
     - step: control.services_started

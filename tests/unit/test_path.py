@@ -1,0 +1,91 @@
+"""Paths: each hop can be loaded, moves what it migrates, and is chosen by what runs, compared as versions."""
+
+import copy
+
+import pytest
+import yaml
+
+from octane.errors import BadInput, Refused
+from octane.path.hop import HOPS, choose, load_hops, nova_major, parse
+
+HOP_FILES = sorted(HOPS.glob("*.yaml"))
+
+
+@pytest.fixture
+def antelope():
+    return yaml.safe_load((HOPS / "antelope-caracal.yaml").read_text())
+
+
+@pytest.mark.parametrize("path", HOP_FILES, ids=lambda path: path.stem)
+def test_every_hop_migrates_what_it_moves_and_proves_it(path):
+    hop = parse(yaml.safe_load(path.read_text()), path.name)
+    assert hop.name == path.stem
+    for service in hop.services:
+        assert service.migrate, f"{service.name} is copied and never migrated"
+        assert {schema.database for schema in service.schemas} == set(service.databases)
+
+
+@pytest.mark.parametrize("path", HOP_FILES, ids=lambda path: path.stem)
+def test_the_six_services_of_the_procedure_are_in_every_hop(path):
+    hop = parse(yaml.safe_load(path.read_text()), path.name)
+    assert {"keystone", "nova", "cinder", "glance", "neutron", "heat"} <= {service.name for service in hop.services}
+
+
+def test_tokens_are_issued_while_everything_else_refuses_writes():
+    for hop in load_hops():
+        assert 5000 in hop.keystone_ports
+        assert 8774 not in hop.keystone_ports
+
+
+def test_a_hop_is_chosen_by_what_runs_on_both_sides():
+    assert choose("27.5.1\n", "29.2.0").name == "antelope-caracal"
+    assert choose("2014.2.2", "2015.1.1").name == "juno-kilo"
+
+
+def test_versions_are_numbers_not_text():
+    assert nova_major("9.1.0") < nova_major("10.0.1")
+
+
+@pytest.mark.parametrize("pair", [("29.0.0", "27.0.0"), ("27.0.0", "31.0.0"), ("2014.2.2", "29.0.0")])
+def test_a_jump_no_hop_knows_is_refused_with_what_is_known(pair):
+    with pytest.raises(Refused, match="no upgrade path leads"):
+        choose(*pair)
+
+
+def test_what_is_no_version_is_refused():
+    with pytest.raises(Refused, match="no version"):
+        nova_major("command not found")
+
+
+def test_databases_that_nobody_migrates_are_found(antelope):
+    broken = copy.deepcopy(antelope)
+    broken["services"]["heat"]["databases"].append("heat_extra")
+    with pytest.raises(BadInput, match=r"mine\.yaml: heat: .*heat_extra"):
+        parse(broken, "mine.yaml")
+
+
+def test_a_forgotten_migration_is_found(antelope):
+    broken = copy.deepcopy(antelope)
+    broken["services"]["glance"]["migrate"] = []
+    with pytest.raises(BadInput, match="glance moves its databases but names no migration"):
+        parse(broken, "mine.yaml")
+
+
+def test_expendable_tables_must_belong_to_a_database_that_moves(antelope):
+    broken = {**antelope, "expendable": {"ceilometer": ["meter"]}}
+    with pytest.raises(BadInput, match="ceilometer"):
+        parse(broken, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("nova", {"from": "27", "to": 29}),
+        ("writers", ["nova conductor; reboot"]),
+        ("files", ["/root/.ssh"]),
+        ("compute_pin", "a b"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_file(antelope, key, value):
+    with pytest.raises(BadInput, match=rf"mine\.yaml: {key}"):
+        parse({**antelope, key: value}, "mine.yaml")
