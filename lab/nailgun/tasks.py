@@ -8,6 +8,9 @@ from typing import Any
 from lab.nailgun import addresses, releases
 from lab.nailgun.state import Row, State
 
+KEPT = ("check_networks", "provision", "deployment")
+"""Children of a deploy task that stay when it has ended."""
+
 SHOWN = ("id", "uuid", "name", "cluster", "status", "progress", "message", "result")
 
 
