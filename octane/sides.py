@@ -14,7 +14,7 @@ COMPUTE = "compute"
 
 @dataclass(frozen=True)
 class Sides:
-    """Minion ids by ascending Fuel id; ``admin`` and ``fqdn`` map a minion id to its administration address and full name."""
+    """Minion ids by ascending Fuel id; ``admin`` and ``fqdn`` map one to its address and its full name."""
 
     originals: tuple[str, ...]
     seeds: tuple[str, ...]

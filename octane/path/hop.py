@@ -23,7 +23,19 @@ _COMMANDS = {"type": "array", "items": _COMMAND}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "title", "nova", "compute_pin", "apis", "writers", "expendable", "files", "before", "services", "stale"],
+    "required": [
+        "name",
+        "title",
+        "nova",
+        "compute_pin",
+        "apis",
+        "writers",
+        "expendable",
+        "files",
+        "before",
+        "services",
+        "stale",
+    ],
     "properties": {
         "name": {"type": "string", "pattern": NAME},
         "title": {"type": "string"},

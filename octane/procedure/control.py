@@ -1,6 +1,6 @@
-"""The switch: the original's controllers set aside, their addresses on the seed's, the computes talking to the new ones.
+"""The switch: the original's controllers set aside, their addresses on the seed's, the computes on the new ones.
 
-Everything slow happens before it (services started and warmed behind the isolation) or after it (fencing, records). What
+Everything slow happens before it (services started and warmed behind the isolation) or after it (fencing). What
 lies between is one call to the original's controllers, which drop their ports, and one to the seed's, which take them.
 """
 
@@ -28,7 +28,7 @@ Plan = dict[str, list[dict[str, str]]]
 
 
 class PlanPorts(LibraryStep):
-    """Computes which port of which bridge leaves and comes, for every controller of both sides, before anything is done.
+    """Computes which port of which bridge leaves and comes, on every controller, before anything is done.
 
     The predecessor looked a port up after it had killed the original's cluster, and found none.
     """
@@ -42,13 +42,20 @@ class PlanPorts(LibraryStep):
         if missing:
             raise Failed(f"no port of a bridge to move is known for {', '.join(missing)}")
         ctx.record(PORTS, ports)
-        return Outcome(changes={"planned": ports}, comment=f"ports of {len(ports)} controllers known", evidence={"ports": ports})
+        return Outcome(
+            changes={"planned": ports}, comment=f"ports of {len(ports)} controllers known", evidence={"ports": ports}
+        )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         """Each port exists on its node, whether in its bridge or out of it."""
         ports = ctx.recall(PORTS)
         present = ctx.nodes.call(list(ports), "octane_net.macs")
-        missing = [f"{uplink['port']} on {node}" for node, uplinks in ports.items() for uplink in uplinks if uplink["port"] not in present[node]]
+        missing = [
+            f"{uplink['port']} on {node}"
+            for node, uplinks in ports.items()
+            for uplink in uplinks
+            if uplink["port"] not in present[node]
+        ]
         if missing:
             raise InvariantBroken(f"there is no port {', '.join(missing)}")
         return {"ports": ports}
@@ -69,7 +76,11 @@ class Warm(LibraryStep):
 
         until(answered, START_TIMEOUT, "every API of every seed controller to answer")
         slowest = max(found["slowest"] for found in asked.values())
-        return Outcome(changes={"warmed": sorted(asked)}, comment=f"every API answers, the slowest in {slowest:.2f} s", evidence=asked)
+        return Outcome(
+            changes={"warmed": sorted(asked)},
+            comment=f"every API answers, the slowest in {slowest:.2f} s",
+            evidence=asked,
+        )
 
 
 class Switch(LibraryStep):
@@ -78,7 +89,11 @@ class Switch(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         ports = ctx.nodes.call([*sides(ctx).originals, *sides(ctx).seeds], "octane_net.bridges")
         wrong = {
-            node: [entry for entry in plan if (entry["port"] in ports[node].get(entry["bridge"], [])) != (entry["do"] == "attach")]
+            node: [
+                entry
+                for entry in plan
+                if (entry["port"] in ports[node].get(entry["bridge"], [])) != (entry["do"] == "attach")
+            ]
             for node, plan in {**_leave(ctx), **_take(ctx)}.items()
         }
         return {node: plan for node, plan in wrong.items() if plan}
@@ -92,7 +107,9 @@ class Switch(LibraryStep):
         if sides(ctx).computes:
             ctx.nodes.call(list(sides(ctx).computes), "octane_net.flush_neighbours")
         ctx.record(SWITCHED, True)
-        moved = {node: f"{len(done['done'])} ports in {done['seconds']:.3f} s" for node, done in {**left, **taken}.items()}
+        moved = {
+            node: f"{len(done['done'])} ports in {done['seconds']:.3f} s" for node, done in {**left, **taken}.items()
+        }
         return Outcome(
             changes={"moved": moved},
             comment=f"addresses moved from {', '.join(left)} to {', '.join(taken)}",
@@ -110,7 +127,11 @@ class Switch(LibraryStep):
         forth = _move(ctx, _reversed(_leave(ctx)))
         ctx.nodes.call(list(sides(ctx).originals), "octane_net.announce")
         ctx.record(SWITCHED, None)
-        return Outcome(changes={"moved back": [*back, *forth]}, comment="addresses are back on the original's controllers", evidence={})
+        return Outcome(
+            changes={"moved back": [*back, *forth]},
+            comment="addresses are back on the original's controllers",
+            evidence={},
+        )
 
 
 class DropOverlay(LibraryStep):
@@ -152,7 +173,12 @@ class Reconnect(LibraryStep):
         computes = list(sides(ctx).computes)
         network = isolation.management_network(ctx)
         cut = ctx.nodes.call(computes, "octane_net.cut_connections", AMQP_PORT, [network]) if computes else {}
-        until(lambda: not _unconsumed(ctx), RECONNECT_TIMEOUT, "every compute's queue to be consumed on the new brokers", 0.5)
+        until(
+            lambda: not _unconsumed(ctx),
+            RECONNECT_TIMEOUT,
+            "every compute's queue to be consumed on the new brokers",
+            0.5,
+        )
         return Outcome(
             changes={"reconnected": computes},
             comment=f"{len(computes)} computes consume their queues on the new brokers",
@@ -196,7 +222,10 @@ def fence(ctx: Context) -> dict[str, Any]:
     """Arguments of ``octane_net.fence``: the bridges the original's controllers are cut from, and why."""
     ports: Mapping[str, list[dict[str, str]]] = ctx.recall(PORTS) or {}
     bridges = sorted({uplink["bridge"] for node in sides(ctx).originals for uplink in ports.get(node, [])})
-    return {"bridges": bridges, "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}"}
+    return {
+        "bridges": bridges,
+        "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}",
+    }
 
 
 def computes_down(ctx: Context) -> list[str]:
@@ -239,7 +268,9 @@ def _entry(act: str, port: Mapping[str, str]) -> dict[str, str]:
 def _reversed(plan: Plan) -> Plan:
     """What takes PLAN back, in the opposite order."""
     other = {"attach": "detach", "detach": "attach"}
-    return {node: [{**entry, "do": other[entry["do"]]} for entry in reversed(entries)] for node, entries in plan.items()}
+    return {
+        node: [{**entry, "do": other[entry["do"]]} for entry in reversed(entries)] for node, entries in plan.items()
+    }
 
 
 def _move(ctx: Context, plan: Plan) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def _prove(ctx: Context, nodes: tuple[str, ...], expect: str) -> dict[str, Any]:
     proofs = ctx.nodes.call(list(nodes), "octane_api.prove", expect)
     failed = [f"{name} on {node}" for node, proof in proofs.items() for name in proof["failed"]]
     if failed:
-        raise InvariantBroken(f"does not answer as {'read-only' if expect == 'ro' else 'writable'}: {', '.join(failed)}")
+        raise InvariantBroken(
+            f"does not answer as {'read-only' if expect == 'ro' else 'writable'}: {', '.join(failed)}"
+        )
     return {
         node: {name: {"write": seen["write"], "read": seen["read"]} for name, seen in proof["frontends"].items()}
         for node, proof in proofs.items()

@@ -19,7 +19,7 @@ Remove what the seed's deployment left in it, by name:
 Finish the data migrations of the old release:
   octane.step:
     - step: db.old_migrations
-    - library: octane.procedure.db:FinishOldMigrations
+    - library: octane.procedure.migration:FinishOldMigrations
     - undo: nothing
 
 Stop what would write to the seed's databases, in Pacemaker:
@@ -79,19 +79,19 @@ Copy the key repositories:
 Migrate the schemas, each proven by the new release's own scripts:
   octane.step:
     - step: db.migrated
-    - library: octane.procedure.db:Migrate
+    - library: octane.procedure.migration:Migrate
     - undo: nothing
 
 Put right what the copy says of the cloud it came from:
   octane.step:
     - step: db.rewritten
-    - library: octane.procedure.db:Rewrite
+    - library: octane.procedure.migration:Rewrite
     - undo: nothing
 
 Finish the data migrations of the new release:
   octane.step:
     - step: db.new_migrations
-    - library: octane.procedure.db:FinishNewMigrations
+    - library: octane.procedure.migration:FinishNewMigrations
     - undo: nothing
 
 Nothing was written to the original meanwhile:

@@ -1,0 +1,107 @@
+"""Tables of both sides, told equal or not by their checksums, and the marks that the stage leaves in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from octane.context import Context
+from octane.errors import InvariantBroken, Refused
+from octane.sides import Sides, sides
+
+COPIED = "db.copied"
+"""Both sides were equal: {"source", "target", "bytes", "sha256"}."""
+MIGRATING = "db.migrating"
+"""From here the copy can only be thrown away: migrations are neither transactional nor repeatable on MySQL."""
+MIGRATED = "db.migrated"
+FROZEN = "db.frozen"
+"""Checksums of the original's tables when writes were refused: {database: {table: checksum}}."""
+SEED_SERVER = "db.seed_server"
+
+CHECKSUM_TIMEOUT = 3600
+
+Checksums = dict[str, dict[str, Any]]
+"""{database: {table: checksum}}."""
+
+
+def databases(ctx: Context) -> tuple[str, ...]:
+    """The hop's databases that the original has; another's absence is an error, since its service would start empty."""
+    source = sides(ctx).originals[0]
+    present = set(ctx.nodes.call([source], "octane_db.databases")[source])
+    missing = [name for name in ctx.path.databases if name not in present]
+    if missing:
+        raise Refused(f"the original has no database {', '.join(missing)}, which this path moves", node=source)
+    return ctx.path.databases
+
+
+def original_checksums(ctx: Context) -> Checksums:
+    return checksums(ctx, sides(ctx).originals[0])
+
+
+def checksums(ctx: Context, node: str) -> Checksums:
+    """Checksums of every table that is not expendable: {database: {table: checksum}}."""
+    expendable = ctx.path.expendable
+    found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=CHECKSUM_TIMEOUT)[node]
+    return {
+        database: {table: value for table, value in tables.items() if table not in expendable.get(database, ())}
+        for database, tables in found.items()
+    }
+
+
+def moved(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """``database.table`` of what differs between two readings, tables that came or went included."""
+    names = {
+        (database, table) for reading in (before, after) for database, tables in reading.items() for table in tables
+    }
+    return sorted(
+        f"{database}.{table}"
+        for database, table in names
+        if before.get(database, {}).get(table) != after.get(database, {}).get(table)
+    )
+
+
+def unmoved(ctx: Context) -> dict[str, Any]:
+    """:raises InvariantBroken: naming the tables of the original that moved since the freeze."""
+    frozen = ctx.recall(FROZEN) or {}
+    since = moved(frozen, original_checksums(ctx))
+    if since:
+        raise InvariantBroken(f"written to on the original since the freeze: {', '.join(since)}")
+    return {"tables": sum(len(found) for found in frozen.values()), "moved": []}
+
+
+def still(ctx: Context) -> bool:
+    frozen = ctx.recall(FROZEN)
+    return bool(frozen) and not moved(frozen, original_checksums(ctx))
+
+
+def writing_sessions(ctx: Context) -> list[str]:
+    """Sessions seen writing on any original controller, each as ``node: user@host command``; heartbeats show here."""
+    found = ctx.nodes.call(list(sides(ctx).originals), "octane_db.writers")
+    return [
+        f"{node}: {session['user']}@{session['host']} {session['command']}"
+        for node, sessions in found.items()
+        for session in sessions
+    ]
+
+
+def differences(ctx: Context) -> list[str]:
+    side = sides(ctx)
+    return moved(checksums(ctx, side.originals[0]), checksums(ctx, side.seeds[0]))
+
+
+def seed_server(ctx: Context, side: Sides) -> str:
+    """Identity of the seed's database server, recorded at the first look; never the original's.
+
+    :raises Refused: when both sides answer with one identity: the seed is not isolated then, and its databases are
+        production.
+    """
+    found = ctx.nodes.call([side.originals[0], side.seeds[0]], "octane_db.server")
+    original, seed = found[side.originals[0]]["id"], found[side.seeds[0]]["id"]
+    if original == seed:
+        raise Refused(f"{side.seeds[0]} is in the original's database cluster: nothing is copied over it")
+    recorded = ctx.recall(SEED_SERVER)
+    if recorded is None:
+        ctx.record(SEED_SERVER, seed)
+    elif recorded != seed:
+        raise Refused(f"{side.seeds[0]}'s database server is not the one recorded for this seed")
+    return str(seed)
