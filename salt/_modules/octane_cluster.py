@@ -1,0 +1,490 @@
+"""
+The Pacemaker cluster of the controllers, 1.1.10 to 2.1: what it is told to run, what it runs, and changing that.
+
+What is configured comes from the CIB, what is running from ``crm_mon``: a stopped resource is missing from the default
+listing of ``crm_mon`` 1.1, so that the two are always read together.
+"""
+
+import re
+import time
+import xml.etree.ElementTree as ElementTree
+
+from salt.exceptions import CommandExecutionError
+
+# Ids of what carries the cloud and must run before, during and after OpenStack is stopped (Fuel 6.1 to 9.x).
+_INFRASTRUCTURE = ("p_mysql", "p_haproxy", "p_dns", "p_ntp", "vip", "p_conntrackd", "p_rabbitmq-server", "p_vrouter")
+_OPENSTACK = re.compile(
+    r"nova|neutron|heat|cinder|glance|keystone|placement|ceilometer|aodh|gnocchi|sahara|murano|trove|ironic|manila|barbican"
+)
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# Marks what the upgrade stopped, so that what an operator had stopped before is not started in the end.
+_MARK = "octane-stopped"
+_RULED = ("primitive", "clone", "master", "group")
+
+
+def running():
+    """
+    Whether this node is part of a running cluster.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.running
+    """
+    return _run(["crm_mon", "-1"], check=False)["retcode"] == 0
+
+
+def nodes():
+    """
+    The cluster's nodes as this one sees them.
+
+    :return: ``{name: {"online": bool, "standby": bool, "maintenance": bool, "unclean": bool, "dc": bool}}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.nodes
+    """
+    return parse_nodes(_monitor())
+
+
+def quorum():
+    """
+    Whether this node's part of the cluster has quorum and a coordinator.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.quorum
+    """
+    found = ElementTree.fromstring(_monitor()).find(".//summary/current_dc")
+    return found is not None and found.get("present", "true") == "true" and found.get("with_quorum") == "true"
+
+
+def resources():
+    """
+    Every resource of the configuration by its outermost id, and where it runs.
+
+    :return: ``{id: {"kind": "primitive" | "clone" | "master" | "group", "agents": [str], "target_role": str or None,
+        "stopped_here": bool, "managed": bool, "failed": bool, "running_on": [node]}}``; ``stopped_here``: by
+        :func:`stop`
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.resources
+    """
+    configured = parse_resources(_configuration())
+    for identifier, found in parse_instances(_monitor()).items():
+        if identifier in configured:
+            configured[identifier].update(found)
+    return configured
+
+
+def infrastructure():
+    """
+    Resources that carry the cloud: addresses, HAProxy, database, messaging, DNS, time.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.infrastructure
+    """
+    return sorted(one for one in parse_resources(_configuration()) if _carries(one))
+
+
+def openstack():
+    """
+    Resources that are services of OpenStack.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.openstack
+    """
+    configured = parse_resources(_configuration())
+    return sorted(
+        identifier
+        for identifier, one in configured.items()
+        if not _carries(identifier) and _OPENSTACK.search(" ".join([identifier, *one["agents"]]))
+    )
+
+
+def addresses():
+    """
+    The virtual addresses that the cluster moves, from the parameters that Fuel's agent takes.
+
+    :return: ``[{"resource", "address", "bridge", "netns", "interface"}]``; ``interface``: in the namespace
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.addresses
+    """
+    found = []
+    for primitive in ElementTree.fromstring(_configuration()).iter("primitive"):
+        if primitive.get("type", "").endswith("IPaddr2"):
+            given = {one.get("name"): one.get("value") for one in primitive.iterfind("instance_attributes/nvpair")}
+            found.append(
+                {
+                    "resource": primitive.get("id"),
+                    "address": given.get("ip"),
+                    "bridge": given.get("bridge") or given.get("nic"),
+                    "netns": given.get("ns"),
+                    "interface": given.get("ns_veth"),
+                }
+            )
+    return found
+
+
+def jobs():
+    """
+    Names of the system services that the cluster runs, which nobody else may start or stop.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.jobs
+    """
+    found = set()
+    for primitive in ElementTree.fromstring(_configuration()).iter("primitive"):
+        found.add(primitive.get("id", "").removeprefix("p_"))
+        if primitive.get("class") in ("systemd", "service", "upstart", "lsb"):
+            found.add(primitive.get("type", ""))
+    return sorted(found)
+
+
+def stop(resources):
+    """
+    Tell the cluster to stop resources; does not wait.
+
+    :return: ids that were told
+    :raises CommandExecutionError: an id that the configuration has not
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.stop '[clone_p_heat-engine]'
+    """
+    told = []
+    for identifier in to_stop(resources):
+        _set(identifier, _MARK, "true")
+        _set(identifier, "target-role", "Stopped")
+        told.append(identifier)
+    return told
+
+
+def start(resources):
+    """
+    Take back that resources are to be stopped; does not wait.
+
+    :return: ids that were told
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.start '[clone_p_heat-engine]'
+    """
+    told = []
+    for identifier in to_start(resources):
+        for part in _stopped_parts(identifier):
+            _delete(part, "target-role")
+        if parse_resources(_configuration())[identifier]["stopped_here"]:
+            _delete(identifier, _MARK)
+        told.append(identifier)
+    return told
+
+
+def to_stop(resources=None):
+    """
+    Those of the resources (all of OpenStack when not given) that are not told to be stopped yet.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.to_stop
+    """
+    return [one for one in _known(resources or openstack()) if not _stopped_parts(one)]
+
+
+def to_start(resources=None):
+    """
+    Those of the resources that are told to be stopped; when none are given, those that this module stopped.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.to_start
+    """
+    if resources is None:
+        configured = parse_resources(_configuration())
+        return sorted(identifier for identifier, one in configured.items() if one["stopped_here"])
+    return [one for one in _known(resources) if _stopped_parts(one)]
+
+
+def wait_stopped(resources, timeout=300):
+    """
+    Wait until none of the resources runs anywhere.
+
+    :raises CommandExecutionError: names those that still run after ``timeout`` seconds, and where
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.wait_stopped '[clone_p_heat-engine]'
+    """
+    _wait(lambda: _still(resources, lambda one: one["running_on"]), timeout, "running")
+
+
+def wait_started(resources, timeout=300):
+    """
+    Wait until each resource runs: a clone on all nodes that are online, anything else on one.
+
+    :raises CommandExecutionError: names those that do not run after ``timeout`` seconds
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.wait_started '[clone_p_heat-engine]'
+    """
+
+    def missing():
+        able = [name for name, one in nodes().items() if one["online"] and not one["standby"]]
+        return _still(resources, lambda one: not _serves(one, able))
+
+    _wait(missing, timeout, "not running")
+
+
+def leave(timeout=300):
+    """
+    Stop the cluster on this node cleanly, its resources first.
+
+    :raises CommandExecutionError: a daemon that has not stopped after ``timeout`` seconds
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.leave
+    """
+    for service in ("pacemaker", "corosync"):
+        # ``service`` is there under upstart and systemd; ``timeout`` bounds what Salt's own service.stop does not.
+        _run(["timeout", str(int(timeout)), "service", service, "stop"], check=False, timeout=timeout + 10)
+        if __salt__["service.status"](service):
+            raise CommandExecutionError(f"{service} has not stopped on this node within {timeout} s")
+
+
+def join(timeout=300):
+    """
+    Start the cluster on this node and wait until it is online.
+
+    :raises CommandExecutionError: this node is not online after ``timeout`` seconds
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.join
+    """
+    for service in ("corosync", "pacemaker"):
+        if not __salt__["service.status"](service):
+            __salt__["service.start"](service)
+    _wait(lambda: [] if online() else ["this node"], timeout, "not online in the cluster")
+
+
+def online():
+    """
+    Whether this node is online in a running cluster.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.online
+    """
+    name = _run(["crm_node", "-n"], check=False)["stdout"].strip()
+    try:
+        return nodes().get(name, {}).get("online", False)
+    except CommandExecutionError:
+        return False
+
+
+# Reading XML
+
+
+def parse_nodes(text):
+    """
+    Nodes of ``crm_mon``'s XML, as :func:`nodes` returns them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.parse_nodes '<crm_mon/>'
+    """
+    return {
+        one.get("name"): {
+            "online": _is(one, "online"),
+            "standby": _is(one, "standby") or _is(one, "standby_onfail"),
+            "maintenance": _is(one, "maintenance"),
+            "unclean": _is(one, "unclean"),
+            "dc": _is(one, "is_dc"),
+        }
+        for one in ElementTree.fromstring(text).iterfind(".//nodes/node")
+    }
+
+
+def parse_resources(text):
+    """
+    Outermost resources of a CIB's ``resources`` section.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.parse_resources '<resources/>'
+    """
+    root = ElementTree.fromstring(text)
+    section = root if root.tag == "resources" else root.find(".//resources")
+    return {
+        one.get("id"): {
+            "kind": _kind(one),
+            "agents": [_agent(primitive) for primitive in one.iter("primitive")],
+            "target_role": _meta(one, "target-role"),
+            "stopped_here": _meta(one, _MARK) == "true",
+            "managed": _meta(one, "is-managed") != "false",
+            "failed": False,
+            "running_on": [],
+        }
+        for one in (() if section is None else section)
+        if one.tag in _RULED
+    }
+
+
+def parse_instances(text):
+    """
+    What ``crm_mon`` says of each outermost resource: ``{id: {"managed", "failed", "running_on"}}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.parse_instances '<crm_mon/>'
+    """
+    found = {}
+    for outer in ElementTree.fromstring(text).iterfind(".//resources/*"):
+        instances = [outer] if outer.tag == "resource" else list(outer.iter("resource"))
+        live = [one for one in instances if _is(one, "active")]
+        found[outer.get("id")] = {
+            # One that was cut short has no such attribute at all.
+            "managed": all(one.get("managed", "true") == "true" for one in instances),
+            "failed": any(_is(one, "failed") for one in instances),
+            "running_on": sorted({node.get("name") for one in live for node in one.iterfind("node")}),
+        }
+    return found
+
+
+def _kind(element):
+    promotable = element.tag == "clone" and _meta(element, "promotable") == "true"
+    return "master" if promotable else element.tag
+
+
+def _agent(primitive):
+    return ":".join(filter(None, (primitive.get("class"), primitive.get("provider"), primitive.get("type"))))
+
+
+def _meta(element, name):
+    for pair in element.iterfind("meta_attributes/nvpair"):
+        if pair.get("name") == name:
+            return pair.get("value")
+    return None
+
+
+def _is(element, name):
+    return element.get(name) == "true"
+
+
+# Asking and telling
+
+
+def _carries(identifier):
+    return identifier.startswith("sysinfo_") or any(word in identifier for word in _INFRASTRUCTURE)
+
+
+def _serves(one, able):
+    wanted = able if one["kind"] in ("clone", "master") else able[:1]
+    return len(one["running_on"]) >= len(wanted) and bool(able) and not one["failed"]
+
+
+def _known(identifiers):
+    configured = parse_resources(_configuration())
+    unknown = [one for one in identifiers if one not in configured or not _ID.fullmatch(one)]
+    if unknown:
+        raise CommandExecutionError(f"the cluster has no resource {', '.join(unknown)}")
+    return list(identifiers)
+
+
+def _stopped_parts(identifier):
+    """Ids, of the resource itself and of what is inside, that carry ``target-role=Stopped``."""
+    root = ElementTree.fromstring(_configuration())
+    outer = next(one for one in root.iter() if one.get("id") == identifier and one.tag in _RULED)
+    return [one.get("id") for one in outer.iter() if one.tag in _RULED and _is_stopped(one)]
+
+
+def _is_stopped(element):
+    # Written in either case in the field.
+    return (_meta(element, "target-role") or "").lower() == "stopped"
+
+
+def _still(identifiers, fault):
+    found = resources()
+    return sorted(one for one in identifiers if fault(found[one]))
+
+
+def _wait(left, timeout, what):
+    deadline = time.monotonic() + timeout
+    while remaining := left():
+        if time.monotonic() > deadline:
+            raise CommandExecutionError(f"still {what} after {timeout} s: {', '.join(remaining)}")
+        time.sleep(0.5)
+
+
+def _set(identifier, name, value):
+    _run(["crm_resource", "--resource", identifier, "--meta", "--set-parameter", name, "--parameter-value", value])
+
+
+def _delete(identifier, name):
+    # Without --force 2.x moves the change from a clone's inside to the clone.
+    _run(["crm_resource", "--resource", identifier, "--meta", "--delete-parameter", name, "--force"])
+
+
+def _configuration():
+    return _run(["cibadmin", "--query", "--scope", "resources"])["stdout"]
+
+
+def _monitor():
+    done = _run(["crm_mon", "-1", "--inactive", "--output-as=xml"], check=False)
+    if done["retcode"]:
+        done = _run(["crm_mon", "--as-xml", "--inactive"])
+    return done["stdout"]
+
+
+def _run(command, check=True, timeout=60):
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout)
+    if check and done["retcode"]:
+        raise CommandExecutionError(f"{' '.join(command)}: {done['stderr'].strip() or done['stdout'].strip()}"[:500])
+    return done

@@ -1,0 +1,152 @@
+"""
+OpenStack jobs of a node that the init system runs itself; those that Pacemaker runs are never touched here.
+
+upstart (Ubuntu 14.04) and systemd; Salt's ``service`` serves for all but the list of running jobs under upstart, and
+for many jobs at once: systemd is asked in one command, so that they stop side by side. What ran is written down once, so
+that a second attempt starts what the first one stopped.
+"""
+
+import glob
+import json
+import os
+import re
+
+from salt.exceptions import CommandExecutionError
+
+PREFIXES = ("nova", "keystone", "heat", "neutron", "cinder", "glance", "placement")
+RECORD = "/var/lib/octane-node/services.json"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
+_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? start/(?:running|spawned|post-start)")
+
+
+def names(prefixes=PREFIXES):
+    """
+    Jobs that run now, Pacemaker's left out; ``apache2`` is among them where keystone lives in it (Fuel 7.0).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.names
+    """
+    found = {one for one in _running() if one.startswith(tuple(prefixes))}
+    if _keystone_in_apache() and "keystone" in prefixes and __salt__["service.status"]("apache2"):
+        found.add("apache2")
+    return sorted(found - set(_clustered()))
+
+
+def record():
+    """
+    Write down which jobs run, once; later calls return what was written.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.record
+    """
+    written = recorded()
+    if written is not None:
+        return written
+    found = names()
+    os.makedirs(os.path.dirname(RECORD), mode=0o700, exist_ok=True)
+    with open(RECORD + ".new", "w", encoding="utf-8") as stream:
+        json.dump(found, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(RECORD + ".new", RECORD)
+    return found
+
+
+def recorded():
+    """
+    The jobs that were written down; ``None`` when none were.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.recorded
+    """
+    try:
+        with open(RECORD, encoding="utf-8") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return None
+
+
+def forget():
+    """
+    Remove what was written down; ``True`` when there was something.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.forget
+    """
+    existed = os.path.exists(RECORD)
+    if existed:
+        os.unlink(RECORD)
+    return existed
+
+
+def act(verb, services, timeout=180):
+    """
+    Stop, start or restart jobs and look whether they did.
+
+    :param verb: ``stop``, ``start`` or ``restart``
+    :param timeout: seconds for all of them together (systemd) or for none (upstart has its own bounds)
+    :raises CommandExecutionError: names the jobs that are not as they should be
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.act restart '[nova-api, nova-conductor]'
+    """
+    if verb not in ("stop", "start", "restart") or not all(_NAME.fullmatch(one) for one in services):
+        raise CommandExecutionError(f"cannot {verb} {services}")
+    message = ""
+    if _has_systemd() and services:
+        command = ["timeout", str(int(timeout)), "systemctl", verb, *services]
+        message = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)["stderr"]
+    else:
+        for one in services:
+            __salt__[f"service.{verb}"](one)
+    faulty = [one for one in services if __salt__["service.status"](one) is (verb == "stop")]
+    if faulty:
+        raise CommandExecutionError(f"told to {verb}, but did not: {', '.join(faulty)}. {message}".strip()[:1000])
+    return sorted(services)
+
+
+def parse_jobs(text):
+    """
+    Names of the running jobs in the output of ``initctl list``; instances of one job count once.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.parse_jobs 'nova-api start/running, process 1'
+    """
+    matches = (_JOB.match(line) for line in text.splitlines())
+    return sorted({match.group(1) for match in matches if match})
+
+
+def _running():
+    if _has_systemd():
+        return [name.removesuffix(".service") for name in __salt__["service.get_running"]()]
+    return parse_jobs(__salt__["cmd.run_stdout"](["initctl", "list"], python_shell=False))
+
+
+def _has_systemd():
+    return "service.get_running" in __salt__
+
+
+def _clustered():
+    return __salt__["octane_cluster.jobs"]() if __salt__["octane_cluster.running"]() else []
+
+
+def _keystone_in_apache():
+    return bool(glob.glob("/etc/apache2/sites-enabled/*keystone*"))

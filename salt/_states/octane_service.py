@@ -1,0 +1,94 @@
+"""
+OpenStack jobs of a node; each state can be used by hand.
+"""
+
+def stopped(name, services=None, disable=False):
+    """
+    Jobs do not run, and with ``disable`` do not come back at boot.
+
+    :param services: names; when not given those that ran when they were first written down
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_service.stopped openstack disable=True
+    """
+    wanted = _wanted(services, record=True)
+    changes = {}
+    for one in wanted:
+        if __salt__["service.status"](one):
+            changes[one] = {"old": "running", "new": "stopped"}
+        if disable and __salt__["service.enabled"](one):
+            changes[f"{one} at boot"] = {"old": "enabled", "new": "disabled"}
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "jobs would be stopped" if changes else "stopped already")
+    if services is None:
+        __salt__["octane_service.record"]()
+    for one in wanted:
+        if disable and f"{one} at boot" in changes:
+            __salt__["service.disable"](one)
+    __salt__["octane_service.act"]("stop", [one for one in wanted if one in changes])
+    return _result(name, changes, "jobs stopped")
+
+
+def started(name, services=None, enable=False):
+    """
+    Jobs run, and with ``enable`` come back at boot.
+
+    :param services: names; those that were written down when not given
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_service.started openstack
+    """
+    wanted = _wanted(services, record=False)
+    changes = {}
+    for one in wanted:
+        if not __salt__["service.status"](one):
+            changes[one] = {"old": "stopped", "new": "running"}
+        if enable and not __salt__["service.enabled"](one):
+            changes[f"{one} at boot"] = {"old": "disabled", "new": "enabled"}
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "jobs would be started" if changes else "started already")
+    for one in wanted:
+        if f"{one} at boot" in changes:
+            __salt__["service.enable"](one)
+    __salt__["octane_service.act"]("start", [one for one in wanted if one in changes])
+    return _result(name, changes, "jobs started")
+
+
+def restarted(name, services=None):
+    """
+    Restart jobs that run; those that do not are started. This one changes something every time.
+
+    :param services: names; when not given those that run now
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_service.restarted openstack services='[nova-api]'
+    """
+    wanted = __salt__["octane_service.names"]() if services is None else services
+    changes = {one: {"old": "running", "new": "restarted"} for one in wanted}
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "jobs would be restarted" if changes else "nothing runs")
+    __salt__["octane_service.act"]("restart", wanted)
+    return _result(name, changes, "jobs restarted")
+
+
+def _wanted(services, record):
+    if services is not None:
+        return services
+    written = __salt__["octane_service.recorded"]()
+    if written is not None:
+        return written
+    return __salt__["octane_service.names"]() if record else []
+
+
+def _result(name, changes, comment):
+    result = None if changes and __opts__["test"] else True
+    return {"name": name, "result": result, "changes": changes, "comment": comment}
