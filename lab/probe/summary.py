@@ -21,7 +21,7 @@ Span = tuple[float, float]
 
 @dataclass
 class Kind:
-    """Reads or writes of one API: requests sent, seconds refused and failed in all and at the longest, slowest answer."""
+    """Reads or writes of one API: how many, seconds refused and failed (in all, longest), slowest answer."""
 
     requests: int = 0
     refused_seconds: float = 0.0
@@ -119,9 +119,9 @@ def summarise(lines: Iterable[dict[str, Any]]) -> Summary:
 
 def summarise_pings(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Longest silence of each address that ever answered, by what the address is."""
-    begin = next((line for line in lines if line.get("event") == "begin"), {"addresses": {}})
+    addresses: dict[str, str] = next((line["addresses"] for line in lines if line.get("event") == "begin"), {})
     found: dict[str, dict[str, Any]] = {}
-    for what, address in begin["addresses"].items():
+    for what, address in addresses.items():
         of_address = [line for line in lines if line.get("ping") == address]
         totals = next((line for line in of_address if "replies" in line), None)
         if totals is None or totals["replies"]:
@@ -134,7 +134,8 @@ def summarise_pings(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def show(summary: Summary, console: Console) -> None:
     """Print the summary as two tables."""
     table = Table(title=f"APIs as a client saw them, {summary.seconds:.0f} s", title_justify="left")
-    for heading in ("API", "writes refused", "writes failed", "reads failed", "longest", "slowest answer", "writes kept"):
+    headings = ("API", "writes refused", "writes failed", "reads failed", "at a time", "slowest answer", "acknowledged")
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "API" else "right")
     for api, kinds in summary.apis.items():
         reads, writes = kinds.get("read", Kind()), kinds.get("write", Kind())

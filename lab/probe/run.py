@@ -9,7 +9,7 @@ Writes one JSON object a line, times in seconds:
 * ``{"t", "event", ...}``: begin, token, end.
 
 Requests are sent on schedule, whether earlier ones were answered or not, each on a connection of its own.
-Run inside the gateway's namespace as ``python -m lab.probe STATE ...``.
+Run inside the gateway's namespace as ``python -m lab.probe.run STATE ...``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lab import client
-from lab.probe_http import Answer, ask
-from lab.probe_ping import Pinger
-from lab.probe_requests import (
+from lab.probe.http import Answer, ask
+from lab.probe.ping import Pinger
+from lab.probe.requests import (
     APIS,
     LIGHT_READ,
     LIGHT_WRITE,
@@ -218,12 +218,12 @@ def command(lab: Lab, seconds: float | None, output: Path | None, intervals: Int
         arguments.append(f"--seconds={seconds}")
     if output is not None:
         arguments.append(f"--output={output.resolve()}")
-    return client.in_gateway(lab, "lab.probe", *arguments)
+    return client.in_gateway(lab, "lab.probe.run", *arguments)
 
 
 def parser() -> argparse.ArgumentParser:
     default = Intervals()
-    known = argparse.ArgumentParser(prog="lab.probe")
+    known = argparse.ArgumentParser(prog="lab.probe.run")
     known.add_argument("state", type=Path)
     known.add_argument("--seconds", type=float)
     known.add_argument("--output", type=Path)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from lab.probe_requests import Request
+from lab.probe.requests import Request
 
 # A longer answer than the lists asked for would be a mistake of ours.
 MAX_ANSWER = 4 * 1024 * 1024

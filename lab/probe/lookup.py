@@ -1,6 +1,6 @@
 """Whether all that the cloud acknowledged to a probe is there: each object is asked for by its id, through the APIs.
 
-Run inside the gateway's namespace as ``python -m lab.probe_lookup STATE FILE [--remove]``; prints one JSON object.
+Run inside the gateway's namespace as ``python -m lab.probe.lookup STATE FILE [--remove]``; prints one JSON object.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import client
-from lab.probe import FULL_TIMEOUT, NoToken
-from lab.probe_http import ask
-from lab.probe_requests import APIS_BY_NAME, Request, Session, authentication, lookup, removal
-from lab.probe_summary import read_lines
+from lab.probe.http import ask
+from lab.probe.requests import APIS_BY_NAME, Request, Session, authentication, lookup, removal
+from lab.probe.run import FULL_TIMEOUT, NoToken
+from lab.probe.summary import read_lines
 
 if TYPE_CHECKING:
     from lab.state import Lab
@@ -67,11 +67,11 @@ async def look_up(credentials: client.Credentials, path: Path, remove: bool) -> 
 
 def command(lab: Lab, path: Path, remove: bool = False) -> list[str]:
     """The command that looks up what a probe's file says."""
-    return client.in_gateway(lab, "lab.probe_lookup", str(lab.state), str(path.resolve()), *["--remove"] * remove)
+    return client.in_gateway(lab, "lab.probe.lookup", str(lab.state), str(path.resolve()), *["--remove"] * remove)
 
 
 def main() -> int:
-    known = argparse.ArgumentParser(prog="lab.probe_lookup")
+    known = argparse.ArgumentParser(prog="lab.probe.lookup")
     known.add_argument("state", type=Path)
     known.add_argument("file", type=Path)
     known.add_argument("--remove", action="store_true")
