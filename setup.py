@@ -7,10 +7,22 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).resolve().parent
 DATA = ("*.yaml", "*.yml", "*.json", "*.txt", "*.sh", "*.sql", "*.j2", "*.jinja", "*.cfg", "*.conf", "*.service", "ocf/*")
 
-CONSOLE_SCRIPTS = [
-    "octane = octane.cli.app:main",
-    "octane-lab = lab.cli:main",
-]
+ENTRY_POINTS = {
+    "console_scripts": [
+        "octane = octane.cli.app:main",
+        "octane-lab = lab.cli:main",
+    ],
+    # The commands of octane; what another package adds here is a command too.
+    "octane.commands": [
+        "prepare = octane.cli.stages:Prepare",
+        "upgrade-env = octane.cli.stages:UpgradeEnv",
+        "upgrade-db = octane.cli.stages:UpgradeDb",
+        "upgrade-control = octane.cli.stages:UpgradeControl",
+        "cleanup-env = octane.cli.stages:CleanupEnv",
+        "cleanup-fuel = octane.cli.stages:CleanupFuel",
+        "status = octane.cli.status:Status",
+    ],
+}
 
 
 def requirements(name: str) -> list[str]:
@@ -39,5 +51,5 @@ setup(
     data_files=tree("salt") + tree("pillar"),
     install_requires=requirements("product"),
     extras_require={"lab": requirements("lab"), "test": requirements("test")},
-    entry_points={"console_scripts": CONSOLE_SCRIPTS},
+    entry_points=ENTRY_POINTS,
 )

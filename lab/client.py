@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import openstack
 import yaml
 
+from lab import network
+
 if TYPE_CHECKING:
     from lab.state import Lab
 
@@ -98,7 +100,7 @@ def remember(lab: Lab) -> Credentials:
 
 def in_gateway(lab: Lab, module: str, *arguments: str) -> list[str]:
     """The command that runs one of the lab's modules inside the gateway's namespace."""
-    return ["ip", "netns", "exec", f"{lab.prefix}gateway", sys.executable, "-m", module, *arguments]
+    return network.inside(f"{lab.prefix}gateway", [sys.executable, "-m", module, *arguments])
 
 
 def write_private(path: Path, content: Any) -> None:
