@@ -1,0 +1,146 @@
+"""A node's network from its network scheme (version 1.1): devices, and the files that make them survive a reboot.
+
+Transformations are obeyed to the letter: an ``add-port`` that names no bridge, or that is not there, leaves the bridge
+without a port. That is how a seed's controllers are isolated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import UnsupportedFacts
+from .files import File
+
+INTERFACES = "/etc/network/interfaces.d"
+NAME_LIMIT = 15
+"""Longest name of a device in Linux."""
+
+
+@dataclass
+class Device:
+    """A device of a node. ``ports`` and ``patches`` only for a bridge; a patch is (own end, far end)."""
+
+    name: str
+    is_bridge: bool = False
+    addresses: list[str] = field(default_factory=list)
+    gateway: str | None = None
+    routes: list[tuple[str, str]] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
+    patches: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def members(self) -> list[str]:
+        """Everything that is plugged into the bridge."""
+        return self.ports + [own for own, _ in self.patches]
+
+    @property
+    def vlan(self) -> tuple[str, int] | None:
+        """(physical device, VLAN id) for a name such as eth2.101, None otherwise."""
+        nic, dot, identifier = self.name.partition(".")
+        return (nic, int(identifier)) if dot else None
+
+    @property
+    def path(self) -> str:
+        return f"{INTERFACES}/ifcfg-{self.name}"
+
+
+def devices(scheme: Mapping[str, Any], node: str) -> list[Device]:
+    """Devices of ``scheme``, those that others need first.
+
+    Raises UnsupportedFacts, which names ``node``, for a bond, an unknown action or a port of a bridge that nobody adds.
+    """
+    found: dict[str, Device] = {}
+    for transformation in scheme["transformations"]:
+        _transform(found, transformation, node)
+    for name, endpoint in scheme["endpoints"].items():
+        _address(found.setdefault(name, Device(name)), endpoint)
+    return sorted(found.values(), key=lambda device: (device.is_bridge, device.vlan is not None, device.name))
+
+
+def _transform(found: dict[str, Device], transformation: Mapping[str, Any], node: str) -> None:
+    action = transformation["action"]
+    if action == "add-br":
+        found[transformation["name"]] = Device(transformation["name"], is_bridge=True)
+    elif action == "add-port":
+        name, bridge = transformation["name"], transformation.get("bridge")
+        found.setdefault(name, Device(name))
+        if bridge:
+            _bridge(found, bridge, node, f"port {name}").ports.append(name)
+    elif action == "add-patch":
+        first, second = transformation["bridges"]
+        ends = patch_ends(first)
+        _bridge(found, second, node, f"patch to {first}").patches.append(ends)
+        _bridge(found, first, node, f"patch to {second}").patches.append(ends[::-1])
+    elif action == "add-bond":
+        raise UnsupportedFacts(f"{node}: bond {transformation['name']}: this lab has no bonding")
+    else:
+        raise UnsupportedFacts(f"{node}: unknown transformation {action}")
+
+
+def _bridge(found: Mapping[str, Device], name: str, node: str, what: str) -> Device:
+    bridge = found.get(name)
+    if bridge is None or not bridge.is_bridge:
+        raise UnsupportedFacts(f"{node}: {what} names bridge {name}, which no add-br before it makes")
+    return bridge
+
+
+def patch_ends(bridge: str) -> tuple[str, str]:
+    """Names of the two ends of a patch that leads from ``bridge``: the far one, and the one plugged into ``bridge``."""
+    stem = f"p_{bridge}"
+    if len(stem) + len("-0") > NAME_LIMIT:
+        stem = f"p_{hashlib.sha256(bridge.encode()).hexdigest()[:8]}"
+    return f"{stem}-0", f"{stem}-1"
+
+
+def _address(device: Device, endpoint: Mapping[str, Any]) -> None:
+    given = endpoint.get("IP")
+    if given and given != "none":
+        device.addresses = [str(address) for address in given]
+    if endpoint.get("gateway") not in (None, "", "none"):
+        device.gateway = str(endpoint["gateway"])
+    device.routes = [(str(route["net"]), str(route["via"])) for route in endpoint.get("routes", [])]
+
+
+def configuration(device: Device) -> File:
+    """The device's stanza for ifupdown, in the file where Fuel keeps it."""
+    lines = [f"auto {device.name}", f"iface {device.name} inet {'static' if device.addresses else 'manual'}"]
+    if device.vlan:
+        lines.append(f"vlan-raw-device {device.vlan[0]}")
+    if device.is_bridge:
+        lines += _bridge_lines(device)
+    lines += [f"address {address}" for address in device.addresses[:1]]
+    lines += [f"up ip address add {address} dev {device.name}" for address in device.addresses[1:]]
+    if device.gateway:
+        lines.append(f"gateway {device.gateway}")
+    lines += [f"up ip route add {net} via {via}" for net, via in device.routes]
+    return File(device.path, "\n".join(lines) + "\n")
+
+
+def _bridge_lines(device: Device) -> list[str]:
+    """Options of a bridge; whichever bridge comes first makes the pair of a patch."""
+    lines = [f"pre-up ip link show {own} >/dev/null 2>&1 || {' '.join(pair(own, far))}" for own, far in device.patches]
+    lines.append(f"bridge_ports {' '.join(device.members) or 'none'}")
+    # Without these a port forwards nothing for its first 15 seconds, and ifup waits for that.
+    return [*lines, "bridge_stp off", "bridge_fd 0", "bridge_waitport 0", "bridge_maxwait 0"]
+
+
+def pair(own: str, far: str) -> list[str]:
+    """The command that makes both ends of a patch."""
+    return ["ip", "link", "add", own, "type", "veth", "peer", "name", far]
+
+
+def bridge_ports(stanza: str) -> list[str]:
+    """The ports that a bridge's stanza names."""
+    for line in stanza.splitlines():
+        words = line.split()
+        if words[:1] == ["bridge_ports"]:
+            return [word for word in words[1:] if word != "none"]
+    return []
+
+
+def files(planned: Sequence[Device]) -> list[File]:
+    """ifcfg files of all devices."""
+    return [configuration(device) for device in planned]

@@ -1,0 +1,162 @@
+"""OpenStack's services on a node: their configuration in the usual places, units named as Fuel's upstart jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import galera, rabbitmq
+from .environment import Environment, Node
+from .files import File, render
+
+UWSGI = (
+    "uwsgi --http-socket {address}:%d --wsgi-file {venv}/bin/%s --processes %d --threads %d"
+    " --master --die-on-term --need-app --lazy-apps --disable-logging --thunder-lock --buffer-size 32768"
+    ' --add-header "Connection: close"'
+)
+"""One request a connection: else a client sometimes meets a connection that was closed under it."""
+
+COMMANDS = re.compile(r"(openstack|(keystone|nova|glance|neutron|cinder|heat|placement)(-[a-z-]+)?)$")
+"""Programs of the environment that are linked into /usr/bin, where Fuel's packages put theirs."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A unit. ``command`` may name {address}; ``folder``: where below /var/log it writes."""
+
+    name: str
+    folder: str
+    command: str
+    in_pacemaker: bool = False
+    primary_only: bool = False
+
+
+CONTROLLER_SERVICES = (
+    Service("keystone", "keystone", UWSGI % (5000, "keystone-wsgi-public", 2, 1)),
+    Service("placement-api", "placement", UWSGI % (8778, "placement-api", 1, 2)),
+    Service("glance-api", "glance", "glance-api"),
+    Service("nova-api", "nova", "nova-api-os-compute --log-file /var/log/nova/nova-api.log"),
+    Service("nova-conductor", "nova", "nova-conductor"),
+    Service("nova-scheduler", "nova", "nova-scheduler"),
+    Service(
+        "neutron-server",
+        "neutron",
+        "neutron-server --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/plugins/ml2/ml2_conf.ini",
+    ),
+    Service("cinder-api", "cinder", "cinder-api"),
+    Service("cinder-scheduler", "cinder", "cinder-scheduler"),
+    Service("cinder-volume", "cinder", "cinder-volume", primary_only=True),
+    Service("heat-api", "heat", "heat-api"),
+    Service("heat-engine", "heat", "heat-engine", in_pacemaker=True),
+)
+COMPUTE_SERVICES = (Service("nova-compute", "nova", "nova-compute"),)
+
+CONFIGURATION = {
+    "keystone.conf.j2": ("keystone", "/etc/keystone/keystone.conf"),
+    "placement.conf.j2": ("placement", "/etc/placement/placement.conf"),
+    "glance-api.conf.j2": ("glance", "/etc/glance/glance-api.conf"),
+    "nova.conf.j2": ("nova", "/etc/nova/nova.conf"),
+    "neutron.conf.j2": ("neutron", "/etc/neutron/neutron.conf"),
+    "ml2_conf.ini.j2": ("neutron", "/etc/neutron/plugins/ml2/ml2_conf.ini"),
+    "cinder.conf.j2": ("cinder", "/etc/cinder/cinder.conf"),
+    "heat.conf.j2": ("heat", "/etc/heat/heat.conf"),
+}
+"""Template to its service and its place on the node."""
+
+
+def services(environment: Environment, node: Node) -> list[Service]:
+    """Units of a node by its roles."""
+    found: list[Service] = []
+    if node.is_controller:
+        is_primary = node.uid == environment.primary.uid
+        found += [service for service in CONTROLLER_SERVICES if is_primary or not service.primary_only]
+    if "compute" in node.roles:
+        found += COMPUTE_SERVICES
+    return found
+
+
+def user_passwords(environment: Environment) -> dict[str, str]:
+    """Password of each service's Keystone user. Placement is younger than Fuel: it has nova's."""
+    settings = environment.settings
+    return {
+        "nova": settings["nova"]["user_password"],
+        "placement": settings["nova"]["user_password"],
+        "glance": settings["glance"]["user_password"],
+        "neutron": settings["quantum_settings"]["keystone"]["admin_password"],
+        "cinder": settings["cinder"]["user_password"],
+        "heat": settings["heat"]["user_password"],
+    }
+
+
+def context(environment: Environment, node: Node, venv: Path) -> dict[str, Any]:
+    """What the templates of all services may name."""
+    settings = environment.settings
+    networks = settings["quantum_settings"].get("L2", {}).get("phys_nets", {})
+    return {
+        "vip": environment.vips["management"],
+        "keystone": f"http://{environment.vips['management']}:5000/v3",
+        "memcached": [f"{peer.management}:11211" for peer in environment.controllers],
+        "transport_url": rabbitmq.transport_url(environment),
+        "user_passwords": user_passwords(environment),
+        "database_passwords": galera.passwords(environment),
+        "heat_encryption_key": settings["heat"]["auth_encryption_key"],
+        "fixed_key": settings["cinder"]["fixed_key"],
+        "vlan_ranges": [f"{name}:{given['vlan_range']}" for name, given in networks.items() if given.get("vlan_range")],
+        "host": node.fqdn,
+        "address": node.management,
+        "is_controller": node.is_controller,
+        "venv": str(venv),
+    }
+
+
+def files(environment: Environment, node: Node, venv: Path) -> list[File]:
+    """Configuration and units of a node's services. ``venv``: where the node has OpenStack's Python environment."""
+    values = context(environment, node, venv)
+    wanted = services(environment, node)
+    folders = {service.folder for service in wanted}
+    made = [
+        File(path, render(template, values), 0o640)
+        for template, (folder, path) in CONFIGURATION.items()
+        if folder in folders
+    ]
+    if node.is_controller:
+        made.append(File("/etc/memcached.conf", _memcached(node)))
+    return made + [_unit(service, values) for service in wanted]
+
+
+def _unit(service: Service, values: Mapping[str, Any]) -> File:
+    command = service.command.format(address=values["address"], venv=values["venv"])
+    text = render("unit.service.j2", {**values, "name": service.name, "folder": service.folder, "command": command})
+    return File(f"/etc/systemd/system/{service.name}.service", text)
+
+
+def _memcached(node: Node) -> str:
+    return f"-m 32\n-p 11211\n-u memcache\n-l {node.management}\n-P /var/run/memcached/memcached.pid\n"
+
+
+def configuration_of(service: Service) -> list[str]:
+    """Files of the node that a unit reads."""
+    return [path for folder, path in CONFIGURATION.values() if folder == service.folder] + [
+        f"/etc/systemd/system/{service.name}.service"
+    ]
+
+
+def folders(environment: Environment, node: Node) -> list[str]:
+    """Directories that packages would have made."""
+    names = sorted({service.folder for service in services(environment, node)})
+    return [f"/var/{kind}/{name}" for name in names for kind in ("log", "lib")]
+
+
+def link_commands(host: Any, venv: Path) -> None:
+    """Link the environment's programs into the node's /usr/bin; those of another release are replaced."""
+    folder = host.root / "usr/bin"
+    for program in sorted((venv / "bin").iterdir()):
+        if COMMANDS.match(program.name):
+            link = folder / program.name
+            if link.is_symlink() and link.readlink() == program:
+                continue
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)
