@@ -1,7 +1,7 @@
 """The database stage: the original's data on the seed, equal to the last row.
 
 What a step decides is read from the world (checksums of tables, heads of schemas); marks in the journal say what the
-world cannot: that both sides were equal, that a migration has begun, that all are done (:mod:`octane.procedure.tables`).
+world cannot: both sides were equal, a migration has begun, all are done (:mod:`octane.procedure.tables`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,194 @@
+"""The database stage: nothing lost, nothing of production deleted, and a half-done run is finished by the next one."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from octane.errors import Failed, InvariantBroken, Refused
+from octane.path import load_hops
+from octane.procedure import db, migration
+from octane.procedure.tables import COPIED, FROZEN, MIGRATED, MIGRATING
+from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+
+HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
+OLD_HEAD, NEW_HEAD = ["old"], ["new"]
+
+
+class Clouds:
+    """Two database servers as dicts of tables, and what the node modules would do to them."""
+
+    def __init__(self) -> None:
+        contents = {name: {"alembic_version": 1, "things": len(name)} for name in HOP.databases}
+        contents["heat"]["service"] = 7
+        contents["keystone"]["credential"] = 3
+        self.servers = {"original": contents, "seed": {}}
+        self.identities = {"original": "uuid-original", "seed": "uuid-seed"}
+        self.heads = {"original": OLD_HEAD, "seed": OLD_HEAD}
+        self.corrupt = False
+        self.fail_migration = False
+        self.resources: dict[str, list[dict[str, str]]] = {"images": [{"id": "i1", "name": "TestVM"}], "networks": []}
+        self.streams: dict[str, list[str]] = {}
+
+    def side(self, minion: str) -> str:
+        return "original" if minion in ("node-1", "node-2") else "seed"
+
+    def functions(self):
+        return {
+            "octane_db.databases": lambda minion: list(self.servers[self.side(minion)]),
+            "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1000),
+            "octane_db.server": lambda minion: {"id": self.identities[self.side(minion)]},
+            "octane_db.checksums": self.checksums,
+            "octane_db.writers": lambda minion: [],
+            "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
+            "octane_db.receive": self.receive,
+            "octane_db.send": self.send,
+            "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
+            "octane_db.run_manage_all": self.manage,
+            "octane_db.schema_heads": lambda minion, database: {
+                "alembic": self.heads[self.side(minion)],
+                "migrate": {},
+            },
+            "octane_db.package_heads": lambda minion, package, directory: {"alembic": NEW_HEAD, "migrate": None},
+            "octane_cloud.resources": lambda minion: copy.deepcopy(self.resources),
+            "octane_cloud.remove": self.remove,
+        }
+
+    def checksums(self, minion, names):
+        return copy.deepcopy({name: self.servers[self.side(minion)].get(name, {}) for name in names})
+
+    def receive(self, minion, names, bind, certificate, server, replace):
+        assert server == self.identities[self.side(minion)]
+        assert bind == "10.20.0.132"
+        self.streams["ticket"] = names
+        return {"port": 4444, "certificate": "public", "ticket": "ticket"}
+
+    def send(self, minion, names, host, port, certificate, identity):
+        copied = copy.deepcopy({name: self.servers["original"][name] for name in names})
+        if self.corrupt:
+            copied["nova"]["things"] += 1
+        self.servers["seed"] = copied
+        self.heads["seed"] = OLD_HEAD
+        return {"sha256": "abc", "bytes": 9000, "seconds": 1.5}
+
+    def manage(self, minion, groups, at_once, bound):
+        if self.fail_migration:
+            self.servers["seed"]["heat"]["things"] = "half migrated"
+            raise Failed("heat-manage failed", node=minion)
+        self.heads[self.side(minion)] = NEW_HEAD
+        return {name: [{"seconds": 1.0}] for name in groups}
+
+    def remove(self, minion, kind, identifier, name):
+        self.resources[kind] = [entry for entry in self.resources[kind] if entry["id"] != identifier]
+        return True
+
+
+@pytest.fixture
+def clouds():
+    return Clouds()
+
+
+@pytest.fixture
+def ctx(clouds):
+    members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
+    members += [node(4, SEED, "controller"), node(7, ORIGINAL, "compute")]
+    return FakeContext(FakeNodes(clouds.functions()), HOP, members)
+
+
+def run(step, ctx):
+    """As octane.step does it: apply what is pending, then verify."""
+    if step.pending(ctx):
+        step.apply(ctx)
+    return step.verify(ctx)
+
+
+def test_a_copy_is_compared_table_by_table(ctx, clouds):
+    assert run(db.Copy(), ctx) == {"different": []}
+    assert clouds.servers["seed"] == clouds.servers["original"]
+    assert db.Copy().pending(ctx) == {}
+
+
+def test_a_copy_that_differs_is_a_failure_that_names_the_table(ctx, clouds):
+    clouds.corrupt = True
+    with pytest.raises(Failed, match=r"nova\.things"):
+        run(db.Copy(), ctx)
+    assert not ctx.recall(COPIED)
+
+
+def test_nothing_is_copied_over_the_originals_own_cluster(ctx, clouds):
+    clouds.identities["seed"] = clouds.identities["original"]
+    with pytest.raises(Refused, match="in the original's database cluster"):
+        run(db.Copy(), ctx)
+    assert "octane_db.send" not in ctx.nodes.names()
+
+
+def test_another_server_than_the_recorded_one_is_not_written_to(ctx, clouds):
+    run(db.Copy(), ctx)
+    clouds.identities["seed"] = "uuid-of-somebody-else"
+    with pytest.raises(Refused, match="not the one recorded"):
+        db.Copy().apply(ctx)
+
+
+def test_a_failed_migration_is_thrown_away_and_copied_again(ctx, clouds):
+    run(db.Copy(), ctx)
+    clouds.fail_migration = True
+    with pytest.raises(Failed):
+        run(migration.Migrate(), ctx)
+    assert ctx.recall(MIGRATING)
+    clouds.fail_migration = False
+    assert db.Copy().pending(ctx), "a half migrated copy must not be taken for a good one"
+    run(db.Copy(), ctx)
+    assert clouds.servers["seed"]["heat"]["things"] == clouds.servers["original"]["heat"]["things"]
+    run(migration.Migrate(), ctx)
+    assert ctx.recall(MIGRATED)
+
+
+def test_a_finished_stage_has_nothing_left_to_do(ctx):
+    for step in (db.EmptySeed(), db.Freeze(), db.Copy(), migration.Migrate()):
+        run(step, ctx)
+    for step in (db.EmptySeed(), db.Freeze(), db.Copy(), migration.Migrate()):
+        assert step.pending(ctx) == {}
+        step.verify(ctx)
+
+
+def test_a_migration_is_proven_by_the_heads_not_by_its_exit(ctx, clouds):
+    run(db.Copy(), ctx)
+    functions = ctx.nodes.functions
+    functions["octane_db.run_manage_all"] = lambda minion, groups, *_: {name: [] for name in groups}
+    with pytest.raises(Failed, match=r"not at the new release's head.*keystone"):
+        run(migration.Migrate(), ctx)
+    assert not ctx.recall(MIGRATED)
+
+
+def test_nothing_is_migrated_that_was_not_copied(ctx):
+    with pytest.raises(Refused, match="nothing was copied"):
+        migration.Migrate().apply(ctx)
+
+
+def test_a_row_written_after_the_freeze_is_found(ctx, clouds):
+    run(db.Freeze(), ctx)
+    clouds.servers["original"]["cinder"]["things"] += 1
+    with pytest.raises(InvariantBroken, match=r"cinder\.things"):
+        db.NothingLost().verify(ctx)
+
+
+def test_heartbeats_that_the_path_names_may_go_on(ctx, clouds):
+    run(db.Freeze(), ctx)
+    clouds.servers["original"]["heat"]["service"] += 1
+    assert db.NothingLost().verify(ctx)["moved"] == []
+    assert "service" not in ctx.recall(FROZEN)["heat"]
+
+
+def test_the_seeds_own_resources_go_by_name_and_only_once(ctx, clouds):
+    run(db.EmptySeed(), ctx)
+    assert clouds.resources["images"] == []
+    clouds.resources["images"] = [{"id": "p1", "name": "production"}]
+    assert db.EmptySeed().pending(ctx) == {}
+    assert clouds.resources["images"]
+
+
+def test_a_database_that_the_path_moves_must_be_there(ctx, clouds):
+    del clouds.servers["original"]["glance"]
+    with pytest.raises(Refused, match="glance"):
+        run(db.Copy(), ctx)
