@@ -5,8 +5,6 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
-DATA = ("*.yaml", "*.yml", "*.json", "*.txt", "*.sh", "*.sql", "*.j2", "*.jinja", "*.cfg", "*.conf", "*.service", "ocf/*")
-
 ENTRY_POINTS = {
     "console_scripts": [
         "octane = octane.cli.app:main",
@@ -31,14 +29,23 @@ def requirements(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def tree(top: str) -> list[tuple[str, list[str]]]:
-    """Files below TOP, folder by folder, as data that is installed below share/octane."""
-    files = sorted(path for path in (HERE / top).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    folders = sorted({path.parent for path in files})
-    return [
-        (str(Path("share/octane") / folder.relative_to(HERE)), [str(p.relative_to(HERE)) for p in files if p.parent == folder])
-        for folder in folders
-    ]
+def files_below(top: str) -> list[Path]:
+    """Files below TOP, without what Python compiled."""
+    return sorted(path for path in (HERE / top).rglob("*") if path.is_file() and path.suffix != ".pyc")
+
+
+def package_data(package: str) -> list[str]:
+    """What a package holds besides Python: its data files, also below folders that are no packages."""
+    return [str(path.relative_to(HERE / package)) for path in files_below(package) if path.suffix != ".py"]
+
+
+def served(top: str) -> list[tuple[str, list[str]]]:
+    """Files below TOP, folder by folder, as what is installed below share/octane for Salt to serve."""
+    folders: dict[str, list[str]] = {}
+    for path in files_below(top):
+        inside = path.relative_to(HERE)
+        folders.setdefault(f"share/octane/{inside.parent}", []).append(str(inside))
+    return sorted(folders.items())
 
 
 setup(
@@ -47,8 +54,8 @@ setup(
     description="Upgrades an OpenStack cloud deployed by Fuel 6.1 to 7.0 under Salt, workloads running",
     python_requires=">=3.10",
     packages=find_packages(include=["octane", "octane.*", "lab", "lab.*"]),
-    package_data={"": list(DATA)},
-    data_files=tree("salt") + tree("pillar"),
+    package_data={package: package_data(package) for package in ("octane", "lab")},
+    data_files=served("salt") + served("pillar"),
     install_requires=requirements("product"),
     extras_require={"lab": requirements("lab"), "test": requirements("test")},
     entry_points=ENTRY_POINTS,
