@@ -7,7 +7,6 @@ listing of ``crm_mon`` 1.1, so that the two are always read together.
 
 import re
 import time
-import xml.etree.ElementTree as ElementTree
 
 from salt.exceptions import CommandExecutionError
 
@@ -19,7 +18,6 @@ _OPENSTACK = re.compile(
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # Marks what the upgrade stopped, so that what an operator had stopped before is not started in the end.
 _MARK = "octane-stopped"
-_RULED = ("primitive", "clone", "master", "group")
 
 
 def running():
@@ -47,7 +45,7 @@ def nodes():
 
         salt node-1 octane_cluster.nodes
     """
-    return parse_nodes(_monitor())
+    return __salt__["octane_pacemaker.nodes"](_monitor())
 
 
 def quorum():
@@ -60,8 +58,7 @@ def quorum():
 
         salt node-1 octane_cluster.quorum
     """
-    found = ElementTree.fromstring(_monitor()).find(".//summary/current_dc")
-    return found is not None and found.get("present", "true") == "true" and found.get("with_quorum") == "true"
+    return __salt__["octane_pacemaker.has_quorum"](_monitor())
 
 
 def resources():
@@ -78,8 +75,8 @@ def resources():
 
         salt node-1 octane_cluster.resources
     """
-    configured = parse_resources(_configuration())
-    for identifier, found in parse_instances(_monitor()).items():
+    configured = _configured()
+    for identifier, found in __salt__["octane_pacemaker.instances"](_monitor()).items():
         if identifier in configured:
             configured[identifier].update(found)
     return configured
@@ -95,7 +92,7 @@ def infrastructure():
 
         salt node-1 octane_cluster.infrastructure
     """
-    return sorted(one for one in parse_resources(_configuration()) if _carries(one))
+    return sorted(one for one in _configured() if _carries(one))
 
 
 def openstack():
@@ -108,7 +105,7 @@ def openstack():
 
         salt node-1 octane_cluster.openstack
     """
-    configured = parse_resources(_configuration())
+    configured = _configured()
     return sorted(
         identifier
         for identifier, one in configured.items()
@@ -128,20 +125,7 @@ def addresses():
 
         salt node-1 octane_cluster.addresses
     """
-    found = []
-    for primitive in ElementTree.fromstring(_configuration()).iter("primitive"):
-        if primitive.get("type", "").endswith("IPaddr2"):
-            given = {one.get("name"): one.get("value") for one in primitive.iterfind("instance_attributes/nvpair")}
-            found.append(
-                {
-                    "resource": primitive.get("id"),
-                    "address": given.get("ip"),
-                    "bridge": given.get("bridge") or given.get("nic"),
-                    "netns": given.get("ns"),
-                    "interface": given.get("ns_veth"),
-                }
-            )
-    return found
+    return __salt__["octane_pacemaker.addresses"](_configuration())
 
 
 def jobs():
@@ -154,12 +138,7 @@ def jobs():
 
         salt node-1 octane_cluster.jobs
     """
-    found = set()
-    for primitive in ElementTree.fromstring(_configuration()).iter("primitive"):
-        found.add(primitive.get("id", "").removeprefix("p_"))
-        if primitive.get("class") in ("systemd", "service", "upstart", "lsb"):
-            found.add(primitive.get("type", ""))
-    return sorted(found)
+    return __salt__["octane_pacemaker.jobs"](_configuration())
 
 
 def stop(resources):
@@ -199,7 +178,7 @@ def start(resources):
     for identifier in to_start(resources):
         for part in _stopped_parts(identifier):
             _delete(part, "target-role")
-        if parse_resources(_configuration())[identifier]["stopped_here"]:
+        if _configured()[identifier]["stopped_here"]:
             _delete(identifier, _MARK)
         told.append(identifier)
     return told
@@ -229,7 +208,7 @@ def to_start(resources=None):
         salt node-1 octane_cluster.to_start
     """
     if resources is None:
-        configured = parse_resources(_configuration())
+        configured = _configured()
         return sorted(identifier for identifier, one in configured.items() if one["stopped_here"])
     return [one for one in _known(resources) if _stopped_parts(one)]
 
@@ -323,104 +302,6 @@ def online():
         return False
 
 
-# Reading XML
-
-
-def parse_nodes(text):
-    """
-    Nodes of ``crm_mon``'s XML, as :func:`nodes` returns them.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_cluster.parse_nodes '<crm_mon/>'
-    """
-    return {
-        one.get("name"): {
-            "online": _is(one, "online"),
-            "standby": _is(one, "standby") or _is(one, "standby_onfail"),
-            "maintenance": _is(one, "maintenance"),
-            "unclean": _is(one, "unclean"),
-            "dc": _is(one, "is_dc"),
-        }
-        for one in ElementTree.fromstring(text).iterfind(".//nodes/node")
-    }
-
-
-def parse_resources(text):
-    """
-    Outermost resources of a CIB's ``resources`` section.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_cluster.parse_resources '<resources/>'
-    """
-    root = ElementTree.fromstring(text)
-    section = root if root.tag == "resources" else root.find(".//resources")
-    return {
-        one.get("id"): {
-            "kind": _kind(one),
-            "agents": [_agent(primitive) for primitive in one.iter("primitive")],
-            "target_role": _meta(one, "target-role"),
-            "stopped_here": _meta(one, _MARK) == "true",
-            "managed": _meta(one, "is-managed") != "false",
-            "failed": False,
-            "running_on": [],
-        }
-        for one in (() if section is None else section)
-        if one.tag in _RULED
-    }
-
-
-def parse_instances(text):
-    """
-    What ``crm_mon`` says of each outermost resource: ``{id: {"managed", "failed", "running_on"}}``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_cluster.parse_instances '<crm_mon/>'
-    """
-    found = {}
-    for outer in ElementTree.fromstring(text).iterfind(".//resources/*"):
-        instances = [outer] if outer.tag == "resource" else list(outer.iter("resource"))
-        live = [one for one in instances if _is(one, "active")]
-        found[outer.get("id")] = {
-            # One that was cut short has no such attribute at all.
-            "managed": all(one.get("managed", "true") == "true" for one in instances),
-            "failed": any(_is(one, "failed") for one in instances),
-            "running_on": sorted({node.get("name") for one in live for node in one.iterfind("node")}),
-        }
-    return found
-
-
-def _kind(element):
-    promotable = element.tag == "clone" and _meta(element, "promotable") == "true"
-    return "master" if promotable else element.tag
-
-
-def _agent(primitive):
-    return ":".join(filter(None, (primitive.get("class"), primitive.get("provider"), primitive.get("type"))))
-
-
-def _meta(element, name):
-    for pair in element.iterfind("meta_attributes/nvpair"):
-        if pair.get("name") == name:
-            return pair.get("value")
-    return None
-
-
-def _is(element, name):
-    return element.get(name) == "true"
-
-
-# Asking and telling
-
-
 def _carries(identifier):
     return identifier.startswith("sysinfo_") or any(word in identifier for word in _INFRASTRUCTURE)
 
@@ -431,7 +312,7 @@ def _serves(one, able):
 
 
 def _known(identifiers):
-    configured = parse_resources(_configuration())
+    configured = _configured()
     unknown = [one for one in identifiers if one not in configured or not _ID.fullmatch(one)]
     if unknown:
         raise CommandExecutionError(f"the cluster has no resource {', '.join(unknown)}")
@@ -439,15 +320,11 @@ def _known(identifiers):
 
 
 def _stopped_parts(identifier):
-    """Ids, of the resource itself and of what is inside, that carry ``target-role=Stopped``."""
-    root = ElementTree.fromstring(_configuration())
-    outer = next(one for one in root.iter() if one.get("id") == identifier and one.tag in _RULED)
-    return [one.get("id") for one in outer.iter() if one.tag in _RULED and _is_stopped(one)]
+    return __salt__["octane_pacemaker.stopped_parts"](_configuration(), identifier)
 
 
-def _is_stopped(element):
-    # Written in either case in the field.
-    return (_meta(element, "target-role") or "").lower() == "stopped"
+def _configured():
+    return __salt__["octane_pacemaker.resources"](_configuration())
 
 
 def _still(identifiers, fault):

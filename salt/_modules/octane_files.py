@@ -46,6 +46,23 @@ def keep(path, owner):
     return True
 
 
+def adopt(path, owner):
+    """
+    Take a file as it is now for the pristine one, where others rightly write it too (Puppet at each deployment).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_files.adopt /etc/network/interfaces.d/ifcfg-br-ex network
+    """
+    manifest = _manifest(owner)
+    if path in manifest and _standing(path, manifest[path]) == "foreign":
+        del manifest[path]
+        _save(owner, manifest)
+    return keep(path, owner)
+
+
 def write(path, content, owner, mode=None):
     """
     Write a file whole and atomically, its pristine copy kept first.

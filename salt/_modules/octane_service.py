@@ -1,8 +1,8 @@
 """
 OpenStack jobs of a node that the init system runs itself; those that Pacemaker runs are never touched here.
 
-upstart (Ubuntu 14.04) and systemd; Salt's ``service`` serves for all but the list of running jobs under upstart, and
-for many jobs at once: systemd is asked in one command, so that they stop side by side. What ran is written down once, so
+upstart (Ubuntu 14.04) and systemd. Salt's ``service`` serves for all but the list of running jobs under upstart and
+many jobs at once: systemd is asked in one command, so that they stop side by side. What ran is written down once, so
 that a second attempt starts what the first one stopped.
 """
 

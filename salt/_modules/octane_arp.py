@@ -1,0 +1,138 @@
+"""
+ARP from a node's own raw sockets: announcing addresses, and hearing who answers for them.
+"""
+
+import contextlib
+import fcntl
+import ipaddress
+import select
+import socket
+import struct
+import time
+
+from salt.exceptions import CommandExecutionError
+
+_BROADCAST = b"\xff" * 6
+_NOBODY = b"\x00" * 4
+_REQUEST, _REPLY = 1, 2
+_ETH_P_ARP = 0x0806
+_SIOCGIFHWADDR = 0x8927
+
+
+def announce(addresses, repeat=3, interval=0.2):
+    """
+    Tell the neighbours by gratuitous ARP, as requests and as replies, where addresses are.
+
+    :param addresses: ``[{"address": str, "interface": str, "mac": str or None}]``; the interface's own mac when none
+    :param repeat: times, ``interval`` seconds apart
+    :return: ``{"sent": [address]}``
+    :raises CommandExecutionError: an interface that is not there or is down
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_arp.announce '[{address: 192.168.0.2, interface: br-mgmt}]'
+    """
+    with contextlib.ExitStack() as stack:
+        sockets = _sockets(stack, {one["interface"] for one in addresses})
+        frames = [(sockets[one["interface"]], frame) for one in addresses for frame in _gratuitous(one)]
+        for number in range(int(repeat)):
+            if number:
+                time.sleep(interval)
+            for sender, frame in frames:
+                _send(sender, frame)
+    return {"sent": [one["address"] for one in addresses]}
+
+
+def hears(addresses, timeout=3, own=()):
+    """
+    Ask for addresses as duplicate address detection does (from 0.0.0.0, so that nobody learns anything) and collect
+    the hardware addresses that answer.
+
+    :param addresses: ``[{"address": str, "interface": str}]``
+    :param timeout: seconds in all
+    :param own: hardware addresses that do not count
+    :return: ``{address: [mac]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_arp.hears '[{address: 192.168.0.2, interface: br-mgmt}]'
+    """
+    heard = {str(ipaddress.ip_address(one["address"])): set() for one in addresses}
+    deadline, next_round = time.monotonic() + timeout, 0.0
+    with contextlib.ExitStack() as stack:
+        sockets = _sockets(stack, {one["interface"] for one in addresses})
+        while (now := time.monotonic()) < deadline:
+            if now >= next_round:
+                for one in addresses:
+                    _send(sockets[one["interface"]], _question(one))
+                next_round = now + 0.5
+            readable, _, _ = select.select(list(sockets.values()), [], [], min(0.1, deadline - now))
+            for receiver in readable:
+                mac, address = parse_reply(receiver.recv(1500))
+                if address in heard and mac not in own:
+                    heard[address].add(mac)
+    return {address: sorted(found) for address, found in heard.items()}
+
+
+def parse_reply(frame):
+    """
+    Sender of an ARP reply: ``(mac, address)``, or two times ``None`` for any other frame.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_arp.parse_reply ''
+    """
+    if len(frame) < 42 or frame[12:14] != b"\x08\x06" or struct.unpack("!H", frame[20:22])[0] != _REPLY:
+        return None, None
+    return frame[22:28].hex(":"), socket.inet_ntoa(frame[28:32])
+
+
+def _gratuitous(one):
+    mac, address = _bytes(one.get("mac") or _mac(one["interface"])), socket.inet_aton(one["address"])
+    yield _frame(mac, _REQUEST, mac, address, b"\x00" * 6, address)
+    yield _frame(mac, _REPLY, mac, address, _BROADCAST, address)
+
+
+def _question(one):
+    mac = _bytes(_mac(one["interface"]))
+    return _frame(mac, _REQUEST, mac, _NOBODY, b"\x00" * 6, socket.inet_aton(one["address"]))
+
+
+def _frame(source, operation, sender, sender_address, target, target_address):
+    head = _BROADCAST + source + struct.pack("!H", _ETH_P_ARP)
+    return head + struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + sender + sender_address + target + target_address
+
+
+def _sockets(stack, interfaces):
+    found = {}
+    for name in sorted(interfaces):
+        one = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)))
+        try:
+            one.bind((name, _ETH_P_ARP))
+        except OSError as error:
+            raise CommandExecutionError(f"no ARP on {name}: {error.strerror}") from error
+        found[name] = one
+    return found
+
+
+def _send(sender, frame):
+    try:
+        sender.send(frame)
+    except OSError as error:
+        raise CommandExecutionError(f"ARP on {sender.getsockname()[0]}: {error.strerror}") from error
+
+
+def _mac(interface):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        answer = fcntl.ioctl(one.fileno(), _SIOCGIFHWADDR, struct.pack("256s", interface.encode()))
+    return answer[18:24].hex(":")
+
+
+def _bytes(mac):
+    return bytes.fromhex(mac.replace(":", ""))

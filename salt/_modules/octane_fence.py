@@ -1,0 +1,163 @@
+"""
+A controller that was set aside: silent on the cloud's networks, also after a reboot, until it is taken back.
+
+Not killed: daemons that a kill leaves behind go on answering for addresses that others have taken over. What was done
+is in ``/etc/octane-fenced``, for whoever logs in, with the way back; the same as data under ``/var/lib/octane-node``.
+"""
+
+import json
+import os
+import time
+
+MARKER = "/etc/octane-fenced"
+RECORD = "/var/lib/octane-node/fence.json"
+NAMESPACES = ("haproxy", "vrouter")
+
+
+def fenced():
+    """
+    What fenced this node: ``{"reason", "since", "ports": {bridge: [port]}, "services": [job]}``, or ``{}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.fenced
+    """
+    try:
+        with open(RECORD, encoding="utf-8") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return {}
+
+
+def plan(bridges, reason, services=None):
+    """
+    What will be taken away from this node when it is fenced.
+
+    :param services: jobs; when not given those that ran when they were first written down, else those that run
+    :return: what :func:`fenced` returns afterwards
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.plan '[br-ex, br-mgmt]' 'environment 2 took over'
+    """
+    if services is None:
+        services = __salt__["octane_service.recorded"]() or __salt__["octane_service.names"]()
+    return {
+        "reason": reason,
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "ports": {bridge: physical_ports(bridge) for bridge in bridges},
+        "services": services,
+    }
+
+
+def record(taken):
+    """
+    Write down, once and before it happens, what :func:`plan` says will be taken away.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.record '{reason: test, since: now, ports: {}, services: []}'
+    """
+    if not fenced():
+        _write(MARKER, _notice(taken), 0o644)
+        _write(RECORD, json.dumps(taken, indent=1), 0o600)
+
+
+def forget():
+    """
+    Remove the marker and the record.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.forget
+    """
+    for path in (MARKER, RECORD):
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+def physical_ports(bridge):
+    """
+    Ports of a bridge that lead out of the node, not to its own namespaces: those it has now, after the next boot, and
+    had before ports were moved for the upgrade.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.physical_ports br-mgmt
+    """
+    found = {
+        *__salt__["octane_net.ports"](bridge),
+        *(__salt__["octane_net.persistent_ports"](bridge) or ()),
+        *__salt__["octane_interfaces.pristine_ports"](bridge),
+    }
+    inner = {name for name, namespace in _veths().items() if namespace}
+    return sorted(found - inner)
+
+
+def leftovers():
+    """
+    Ends, on this side, of virtual addresses that are still alive in namespaces of the cluster.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.leftovers
+    """
+    return sorted(name for name, namespace in _veths().items() if namespace in NAMESPACES)
+
+
+def remove_leftovers():
+    """
+    Delete what :func:`leftovers` finds; both ends of each pair go, and the address with them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.remove_leftovers
+    """
+    found = leftovers()
+    for name in found:
+        __salt__["cmd.run_all"](["ip", "link", "delete", name], python_shell=False, ignore_retcode=True)
+    return found
+
+
+def _veths():
+    """Interfaces plugged into a bridge whose other end is in a named namespace: ``{name: namespace}``."""
+    found = {}
+    for namespace in __salt__["octane_net.namespaces"]():
+        for name in __salt__["octane_net.peers"](namespace).values():
+            if os.path.exists(f"/sys/class/net/{name}/master"):
+                found[name] = namespace
+    return found
+
+
+def _notice(found):
+    ports = "; ".join(f"{bridge}: {', '.join(names) or 'none'}" for bridge, names in found["ports"].items())
+    return (
+        f"This controller was set aside on {found['since']}: {found['reason']}\n"
+        f"Its cluster and its OpenStack services are stopped and disabled, ports are out of their bridges ({ports}).\n"
+        "Do not start them by hand: another controller has its addresses.\n"
+        "Taken back from the Fuel master by: salt MINION state.single octane_net.unfenced back\n"
+    )
+
+
+def _write(path, text, mode):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(path + ".new", path)

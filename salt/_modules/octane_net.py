@@ -1,0 +1,427 @@
+"""
+Bridges, ports and addresses of a node, at run time and in ``/etc/network/interfaces.d``.
+
+Linux bridges as Fuel 6.1 and later make them (``provider: lnx``). A change that must hold is made in both places: one
+made at run time only is lost at the next boot and puts a fenced node back on the network (LP1576150).
+"""
+
+import glob
+import ipaddress
+import json
+import os
+import re
+import time
+
+from salt.exceptions import CommandExecutionError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}")
+
+
+def bridges():
+    """
+    Linux bridges and their ports.
+
+    :return: ``{bridge: [port]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.bridges
+    """
+    found = sorted(path.split("/")[4] for path in glob.glob("/sys/class/net/*/bridge"))
+    return {bridge: ports(bridge) for bridge in found}
+
+
+def ports(bridge):
+    """
+    Ports of one bridge at run time.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.ports br-mgmt
+    """
+    _check(bridge)
+    return sorted(os.path.basename(path) for path in glob.glob(f"/sys/class/net/{bridge}/brif/*"))
+
+
+def persistent_ports(bridge):
+    """
+    Ports that the bridge has after the next boot; ``None`` when no file of ``interfaces.d`` describes it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.persistent_ports br-mgmt
+    """
+    _check(bridge)
+    return __salt__["octane_interfaces.ports"](bridge)
+
+
+def addresses():
+    """
+    Interfaces with their hardware address, IPv4 networks and, for a bridge, ports.
+
+    :return: ``{interface: {"mac": str, "addresses": ["192.168.0.3/24"], "ports": [str]}}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.addresses
+    """
+    given, members = _inet(_ip(["-4", "-o", "addr", "show"])), bridges()
+    return {
+        name: {"mac": mac, "addresses": given.get(name, []), "ports": members.get(name, [])}
+        for name, mac in _macs(_ip(["-o", "link", "show"])).items()
+        if name != "lo"
+    }
+
+
+def macs():
+    """
+    All hardware addresses of this node, those in its named network namespaces (virtual addresses) included.
+
+    :return: ``{"eth0": mac, "haproxy/b_management": mac}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.macs
+    """
+    found = _macs(_ip(["-o", "link", "show"]))
+    for namespace in namespaces():
+        inside = _macs(_ip(["-o", "link", "show"], namespace))
+        found.update({f"{namespace}/{name}": mac for name, mac in inside.items()})
+    return {name: mac for name, mac in found.items() if mac != "00:00:00:00:00:00"}
+
+
+def announceable():
+    """
+    Every IPv4 address that neighbours may know of this node, and the bridge they know it through: those of the bridges
+    and the virtual ones in namespaces behind a veth.
+
+    :return: ``[{"address": str, "interface": bridge, "mac": str, "netns": str or None}]``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.announceable
+    """
+    found = []
+    for name, one in addresses().items():
+        if os.path.isdir(f"/sys/class/net/{name}/bridge"):
+            found += [_announceable(network, name, one["mac"], None) for network in one["addresses"]]
+    for namespace in namespaces():
+        hardware = _macs(_ip(["-o", "link", "show"], namespace))
+        networks = _inet(_ip(["-4", "-o", "addr", "show"], namespace))
+        for inside, outside in peers(namespace).items():
+            master = f"/sys/class/net/{outside}/master"
+            if os.path.islink(master):
+                bridge = os.path.basename(os.readlink(master))
+                found += [_announceable(one, bridge, hardware[inside], namespace) for one in networks.get(inside, [])]
+    return found
+
+
+def peers(namespace):
+    """
+    Pairs of virtual interfaces between a namespace and the main one: ``{name inside: name outside}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.peers haproxy
+    """
+    outside = {}
+    for path in glob.glob("/sys/class/net/*"):
+        outside[(_number(f"{path}/ifindex"), _number(f"{path}/iflink"))] = os.path.basename(path)
+    pairs = re.findall(r"^(\d+): ([^@\s:]+)@if(\d+):", _ip(["-o", "link", "show"], namespace), re.MULTILINE)
+    named = {inside: outside.get((int(other), int(index))) for index, inside, other in pairs}
+    return {inside: name for inside, name in named.items() if name}
+
+
+def namespaces():
+    """
+    Named network namespaces of this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.namespaces
+    """
+    return sorted(line.split()[0] for line in _ip(["netns", "list"]).splitlines() if line.strip())
+
+
+def carrier(interface):
+    """
+    Whether an interface is up and has a link.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.carrier eth1
+    """
+    _check(interface)
+    try:
+        return (_read(f"/sys/class/net/{interface}/carrier") or "").strip() == "1"
+    except OSError:
+        # The kernel answers "invalid argument" for an interface that is down.
+        return False
+
+
+def mtu_to(address, size):
+    """
+    Whether packets of this size reach an address whole.
+
+    :param size: bytes of the whole IPv4 packet
+    :return: ``True``, ``False``, or ``None`` when the address does not answer small packets either
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_net.mtu_to 10.20.0.135 1500
+    """
+    target, headers = str(ipaddress.ip_address(address)), 28
+    if not _answers(target, 56):
+        return None
+    return _answers(target, int(size) - headers)
+
+
+def pending(plan):
+    """
+    Entries of a plan that are not true yet, at run time or in the files.
+
+    :param plan: ``[{"do": "attach" | "detach", "bridge": str, "port": str}]``
+    :raises CommandExecutionError: an entry that cannot be done: then nothing of the plan should be
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.pending '[{do: detach, bridge: br-ex, port: eth1}]'
+    """
+    left = []
+    for entry in plan:
+        _refuse_impossible(entry)
+        here = entry["port"] in ports(entry["bridge"])
+        later = persistent_ports(entry["bridge"])
+        wanted = entry["do"] == "attach"
+        if here is not wanted or (later is not None and (entry["port"] in later) is not wanted):
+            left.append(entry)
+    return left
+
+
+def switch(plan=None, plans=None, announce=False):
+    """
+    Plug and unplug ports: first in the files, then all at once at run time.
+
+    :param plan: entries as :func:`pending` takes them
+    :param plans: ``{minion id: plan}``; each node takes its own, so that one publication moves many nodes
+    :param announce: tell the neighbours right afterwards where this node's addresses are
+    :return: ``{"done": [entries], "seconds": float, "announced": [addresses]}``; ``seconds``: of the run time part
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.switch '[{do: detach, bridge: br-ex, port: eth1}]'
+    """
+    mine = (plan or []) + (plans or {}).get(__opts__.get("id"), [])
+    left = pending(mine)
+    # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
+    known = [{**one, "mac": one["netns"] and one["mac"]} for one in announceable()] if announce else []
+    for entry in left:
+        _write_down(entry)
+    batch = [_command(entry) for entry in left if _is_plugged(entry) is (entry["do"] == "detach")]
+    started = time.monotonic()
+    if batch:
+        _run(["ip", "-batch", "-"], stdin="".join(batch))
+    seconds = round(time.monotonic() - started, 3)
+    sent = __salt__["octane_arp.announce"](known) if known else {"sent": []}
+    return {"done": left, "seconds": seconds, "announced": sent["sent"]}
+
+
+def announce(addresses=None, repeat=3, interval=0.2):
+    """
+    Tell the neighbours by gratuitous ARP where addresses are.
+
+    :param addresses: entries of :func:`announceable`, of which ``mac`` may be missing; all of them when not given
+    :param repeat: times, ``interval`` seconds apart
+    :return: ``{"sent": [address]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_net.announce
+    """
+    return __salt__["octane_arp.announce"](announceable() if addresses is None else addresses, repeat, interval)
+
+
+def hears(addresses, timeout=3):
+    """
+    Who else answers for addresses; this node, its namespaces included, never counts.
+
+    :param addresses: ``[{"address": str, "interface": str}]``
+    :param timeout: seconds in all
+    :return: ``{address: [mac]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_net.hears '[{address: 192.168.0.2, interface: br-mgmt}]'
+    """
+    return __salt__["octane_arp.hears"](addresses, timeout, sorted(set(macs().values())))
+
+
+def flush_neighbours(interfaces=None):
+    """
+    Forget the hardware addresses of neighbours, in the node's namespaces too.
+
+    :param interfaces: names in the main namespace; everything when not given
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-7 octane_net.flush_neighbours
+    """
+    if interfaces is not None:
+        for name in interfaces:
+            _check(name)
+            _ip(["neigh", "flush", "dev", name])
+        return True
+    for namespace in [None, *namespaces()]:
+        _ip(["neigh", "flush", "all"], namespace)
+    return True
+
+
+def cut_connections(port, networks):
+    """
+    End this node's connections to a port in networks, so that clients connect anew at once instead of waiting for a
+    timeout on a connection whose other end has been replaced.
+
+    :return: ``{"before": int, "after": int, "how": "ss" | "unsupported"}``; kernels before 4.9 cannot: restart the
+        clients there
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-7 octane_net.cut_connections 5673 '[192.168.0.0/24]'
+    """
+    targets = [ipaddress.ip_network(text) for text in networks]
+    before = _connections(int(port), targets)
+    for target in targets:
+        _run(["ss", "-K", "dst", str(target), "dport", "=", f":{int(port)}"], check=False)
+    after = len(set(_connections(int(port), targets)) & set(before))
+    return {"before": len(before), "after": after, "how": "unsupported" if before and after == len(before) else "ss"}
+
+
+def _connections(port, targets):
+    """``(local, remote)`` of established IPv4 connections to the port in the networks."""
+    found = []
+    for line in _run(["ss", "-4", "-t", "-n"], check=False)["stdout"].splitlines():
+        words = line.split()
+        address, _, remote_port = words[4].rpartition(":") if len(words) > 4 else ("", "", "")
+        is_open = words[:1] == ["ESTAB"] and remote_port == str(port)
+        if is_open and any(ipaddress.ip_address(address) in target for target in targets):
+            found.append((words[3], words[4]))
+    return found
+
+
+def _refuse_impossible(entry):
+    if sorted(entry) != ["bridge", "do", "port"] or entry["do"] not in ("attach", "detach"):
+        raise CommandExecutionError(f"not an entry of a plan: {json.dumps(entry, default=str)}")
+    _check(entry["bridge"])
+    _check(entry["port"])
+    if not os.path.isdir(f"/sys/class/net/{entry['bridge']}/bridge"):
+        raise CommandExecutionError(f"{entry['bridge']} is no Linux bridge of this node")
+    if entry["do"] == "detach":
+        return
+    if not os.path.isdir(f"/sys/class/net/{entry['port']}"):
+        raise CommandExecutionError(f"there is no interface {entry['port']} to plug into {entry['bridge']}")
+    master = f"/sys/class/net/{entry['port']}/master"
+    if os.path.islink(master) and os.path.basename(os.readlink(master)) != entry["bridge"]:
+        raise CommandExecutionError(f"{entry['port']} is plugged into {os.path.basename(os.readlink(master))}")
+
+
+def _write_down(entry):
+    later = persistent_ports(entry["bridge"])
+    if later is not None:
+        others = [one for one in later if one != entry["port"]]
+        wanted = [*others, entry["port"]] if entry["do"] == "attach" else others
+        __salt__["octane_interfaces.set_ports"](entry["bridge"], wanted)
+
+
+def _is_plugged(entry):
+    return entry["port"] in ports(entry["bridge"])
+
+
+def _command(entry):
+    if entry["do"] == "detach":
+        return f"link set dev {entry['port']} nomaster\n"
+    return f"link set dev {entry['port']} master {entry['bridge']}\nlink set dev {entry['port']} up\n"
+
+
+def _announceable(network, bridge, mac, namespace):
+    return {"address": network.partition("/")[0], "interface": bridge, "mac": mac, "netns": namespace}
+
+
+def _answers(target, payload):
+    command = ["ping", "-n", "-q", "-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", str(payload), target]
+    return _run(command, check=False)["retcode"] == 0
+
+
+def _inet(text):
+    """``ip -4 -o addr``: networks by interface."""
+    found = {}
+    for line in text.splitlines():
+        words = line.split()
+        found.setdefault(words[1].partition("@")[0], []).append(words[3])
+    return found
+
+
+def _macs(text):
+    """``ip -o link``: hardware addresses by interface."""
+    matches = re.findall(r"^\d+: ([^@\s:]+).* link/\S+ ([0-9a-f:]{17}) ", text + "\n", re.MULTILINE)
+    return dict(matches)
+
+
+def _check(name):
+    if not _NAME.fullmatch(name):
+        raise CommandExecutionError(f"not the name of an interface: {name!r}")
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def _ip(arguments, namespace=None):
+    prefix = ["ip", "netns", "exec", namespace] if namespace else []
+    return _run([*prefix, "ip", *arguments])["stdout"]
+
+
+def _number(path):
+    return int(_read(path) or 0)
+
+
+def _run(command, check=True, stdin=None):
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, stdin=stdin, timeout=60)
+    if check and done["retcode"]:
+        raise CommandExecutionError(f"{' '.join(command)}: {done['stderr'].strip() or done['stdout'].strip()}"[:500])
+    return done

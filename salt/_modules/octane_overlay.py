@@ -1,0 +1,185 @@
+"""
+A bridge of isolated controllers stretched over the admin network: a VXLAN port with its peers listed one by one.
+
+The port is made by a small script that is also run after each ``ifup`` of the bridge, so that a reboot keeps it.
+"""
+
+import ipaddress
+import os
+import re
+
+from salt.exceptions import CommandExecutionError
+
+FOLDER = "/etc/network"
+OWNER = "network"
+PORT = 4789
+ENCAPSULATION = 50
+_EVERYBODY = "00:00:00:00:00:00"
+
+
+def name(key):
+    """
+    The interface of an overlay.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.name 1
+    """
+    if not 0 < int(key) < 2**24:
+        raise CommandExecutionError(f"the key of an overlay is a number from 1 to {2**24 - 1}, not {key}")
+    return f"oct{int(key)}"
+
+
+def pending(bridge, key, local, remotes, mtu=1450):
+    """
+    What keeps an overlay from being as wanted.
+
+    :return: ``{"interface" | "bridge" | "mtu" | "peers" | "script" | "ifup": {"old", "new"}}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.pending br-mgmt 1 10.20.0.134 '[10.20.0.135]'
+    """
+    wanted = _wanted(bridge, key, local, remotes, mtu)
+    now = _now(bridge, key)
+    return {one: {"old": now[one], "new": wanted[one]} for one in wanted if now[one] != wanted[one]}
+
+
+def apply(bridge, key, local, remotes, mtu=1450):
+    """
+    Make the overlay as wanted; peers that are no longer listed are dropped.
+
+    :raises CommandExecutionError: the path to a peer is too narrow for the overlay's packets
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.apply br-mgmt 1 10.20.0.134 '[10.20.0.135]'
+    """
+    for remote in remotes:
+        size = int(mtu) + ENCAPSULATION
+        if __salt__["octane_net.mtu_to"](remote, size) is False:
+            raise CommandExecutionError(f"packets of {size} bytes do not reach {remote}: the mtu must be below {mtu}")
+    text = _script(bridge, key, local, remotes, mtu)
+    __salt__["octane_files.adopt"](_path(key), OWNER)
+    __salt__["octane_files.write"](_path(key), text, OWNER, mode="0755")
+    __salt__["octane_interfaces.set_command"](bridge, _path(key), True)
+    _run([_path(key)])
+    left = pending(bridge, key, local, remotes, mtu)
+    left.pop("ifup", None)
+    if left:
+        raise CommandExecutionError(f"the overlay {name(key)} is not as wanted: {left}")
+
+
+def remove(bridge, key):
+    """
+    Take the overlay away, now and for the next boot; ``True`` when there was something.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.remove br-mgmt 1
+    """
+    existed = exists(bridge, key)
+    __salt__["octane_interfaces.set_command"](bridge, _path(key), False)
+    if os.path.exists(_path(key)):
+        os.unlink(_path(key))
+    if os.path.isdir(f"/sys/class/net/{name(key)}"):
+        _run(["ip", "link", "delete", name(key)])
+    return existed
+
+
+def exists(bridge, key):
+    """
+    Whether anything of an overlay is there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.exists br-mgmt 1
+    """
+    described = __salt__["octane_interfaces.has_command"](bridge, _path(key))
+    return described or os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}")
+
+
+def _wanted(bridge, key, local, remotes, mtu):
+    return {
+        "interface": {"id": int(key), "local": str(ipaddress.ip_address(local))},
+        "bridge": bridge,
+        "mtu": int(mtu),
+        "peers": sorted(str(ipaddress.ip_address(one)) for one in remotes),
+        "script": _script(bridge, key, local, remotes, mtu),
+        "ifup": True,
+    }
+
+
+def _now(bridge, key):
+    shown = _run(["ip", "-d", "-o", "link", "show", "dev", name(key)], check=False)
+    identity = re.search(r"vxlan id (\d+)\b.*? local (\S+)", shown["stdout"]) if not shown["retcode"] else None
+    mtu = re.search(r" mtu (\d+) ", shown["stdout"])
+    master = re.search(r" master (\S+) ", shown["stdout"])
+    described = __salt__["octane_interfaces.ports"](bridge) is not None
+    return {
+        "interface": {"id": int(identity.group(1)), "local": identity.group(2)} if identity else None,
+        "bridge": master.group(1) if master else None,
+        "mtu": int(mtu.group(1)) if mtu else None,
+        "peers": _peers(key),
+        "script": _read(_path(key)),
+        # A bridge that no file describes does not come back by itself: nothing to be hooked into.
+        "ifup": __salt__["octane_interfaces.has_command"](bridge, _path(key)) if described else True,
+    }
+
+
+def _peers(key):
+    shown = _run(["bridge", "fdb", "show", "dev", name(key)], check=False)["stdout"]
+    return sorted(re.findall(rf"^{_EVERYBODY} .*?dst (\S+)", shown, re.MULTILINE))
+
+
+def _script(bridge, key, local, remotes, mtu):
+    """A script that converges: whatever of the overlay is there already, in the end it is as wanted."""
+    for address in [local, *remotes]:
+        ipaddress.ip_address(address)
+    port = name(key)
+    lines = [
+        "#!/bin/sh",
+        f"# Stretches {bridge} over the admin network while controllers are isolated. Run after each ifup.",
+        f"[ -d /sys/class/net/{port} ] && ip link delete {port}",
+        "set -e",
+        f"ip link add {port} address {_mac(key, local)} type vxlan id {int(key)} local {local} dstport {PORT}",
+        f"ip link set dev {port} mtu {int(mtu)}",
+        *(f"bridge fdb append {_EVERYBODY} dev {port} dst {remote}" for remote in sorted(remotes)),
+        f"ip link set dev {port} master {bridge}",
+        f"ip link set dev {port} up",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _mac(key, local):
+    """The same at each boot: a bridge takes over its ports' address, and neighbours remember it."""
+    return bytes([2, int(key) % 256, *ipaddress.IPv4Address(local).packed]).hex(":")
+
+
+def _path(key):
+    return os.path.join(FOLDER, f"octane-overlay-{int(key)}")
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def _run(command, check=True):
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=60)
+    if check and done["retcode"]:
+        raise CommandExecutionError(f"{' '.join(command)}: {done['stderr'].strip() or done['stdout'].strip()}"[:500])
+    return done

@@ -1,0 +1,154 @@
+"""
+Ports of bridges, overlays, and controllers that were set aside; each state can be used by hand.
+"""
+
+
+def detached(name, bridge, port):
+    """
+    A port is not in a bridge, now and after the next boot.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_net.detached x bridge=br-ex port=eth1
+    """
+    return _plugged(name, "detach", bridge, port)
+
+
+def attached(name, bridge, port):
+    """
+    A port is in a bridge, now and after the next boot.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.attached x bridge=br-ex port=eth1
+    """
+    return _plugged(name, "attach", bridge, port)
+
+
+def overlay(name, bridge, key, local, remotes, mtu=1450):
+    """
+    A bridge is stretched over the network of ``local`` to the same bridge of ``remotes``.
+
+    :param key: number of the overlay, different for each bridge
+    :param mtu: of the overlay; the network below must carry 50 bytes more, which is tried
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.overlay x bridge=br-mgmt key=1 local=10.20.0.134 remotes='[10.20.0.135]'
+    """
+    changes = __salt__["octane_overlay.pending"](bridge, key, local, remotes, mtu)
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "the overlay would be made" if changes else "the overlay is there already")
+    __salt__["octane_overlay.apply"](bridge, key, local, remotes, mtu)
+    return _result(name, changes, "the overlay is there")
+
+
+def overlay_absent(name, bridge, key):
+    """
+    A bridge is not stretched, now and after the next boot.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.overlay_absent x bridge=br-mgmt key=1
+    """
+    changes = {}
+    if __salt__["octane_overlay.exists"](bridge, key):
+        changes = {__salt__["octane_overlay.name"](key): {"old": "present", "new": "absent"}}
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "the overlay would be removed" if changes else "no overlay")
+    __salt__["octane_overlay.remove"](bridge, key)
+    return _result(name, changes, "the overlay is removed")
+
+
+def fence(name, bridges, reason, services=None, timeout=300):
+    """
+    A controller is silent on the cloud's networks, also after a reboot: ports out of the bridges, OpenStack and the
+    cluster stopped cleanly and disabled, no virtual address left, and a file that says so.
+
+    :param bridges: those that lead to networks where others have the addresses now
+    :param reason: for whoever logs in
+    :param services: jobs to stop; those that run when not given
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_net.fence x bridges='[br-ex, br-mgmt]' reason='environment 2 took over'
+    """
+    known = __salt__["octane_fence.fenced"]()
+    changes = {} if known else {"marker": {"old": "", "new": reason}}
+    if not known:
+        known = __salt__["octane_fence.plan"](bridges, reason, services)
+    leftovers = __salt__["octane_fence.leftovers"]()
+    if leftovers:
+        changes["virtual addresses"] = {"old": leftovers, "new": []}
+    if not __opts__["test"]:
+        __salt__["octane_fence.record"](known)
+    # The network first: from then on the node is silent, whatever becomes of the rest.
+    for part in (
+        _switched(name, _plan("detach", known["ports"])),
+        __states__["octane_service.stopped"](name, services=known["services"], disable=True),
+        __states__["octane_cluster.shutdown"](name, timeout=timeout),
+    ):
+        changes.update(part["changes"])
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "the node would be fenced" if changes else "fenced already")
+    __salt__["octane_fence.remove_leftovers"]()
+    return _result(name, changes, "the node is fenced")
+
+
+def unfenced(name, timeout=300):
+    """
+    A controller that was set aside is back: ports, cluster, OpenStack jobs as they were.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 state.single octane_net.unfenced back
+    """
+    known = __salt__["octane_fence.fenced"]()
+    if not known:
+        return _result(name, {}, "not fenced")
+    changes = {"fence": {"old": known["reason"], "new": ""}}
+    if __opts__["test"]:
+        return _result(name, changes, "the node would be taken back")
+    __salt__["octane_net.switch"](_plan("attach", known["ports"]), announce=True)
+    __states__["octane_cluster.up"](name, timeout=timeout)
+    __states__["octane_service.started"](name, services=known["services"], enable=True)
+    __salt__["octane_fence.forget"]()
+    return _result(name, changes, "the node is back")
+
+
+def _plan(what, ports):
+    return [{"do": what, "bridge": bridge, "port": port} for bridge, names in ports.items() for port in names]
+
+
+def _plugged(name, what, bridge, port):
+    return _switched(name, [{"do": what, "bridge": bridge, "port": port}])
+
+
+def _switched(name, plan):
+    left = __salt__["octane_net.pending"](plan)
+    changes = {f"{one['port']} in {one['bridge']}": _before_and_after(one["do"]) for one in left}
+    if not changes or __opts__["test"]:
+        return _result(name, changes, "ports would be moved" if changes else "ports are so already")
+    __salt__["octane_net.switch"](plan)
+    return _result(name, changes, "ports moved")
+
+
+def _before_and_after(what):
+    return {"old": "out", "new": "in"} if what == "attach" else {"old": "in", "new": "out"}
+
+
+def _result(name, changes, comment):
+    result = None if changes and __opts__["test"] else True
+    return {"name": name, "result": result, "changes": changes, "comment": comment}

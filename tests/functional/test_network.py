@@ -1,0 +1,263 @@
+"""
+Ports, overlays, ARP and severed connections between network namespaces that stand for hosts.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MISSING = [tool for tool in ("ip", "bridge", "ss", "ping", "unshare", "nsenter") if shutil.which(tool) is None]
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces"),
+]
+READY = (
+    "mkdir -p /run/netns && mount -t tmpfs none /run/netns && mount -t sysfs none /sys && ip link set lo up "
+    "&& echo ready && exec sleep 600"
+)
+
+
+class Host:
+    """A network and mount namespace of its own, with files of its own under ``root``."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        self.name, self.root = name, root
+        (root / "interfaces.d").mkdir(parents=True)
+        (root / "network").mkdir()
+        command = ["unshare", "--mount", "--net", "sh", "-c", READY]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout and self.process.stdout.readline() == "ready\n"
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        inside = ["nsenter", "-t", str(self.process.pid), "-m", "-n", *command]
+        return subprocess.run(inside, capture_output=True, text=True, check=check, timeout=60, cwd=REPOSITORY)
+
+    def bridge(self, name: str, address: str, port: str) -> None:
+        """A bridge as Fuel makes it, with its file."""
+        self.run("ip", "link", "add", name, "type", "bridge")
+        self.run("ip", "link", "set", port, "master", name)
+        self.run("ip", "link", "set", name, "up")
+        self.run("ip", "addr", "add", address, "dev", name)
+        text = f"auto {name}\niface {name} inet static\nbridge_ports {port}\naddress {address}\n"
+        (self.root / "interfaces.d" / f"ifcfg-{name}").write_text(text)
+
+    def virtual_address(self, address: str, bridge: str) -> None:
+        """As Fuel's agent makes one: a veth from the bridge into the namespace ``haproxy``."""
+        self.run("ip", "netns", "add", "haproxy")
+        self.run("ip", "link", "add", "v_vip", "type", "veth", "peer", "name", "b_vip", "netns", "haproxy")
+        self.run("ip", "link", "set", "v_vip", "master", bridge, "up")
+        self.run("ip", "netns", "exec", "haproxy", "ip", "link", "set", "b_vip", "up")
+        self.run("ip", "netns", "exec", "haproxy", "ip", "addr", "add", address, "dev", "b_vip")
+
+    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+        return self._on_host(function, {"args": args, "kwargs": kwargs})
+
+    def state(self, function: str, test: bool = False, **kwargs: Any) -> Any:
+        return self._on_host(function, {"args": ["name"], "kwargs": kwargs, "state": True, "test": test})
+
+    def reaches(self, address: str) -> bool:
+        return self.run("ping", "-c", "1", "-W", "1", address, check=False).returncode == 0
+
+    def file(self, name: str) -> str:
+        return (self.root / "interfaces.d" / f"ifcfg-{name}").read_text()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _on_host(self, function: str, given: dict[str, Any]) -> Any:
+        given = {**given, "root": str(self.root), "id": self.name}
+        done = self.run(sys.executable, "-m", "tests.functional.on_host", function, json.dumps(given))
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+class Network:
+    """Two hosts on a switch by ``eth1`` (br-mgmt) and joined directly by ``eth0`` (admin)."""
+
+    def __init__(self, root: Path) -> None:
+        self.switch, self.one, self.two = (Host(name, root / name) for name in ("switch", "node-1", "node-2"))
+        self.switch.run("ip", "link", "add", "sw", "type", "bridge")
+        self.switch.run("ip", "link", "set", "sw", "up")
+        for host in (self.one, self.two):
+            port = f"to-{host.name}"
+            pid = str(host.process.pid)
+            self.switch.run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth1", "netns", pid)
+            self.switch.run("ip", "link", "set", port, "master", "sw", "up")
+            host.run("ip", "link", "set", "eth1", "up")
+        pid = str(self.two.process.pid)
+        self.one.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", pid)
+        for number, host in ((1, self.one), (2, self.two)):
+            host.run("ip", "addr", "add", f"10.20.0.{number}/24", "dev", "eth0")
+            host.run("ip", "link", "set", "eth0", "up")
+            host.bridge("br-mgmt", f"192.168.0.{number}/24", "eth1")
+
+    def stop(self) -> None:
+        for host in (self.one, self.two, self.switch):
+            host.stop()
+
+
+@pytest.fixture
+def network(tmp_path):
+    one = Network(tmp_path)
+    yield one
+    one.stop()
+
+
+PORT = {"bridge": "br-mgmt", "port": "eth1"}
+
+
+def test_a_detached_port_is_out_now_and_after_a_boot_and_comes_back_the_same(network):
+    before = network.one.file("br-mgmt")
+    assert network.two.reaches("192.168.0.1")
+    planned = network.one.state("octane_net.detached", test=True, **PORT)
+    assert planned["result"] is None and network.two.reaches("192.168.0.1")
+    done = network.one.state("octane_net.detached", **PORT)
+    assert done["result"] is True and done["changes"] == planned["changes"] != {}
+    assert not network.two.reaches("192.168.0.1")
+    assert network.one.call("octane_net.ports", "br-mgmt") == []
+    assert "bridge_ports none\n" in network.one.file("br-mgmt")
+    assert network.one.state("octane_net.detached", **PORT)["changes"] == {}
+    network.one.state("octane_net.attached", **PORT)
+    assert network.two.reaches("192.168.0.1")
+    assert network.one.file("br-mgmt") == before
+
+
+def test_a_half_done_change_is_finished(network):
+    network.one.run("ip", "link", "set", "eth1", "nomaster")
+    assert network.one.state("octane_net.detached", **PORT)["changes"]
+    assert "bridge_ports none\n" in network.one.file("br-mgmt")
+
+
+def test_a_file_that_puppet_wrote_again_is_no_obstacle(network):
+    network.one.state("octane_net.detached", **PORT)
+    path = network.one.root / "interfaces.d" / "ifcfg-br-mgmt"
+    path.write_text("# written again\nauto br-mgmt\niface br-mgmt inet static\naddress 192.168.0.1/24\n")
+    assert network.one.state("octane_net.attached", **PORT)["result"] is True
+    assert network.one.call("octane_net.persistent_ports", "br-mgmt") == ["eth1"]
+    assert "# written again" in network.one.file("br-mgmt")
+
+
+def test_each_node_takes_its_own_part_of_a_switch(network):
+    plans = {"node-1": [{"do": "detach", **PORT}], "node-2": [{"do": "attach", **PORT}]}
+    assert network.one.call("octane_net.switch", plans=plans)["done"] == plans["node-1"]
+    assert network.two.call("octane_net.switch", plans=plans)["done"] == []
+
+
+def test_moved_ports_are_announced_at_once_although_the_bridge_changes_its_own_address(network):
+    network.one.run("ip", "link", "set", "eth1", "nomaster")
+    network.one.run("ip", "link", "add", "spare", "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", "end")
+    network.one.run("ip", "link", "set", "spare", "master", "br-mgmt")
+    wrong = ["lladdr", "02:00:00:00:00:01", "dev", "br-mgmt", "nud", "stale"]
+    network.two.run("ip", "neigh", "replace", "192.168.0.1", *wrong)
+    plan = [{"do": "attach", **PORT}, {"do": "detach", "bridge": "br-mgmt", "port": "spare"}]
+    assert network.one.call("octane_net.switch", plan, announce=True)["announced"] == ["192.168.0.1"]
+    mac = network.one.call("octane_net.macs")["br-mgmt"]
+    assert mac != wrong[1] and f"lladdr {mac}" in network.two.run("ip", "neigh", "show", "192.168.0.1").stdout
+
+
+def test_a_plan_with_one_impossible_entry_does_nothing(network):
+    plan = [{"do": "detach", **PORT}, {"do": "attach", "bridge": "br-mgmt", "port": "eth9"}]
+    assert "eth9" in network.one.call("octane_net.switch", plan)["error"]
+    assert network.one.call("octane_net.ports", "br-mgmt") == ["eth1"]
+
+
+def test_an_overlay_joins_isolated_bridges_and_goes_without_trace(network):
+    before = network.one.file("br-mgmt")
+    ends = {network.one: ("10.20.0.1", "10.20.0.2"), network.two: ("10.20.0.2", "10.20.0.1")}
+    for host in ends:
+        host.state("octane_net.detached", **PORT)
+    assert not network.two.reaches("192.168.0.1")
+    for host, (local, remote) in ends.items():
+        given = {"bridge": "br-mgmt", "key": 7, "local": local, "remotes": [remote]}
+        assert host.state("octane_net.overlay", **given)["result"] is True
+        assert host.state("octane_net.overlay", **given)["changes"] == {}
+    assert network.two.reaches("192.168.0.1")
+    # What ``ifup`` of the bridge runs, after the bridge was made anew.
+    network.one.run("ip", "link", "delete", "oct7")
+    script = str(network.one.root / "network" / "octane-overlay-7")
+    assert f"post-up {script}\n" in network.one.file("br-mgmt")
+    network.one.run(script)
+    assert network.two.reaches("192.168.0.1")
+    for host in ends:
+        assert host.state("octane_net.overlay_absent", bridge="br-mgmt", key=7)["changes"]
+        assert host.state("octane_net.overlay_absent", bridge="br-mgmt", key=7)["changes"] == {}
+        host.state("octane_net.attached", **PORT)
+    assert network.one.file("br-mgmt") == before and not Path(script).exists()
+
+
+def test_an_overlay_wider_than_the_path_is_refused(network):
+    for host in (network.one, network.two):
+        host.run("ip", "link", "set", "eth0", "mtu", "1400")
+    given = {"bridge": "br-mgmt", "key": 7, "local": "10.20.0.1", "remotes": ["10.20.0.2"]}
+    assert "1500 bytes" in network.one.state("octane_net.overlay", **given)["error"]
+    assert network.one.state("octane_net.overlay", mtu=1350, **given)["result"] is True
+
+
+def test_others_are_heard_and_the_node_itself_is_not(network):
+    network.two.virtual_address("192.168.0.50/24", "br-mgmt")
+    two = network.two.call("octane_net.macs")
+    asked = [{"address": f"192.168.0.{n}", "interface": "br-mgmt"} for n in (1, 2, 50, 99)]
+    heard = network.one.call("octane_net.hears", asked, timeout=1)
+    assert heard == {
+        "192.168.0.1": [],
+        "192.168.0.2": [two["br-mgmt"]],
+        "192.168.0.50": [two["haproxy/b_vip"]],
+        "192.168.0.99": [],
+    }
+    assert network.two.call("octane_net.hears", asked, timeout=1)["192.168.0.50"] == []
+
+
+def test_hearing_teaches_nobody_an_address(network):
+    network.two.run("ip", "neigh", "flush", "all")
+    network.one.call("octane_net.hears", [{"address": "192.168.0.2", "interface": "br-mgmt"}], timeout=1)
+    assert "192.168.0.1" not in network.two.run("ip", "neigh").stdout
+
+
+def test_announcing_corrects_what_neighbours_believe_of_addresses_and_virtual_addresses(network):
+    network.one.virtual_address("192.168.0.50/24", "br-mgmt")
+    one = network.one.call("octane_net.macs")
+    for address in ("192.168.0.1", "192.168.0.50"):
+        wrong = ["lladdr", "02:00:00:00:00:99", "dev", "br-mgmt", "nud", "stale"]
+        network.two.run("ip", "neigh", "replace", address, *wrong)
+    sent = network.one.call("octane_net.announce", repeat=2)["sent"]
+    assert sorted(sent) == ["192.168.0.1", "192.168.0.50"]
+    known = network.two.run("ip", "neigh").stdout
+    assert f"192.168.0.1 dev br-mgmt lladdr {one['br-mgmt']}" in known
+    assert f"192.168.0.50 dev br-mgmt lladdr {one['haproxy/b_vip']}" in known
+
+
+def test_connections_to_a_broker_are_cut_and_others_live_on(network):
+    listener = (
+        "import socket,time\n"
+        "for port in (5673, 3306):\n"
+        "    globals()[f's{port}'] = socket.create_server(('192.168.0.2', port))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    client = (
+        "import socket,time\n"
+        "kept = [socket.create_connection(('192.168.0.2', port)) for port in (5673, 5673, 3306)]\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    processes = []
+    for host, code in ((network.two, listener), (network.one, client)):
+        command = ["nsenter", "-t", str(host.process.pid), "-n", sys.executable, "-c", code]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert processes[-1].stdout.readline() == "ready\n"
+    try:
+        cut = network.one.call("octane_net.cut_connections", 5673, ["192.168.0.0/24"])
+        assert cut == {"before": 2, "after": 0, "how": "ss"}
+        assert network.one.call("octane_net.cut_connections", 5673, ["192.168.0.0/24"])["before"] == 0
+        assert network.one.run("ss", "-t", "-n", "state", "established").stdout.count(":3306") == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
