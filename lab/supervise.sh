@@ -67,7 +67,8 @@ while [ "$code" = 133 ]; do
         companion &
     fi
     # From within the namespace, because the host's /sys shows the network of whoever mounts it.
-    (run_file "$directory/nspawn" nsenter "--net=/run/netns/$NAMESPACE" systemd-nspawn) &
+    # A controller sets net.ipv4.* in itself and in its own namespaces; else /proc/sys is read-only.
+    (export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network; run_file "$directory/nspawn" nsenter "--net=/run/netns/$NAMESPACE" systemd-nspawn) &
     echo $! > "$directory/nspawn.pid"
     wait $!
     code=$?
