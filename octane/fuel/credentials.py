@@ -57,6 +57,11 @@ def read(environ: Mapping[str, str] = os.environ, master_facts: Path = MASTER_FA
     )
 
 
+def admin_address(master_facts: Path = MASTER_FACTS) -> str:
+    """The master's address on the administration network, "" when MASTER_FACTS does not say it."""
+    return str(_from_master(master_facts).get("SERVER_ADDRESS", ""))
+
+
 def _client_file(environ: Mapping[str, str]) -> Path:
     if environ.get("FUELCLIENT_CUSTOM_SETTINGS"):
         return Path(environ["FUELCLIENT_CUSTOM_SETTINGS"])

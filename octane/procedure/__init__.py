@@ -1,0 +1,1 @@
+"""The stages, step by step: what each orchestration of `salt/upgrade/` calls."""

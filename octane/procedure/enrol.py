@@ -1,0 +1,280 @@
+"""Makes nodes minions of this master: over SSH, with the master's own root key, each key accepted by its fingerprint.
+
+The fingerprint is read on the node, over the connection that Fuel itself trusts; nothing is accepted that was merely
+announced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import yaml
+
+from octane import machine, settings
+from octane.context import Context
+from octane.errors import Failed, NodeFailed, OctaneError
+from octane.fuel.nodes import Node
+from octane.machine import RemoteMachine
+from octane.pair import MASTER_ID
+from octane.pristine import checksum
+from octane.procedure.env import WithSeed, seed_nodes
+from octane.procedure.salt_config import admin_address, pristine, tree
+from octane.service import Service
+from octane.step import Outcome
+from octane.wait import until
+
+T = TypeVar("T")
+
+CONFIG = "/etc/salt/minion.d/octane.conf"
+PUBLIC_KEY = "/etc/salt/pki/minion/minion.pub"
+HEADER = "# Written by octane prepare and taken away by octane cleanup-fuel.\n"
+AT_ONCE = 8
+"""Nodes enrolled at a time; each costs the master a few processes."""
+
+START_TIMEOUT = 120.0
+LOGIN_TIMEOUT = 300.0
+SYNC_TIMEOUT = 300.0
+SYNCED = "enrol.synced"
+
+
+def fingerprint(public_key: bytes) -> str:
+    """SHA-256 of a PEM public key as Salt prints it ("1f:02:..."): of the lines between the first and the last."""
+    lines = [line for line in public_key.splitlines(keepends=True) if line.strip()]
+    digest = hashlib.sha256(b"".join(lines[1:-1])).hexdigest()
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
+
+
+def config(minion: str, master: str, master_finger: str) -> bytes:
+    """Content of a minion's configuration.
+
+    A minion asks again every second while its key is not accepted, and does not look up the names of all its addresses
+    (which takes long on a node without name service).
+    """
+    options = {
+        "master": master,
+        "id": minion,
+        "master_finger": master_finger,
+        "acceptance_wait_time": 1,
+        "acceptance_wait_time_max": 10,
+        "enable_fqdns_grains": False,
+        "random_reauth_delay": 2,
+        "mine_enabled": False,
+    }
+    return (HEADER + yaml.safe_dump(options, sort_keys=True)).encode()
+
+
+def product_digest() -> str:
+    """One checksum over everything of ours that minions get."""
+    digest = hashlib.sha256()
+    for folder in ("_modules", "_states", "_grains", "_utils"):
+        for path in sorted((tree("salt") / folder).glob("*.py")):
+            digest.update(f"{folder}/{path.name}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Enrolment:
+    """Enrols NODES; asks the world first and does only what is missing, so that a second time costs a few seconds.
+
+    What is done over SSH is done for several nodes at a time; Salt and the journal are asked by one thread only.
+    """
+
+    def __init__(self, ctx: Context, nodes: Iterable[Node]) -> None:
+        self.ctx = ctx
+        self.nodes = {node.minion: node for node in nodes}
+        self.keys = ctx.keys
+        self.pristine = pristine()
+        self.digest = product_digest()
+        self.errors: dict[str, str] = {}
+
+    def pending(self) -> dict[str, Any]:
+        """{minion id: what is missing}."""
+        configs = self._configs_in_place()
+        synced = self.ctx.journal.records.get(MASTER_ID, SYNCED, {})
+        keys = self.keys.list()
+        found = {}
+        for minion in self.nodes:
+            if minion not in configs:
+                found[minion] = "enrolled"
+            elif synced.get(minion) != self._sync_mark(keys, minion):
+                found[minion] = "modules synchronised"
+        return found
+
+    def _configs_in_place(self) -> list[str]:
+        """Minions that answer and hold the configuration they are to have."""
+        accepted = {minion for minion, key in self.keys.list().items() if key["state"] == "accepted"}
+        asked = sorted(accepted & set(self.nodes))
+        answering = sorted(self.ctx.nodes.ping(asked, timeout=10)) if asked else []
+        try:
+            sums = self.ctx.nodes.call(answering, "file.get_hash", CONFIG, form="sha256") if answering else {}
+        except NodeFailed:
+            # A node without the file makes the question fail; the others are asked one by one.
+            sums = {minion: self._sum(minion) for minion in answering}
+        return [minion for minion in answering if sums[minion] == checksum(self._config(minion))]
+
+    def _sum(self, minion: str) -> str:
+        try:
+            return self.ctx.nodes.call([minion], "file.get_hash", CONFIG, form="sha256")[minion]
+        except NodeFailed:
+            return ""
+
+    def _config(self, minion: str) -> bytes:
+        return config(minion, admin_address(), self.keys.master_fingerprint())
+
+    def _sync_mark(self, keys: dict[str, dict[str, str]], minion: str) -> list[str]:
+        """What is remembered of a minion that has our modules; a reinstalled one has another key."""
+        return [self.digest, keys.get(minion, {}).get("fingerprint", "")]
+
+    def apply(self) -> dict[str, Any]:
+        """Do what is pending; what was done, by minion.
+
+        :raises Failed: naming every node that could not be enrolled, after the others were
+        """
+        missing = self.pending()
+        self._enrol([minion for minion, what in missing.items() if what == "enrolled"])
+        done = [minion for minion in missing if minion not in self.errors]
+        if done:
+            self._synchronise(done)
+        if self.errors:
+            raise Failed("; ".join(f"{minion}: {error}" for minion, error in sorted(self.errors.items())))
+        return missing
+
+    def _enrol(self, minions: list[str]) -> None:
+        earlier = self._on_nodes(self._own_fingerprint, minions)
+        self._delete_stale_keys(earlier)
+        configs = {minion: self._config(minion) for minion in earlier}
+        self._on_nodes(lambda minion: self._configure(minion, configs[minion]), list(earlier))
+        own = self._on_nodes(self._wait_for_key, [minion for minion in earlier if minion not in self.errors])
+        if own:
+            self._accept(own)
+            self.ctx.progress(f"{len(own)} minions answer")
+
+    def _machine(self, minion: str) -> RemoteMachine:
+        return machine.node(minion, self.nodes[minion].admin_address, settings.state_dir() / "known_hosts")
+
+    def _own_fingerprint(self, minion: str) -> str:
+        """The node's own word on its key; "" when it has none yet."""
+        content = self._machine(minion).read(PUBLIC_KEY)
+        return fingerprint(content) if content else ""
+
+    def _delete_stale_keys(self, own: dict[str, str]) -> None:
+        """Keys of a node's earlier installation: while they stand, the new one would be denied."""
+        known = self.keys.list()
+        for minion, now in own.items():
+            if minion in known and known[minion]["fingerprint"] != now:
+                self.keys.delete(minion)
+
+    def _configure(self, minion: str, content: bytes) -> None:
+        node = self._machine(minion)
+        self.pristine.put(node, CONFIG, content)
+        Service(node, "salt-minion").restart()
+
+    def _wait_for_key(self, minion: str) -> str:
+        return until(
+            lambda: self._own_fingerprint(minion), START_TIMEOUT, f"the key of minion {minion} on its node", interval=1
+        )
+
+    def _accept(self, own: dict[str, str]) -> None:
+        """Accept exactly the keys OWN, {minion id: fingerprint}, and wait until these minions answer."""
+
+        def accepted() -> bool:
+            known = self.keys.list()
+            there = [minion for minion in own if known.get(minion, {}).get("fingerprint") == own[minion]]
+            for minion in there:
+                if known[minion]["state"] != "accepted":
+                    self.keys.accept(minion)
+            return len(there) == len(own)
+
+        def answering() -> bool:
+            return set(self.ctx.nodes.ping(sorted(own), timeout=5)) >= set(own)
+
+        names = ", ".join(sorted(own))
+        until(accepted, START_TIMEOUT, f"the keys of {names} on the master", interval=0.5)
+        until(answering, START_TIMEOUT, f"minions {names} to answer", interval=0.5)
+
+    def _synchronise(self, minions: list[str]) -> None:
+        self.ctx.progress(f"modules for {len(minions)} minions")
+        self.ctx.nodes.call(minions, "saltutil.sync_all", timeout=SYNC_TIMEOUT)
+        keys = self.keys.list()
+        records = self.ctx.journal.records
+        marks = {minion: self._sync_mark(keys, minion) for minion in minions}
+        records.put(MASTER_ID, SYNCED, {**records.get(MASTER_ID, SYNCED, {}), **marks})
+
+    def verify(self) -> dict[str, Any]:
+        """:raises Failed: naming every node that does not answer as a minion of ours"""
+        left = self.pending()
+        if left:
+            raise Failed(f"not enrolled: {json.dumps(left, sort_keys=True)}")
+        return {"minions": sorted(self.nodes)}
+
+    def withdraw(self) -> list[str]:
+        """Stop the minions and give back their files and keys; names of those that were ours.
+
+        :raises Failed: naming every node where that was not possible, after the others were done
+        """
+        mine = [minion for minion in self.nodes if minion in self.pristine.machines()]
+        done = self._on_nodes(self._withdraw, mine)
+        known = self.keys.list()
+        for minion in done:
+            if minion in known:
+                self.keys.delete(minion)
+        if self.errors:
+            raise Failed("; ".join(f"{minion}: {error}" for minion, error in sorted(self.errors.items())))
+        return mine
+
+    def _withdraw(self, minion: str) -> None:
+        node = self._machine(minion)
+        Service(node, "salt-minion").stop()
+        self.pristine.restore(node, CONFIG)
+
+    def _on_nodes(self, work: Callable[[str], T], minions: list[str]) -> dict[str, T]:
+        """What WORK returned by minion, done for several at a time; those that failed are in `errors` and left out."""
+
+        def guarded(minion: str) -> tuple[str, T | None, str]:
+            try:
+                return minion, work(minion), ""
+            except OctaneError as error:
+                return minion, None, error.message
+
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            results = list(pool.map(guarded, minions))
+        self.errors.update({minion: error for minion, _, error in results if error})
+        return {minion: cast(T, value) for minion, value, error in results if not error}
+
+
+class EnrolSeed(WithSeed):
+    """The seed's controllers, just installed, are minions."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return Enrolment(ctx, seed_nodes(ctx)).pending()
+
+    def apply(self, ctx: Context) -> Outcome:
+        nodes = {node.minion: node for node in seed_nodes(ctx)}
+        missing = [nodes[minion] for minion, what in self.pending(ctx).items() if what == "enrolled"]
+        _meet_anew(missing)
+        done = Enrolment(ctx, nodes.values()).apply()
+        return Outcome(changes=done, comment=f"{len(done)} controllers enrolled")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        return Enrolment(ctx, seed_nodes(ctx)).verify()
+
+    def undo(self, ctx: Context) -> Outcome:
+        """Their keys go; the nodes themselves are about to be wiped."""
+        names = [node.minion for node in seed_nodes(ctx)] if ctx.seed else []
+        known = ctx.keys.list()
+        gone = [name for name in names if name in known]
+        for name in gone:
+            ctx.keys.delete(name)
+        return Outcome(changes={name: "key deleted" for name in gone}, comment="goes with the deletion of the seed")
+
+
+def _meet_anew(nodes: list[Node]) -> None:
+    """NODES were installed just now: their host keys and files of before mean nothing; wait until root can log in."""
+    for node in nodes:
+        fresh = machine.node(node.minion, node.admin_address, settings.state_dir() / "known_hosts")
+        fresh.forget_host_key()
+        pristine().forget(fresh)
+        until(fresh.answers, LOGIN_TIMEOUT, f"root to log in to {node.minion}", interval=1)

@@ -1,0 +1,248 @@
+"""The seed's controllers hold the original's addresses and must not be heard: facts that isolate, proof that they do.
+
+What is recorded here is the only record of the ports to attach at the switch: the facts of a deployed, isolated
+controller do not have them any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from octane.context import Context
+from octane.errors import Failed, InvariantBroken, Refused
+from octane.fuel import facts, scheme
+from octane.fuel.environment import Environment, Fact
+from octane.fuel.nodes import Node, controllers
+from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
+from octane.step import LibraryStep, Outcome
+
+UPLINKS = "env.uplinks"
+"""{minion id: [uplink]} of the seed's controllers: what joins management and public when they are not isolated."""
+
+SCHEMES = "env.schemes"
+"""{minion id: network_scheme} of the seed's controllers as Nailgun computed it."""
+
+FACTS = "env.facts"
+"""{minion id: {path: old value}} of the facts that were changed for the time of the isolation."""
+
+OVERLAYS = "env.overlays"
+"""{minion id: [{"bridge", "port", "key"}]} of what joins isolated controllers."""
+
+SWITCHED = "control.switched"
+"""Recorded by upgrade-control: from then on the seed is to be heard."""
+
+HEARING_TIMEOUT = 3
+
+
+def computed(environment: Environment, nodes: Iterable[Node]) -> dict[str, Fact]:
+    """{minion id: facts as Nailgun computes them} of NODES; of a node with several roles, one element."""
+    by_uid = {str(node.id): node.minion for node in nodes}
+    found = environment.default_facts([int(uid) for uid in by_uid])
+    return {by_uid[str(fact["uid"])]: fact for fact in found if str(fact["uid"]) in by_uid}
+
+
+class IsolateFacts(WithSeed):
+    """The facts of the seed's controllers cut them off; the ports to attach later are recorded."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        uploaded = self._uploaded(ctx)
+        return {
+            node.hostname: "isolated"
+            for node in seed_nodes(ctx)
+            if not all(_is_isolated(fact) for fact in uploaded.get(node.minion, [{}]))
+        }
+
+    def _uploaded(self, ctx: Context) -> dict[str, list[Fact]]:
+        by_uid = {str(node.id): node.minion for node in seed_nodes(ctx)}
+        found: dict[str, list[Fact]] = {}
+        for fact in seed(ctx).facts():
+            if str(fact.get("uid")) in by_uid:
+                found.setdefault(by_uid[str(fact["uid"])], []).append(fact)
+        return found
+
+    def apply(self, ctx: Context) -> Outcome:
+        nodes = seed_nodes(ctx)
+        default = seed(ctx).default_facts([node.id for node in nodes])
+        surroundings = _surroundings(ctx, default)
+        changed = [facts.isolated(fact, surroundings) for fact in default]
+        by_minion = computed(seed(ctx), nodes)
+        ports = {minion: _uplinks(minion, fact) for minion, fact in by_minion.items()}
+        ctx.record(UPLINKS, ports)
+        ctx.record(SCHEMES, {minion: fact["network_scheme"] for minion, fact in by_minion.items()})
+        paths = list(facts.temporary_values(surroundings))
+        ctx.record(FACTS, {minion: facts.values(fact, paths) for minion, fact in by_minion.items()})
+        seed(ctx).upload_facts(changed)
+        return Outcome(changes={"isolated": sorted(ports)}, comment="facts isolate the seed", evidence={"ports": ports})
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"the facts of {', '.join(left)} do not isolate")
+        return {"uplinks": ctx.recall(UPLINKS)}
+
+
+def _surroundings(ctx: Context, default: list[Fact]) -> facts.Surroundings:
+    master = default[0]["master_ip"]
+    gateways = [net["gateway"] for net in seed(ctx).network()["networks"] if net["name"] == "fuelweb_admin"]
+    return facts.Surroundings(master=master, admin_gateway=next(filter(None, gateways), master))
+
+
+def _is_isolated(fact: Fact) -> bool:
+    if not fact.get("network_scheme") or fact.get("run_ping_checker") is not False:
+        return False
+    return scheme.is_isolated(fact["network_scheme"], facts.node_name(fact))
+
+
+def _uplinks(minion: str, fact: Fact) -> list[dict[str, str]]:
+    return [uplink.as_dict() for uplink in scheme.uplinks(fact["network_scheme"], minion)]
+
+
+def isolated_bridges(ctx: Context, minion: str) -> dict[str, str]:
+    """{purpose: bridge} of a seed's controller, one bridge once."""
+    return {uplink["purpose"]: uplink["bridge"] for uplink in ctx.recall(UPLINKS)[minion]}
+
+
+class Isolated(LibraryStep):
+    """Proof from both sides: the seed hears no address of the original, the original no controller of the seed.
+
+    Nothing to prove any more once the addresses have changed hands.
+    """
+
+    changes_nothing = True
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        if ctx.recall(SWITCHED):
+            return {}
+        found = Hearing(ctx)
+        return {"from the seed": found.from_seed(), "from the original": found.from_original()}
+
+
+class Hearing:
+    """Who answers for the addresses that both sides hold, by the MAC addresses of the answers."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.originals = controllers(original(ctx).nodes())
+        self.seeds = seed_nodes(ctx)
+        self.macs = ctx.nodes.call([node.minion for node in [*self.originals, *self.seeds]], "octane_net.macs")
+        self.addresses = held_addresses(ctx, self.originals)
+
+    def from_seed(self) -> dict[str, Any]:
+        """On every isolated bridge of the seed only its own controllers answer.
+
+        :raises InvariantBroken: naming who is heard, by whom, for which address
+        """
+        bridges = {node.minion: isolated_bridges(self.ctx, node.minion) for node in self.seeds}
+        ours = self._macs_of(self.seeds)
+        return self._ask(bridges, lambda mac: mac in ours)
+
+    def from_original(self) -> dict[str, Any]:
+        """On the original's networks no controller of the seed answers.
+
+        :raises InvariantBroken: naming who is heard, by whom, for which address
+        """
+        bridges = role_bridges(computed(original(self.ctx), self.originals))
+        ours = self._macs_of(self.seeds)
+        return self._ask(bridges, lambda mac: mac not in ours)
+
+    def _macs_of(self, nodes: list[Node]) -> set[str]:
+        return {mac.lower() for node in nodes for mac in self.macs[node.minion].values()}
+
+    def _ask(self, bridges: dict[str, dict[str, str]], fits: Any) -> dict[str, Any]:
+        heard = {minion: self._hear(minion, names) for minion, names in bridges.items()}
+        wrong = [
+            f"{minion} hears {self._name(mac)} answer for {address}"
+            for minion, answers in heard.items()
+            for address, macs in answers.items()
+            for mac in macs
+            if not fits(mac.lower())
+        ]
+        if wrong:
+            raise InvariantBroken(f"the seed is not isolated: {'; '.join(wrong)}")
+        return {minion: f"{len(answers)} addresses asked" for minion, answers in heard.items()}
+
+    def _hear(self, minion: str, bridges: dict[str, str]) -> dict[str, list[str]]:
+        asked = [
+            {"address": address, "interface": bridge}
+            for purpose, bridge in bridges.items()
+            for address in self.addresses[purpose]
+        ]
+        found = self.ctx.nodes.call([minion], "octane_net.hears", addresses=asked, timeout=HEARING_TIMEOUT)
+        return found[minion]
+
+    def _name(self, mac: str) -> str:
+        for minion, macs in self.macs.items():
+            if mac.lower() in {known.lower() for known in macs.values()}:
+                return f"{minion} ({mac})"
+        return mac
+
+
+def held_addresses(ctx: Context, originals: list[Node]) -> dict[str, list[str]]:
+    """{"management": [...], "public": [...]}: addresses of the original's controllers, and its VIPs."""
+    found = {
+        purpose: {node.addresses[purpose].partition("/")[0] for node in originals if purpose in node.addresses}
+        for purpose in scheme.ISOLATED
+    }
+    for name, address in vips(original(ctx)).items():
+        found[name.partition("_")[0]].add(address)
+    return {purpose: sorted(addresses) for purpose, addresses in found.items()}
+
+
+def role_bridges(computed_facts: dict[str, Fact]) -> dict[str, dict[str, str]]:
+    """{minion id: {"management": bridge, "public": bridge}}; a role that a node does not have is left out."""
+    found: dict[str, dict[str, str]] = {}
+    for minion, fact in computed_facts.items():
+        roles = fact["network_scheme"]["roles"]
+        found[minion] = {
+            purpose: next(roles[role] for role in names if roles.get(role))
+            for purpose, names in scheme.ISOLATED.items()
+            if any(roles.get(role) for role in names)
+        }
+    return found
+
+
+def uplinks_of_both_sides(ctx: Context) -> dict[str, list[dict[str, str]]]:
+    """{minion id: [uplink]} of the controllers of both sides.
+
+    The original's come from what Nailgun computes, the seed's from what was recorded before it was isolated.
+
+    :raises Refused: naming a node whose ports cannot be computed or were not recorded
+    """
+    originals = controllers(original(ctx).nodes())
+    found = {minion: _uplinks(minion, fact) for minion, fact in computed(original(ctx), originals).items()}
+    recorded = ctx.recall(UPLINKS) or {}
+    for node in seed_nodes(ctx):
+        if node.minion not in recorded:
+            raise Refused(f"{node.minion}: its ports were not recorded when it was isolated", node=node.minion)
+        found[node.minion] = recorded[node.minion]
+    return found
+
+
+def overlays(ctx: Context) -> dict[str, list[dict[str, Any]]]:
+    """{minion id: [{"bridge", "port", "key"}]} of what joins the seed's controllers; {} for one alone."""
+    return ctx.recall(OVERLAYS) or {}
+
+
+def management_network(ctx: Context) -> str:
+    """The management network of the original, "a.b.c.d/len"."""
+    return next(net["cidr"] for net in original(ctx).network()["networks"] if net["name"] == "management")
+
+
+def heard_only_from_seed(ctx: Context) -> dict[str, Any]:
+    """After the switch: evidence that computes and the seed's controllers hear only the seed on the addresses it took.
+
+    :raises InvariantBroken: naming who else is heard, or the management VIP that no compute hears
+    """
+    found = Hearing(ctx)
+    ours = found._macs_of(found.seeds)
+    computes = [node for node in original(ctx).nodes() if "compute" in node.roles and node.status == "ready"]
+    bridges = {node.minion: isolated_bridges(ctx, node.minion) for node in found.seeds}
+    if computes:
+        bridges.update(role_bridges(computed(original(ctx), computes)))
+    evidence = found._ask(bridges, lambda mac: mac in ours)
+    vip = vips(original(ctx))["management_vip"]
+    deaf = [node.minion for node in computes if not found._hear(node.minion, bridges[node.minion]).get(vip)]
+    if deaf:
+        raise InvariantBroken(f"{', '.join(deaf)} do not hear the management VIP {vip}")
+    return evidence

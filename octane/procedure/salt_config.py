@@ -1,0 +1,227 @@
+"""The Salt master's configuration: one file of ours, checked against what else is configured, and taken away again."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import octane
+from octane import settings
+from octane.errors import Failed, Refused
+from octane.fuel import credentials
+from octane.machine import THIS_MASTER
+from octane.pristine import Pristine
+from octane.service import Service
+from octane.wait import until
+
+FILE = "octane.conf"
+HEADER = "# Written by octane prepare and taken away by octane cleanup-fuel; changes made here are refused.\n"
+PUBLISH_PORT, RETURN_PORT = 4505, 4506
+START_TIMEOUT = 120.0
+SERVICE = Service(THIS_MASTER, "salt-master")
+
+Progress = Callable[[str], None]
+
+
+def tree(name: str) -> Path:
+    """The product's folder NAME ("salt" or "pillar"): beside the package in a checkout, else below share/octane.
+
+    :raises Failed: when it is at neither place
+    """
+    places = [Path(octane.__file__).resolve().parents[1] / name, Path(sys.prefix) / "share" / "octane" / name]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise Failed(f"the product's folder {name}/ is at none of {', '.join(map(str, places))}: install it again")
+
+
+def admin_address(master_facts: Path = credentials.MASTER_FACTS) -> str:
+    """The master's address on the administration network, where minions find it.
+
+    :raises Refused: when /etc/fuel/astute.yaml does not say it
+    """
+    address = credentials.admin_address(master_facts)
+    if not address:
+        raise Refused(f"{master_facts} names no ADMIN_NETWORK address: this is not a Fuel master")
+    return address
+
+
+def path() -> Path:
+    """Our file in the Salt master's configuration."""
+    return settings.salt_dir() / "master.d" / FILE
+
+
+def pristine() -> Pristine:
+    """The store of pristine copies of this master."""
+    return Pristine(settings.state_dir() / "pristine")
+
+
+def wanted() -> dict[str, Any]:
+    """Options of the Salt master that this product needs; the file and pillar roots of the site stay, after ours."""
+    return {
+        "interface": admin_address(),
+        "auto_accept": False,
+        "open_mode": False,
+        "file_roots": {"base": _roots("file_roots", tree("salt"), "/srv/salt")},
+        "pillar_roots": {"base": _roots("pillar_roots", tree("pillar"), "/srv/pillar")},
+        "worker_threads": max(3, os.cpu_count() or 1),
+        "timeout": 30,
+        "gather_job_timeout": 30,
+        "engines": [{"octane_progress": {}}],
+        "octane": {"state_dir": str(settings.state_dir())},
+    }
+
+
+def _roots(option: str, ours: Path, default: str) -> list[str]:
+    found: list[str] = []
+    for _, content in _other_files():
+        roots = content.get(option)
+        if isinstance(roots, dict) and isinstance(roots.get("base"), list):
+            found = [str(root) for root in roots["base"]]
+    return [str(ours), *(root for root in found or [default] if root != str(ours))]
+
+
+def _other_files() -> list[tuple[Path, dict[str, Any]]]:
+    """(path, content) of the master's other configuration files, in the order in which Salt reads them."""
+    salt = settings.salt_dir()
+    files = [file for file in (salt / "master", *sorted((salt / "master.d").glob("*.conf"))) if file != path()]
+    return [(file, _content(file)) for file in files if file.exists()]
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise Refused(f"{file} cannot be read as Salt configuration: {type(error).__name__}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _refuse_overriding(options: dict[str, Any]) -> None:
+    """Salt reads master.d in the order of names; a later file would silently win over ours."""
+    for file, content in _other_files():
+        over = sorted(set(content) & set(options))
+        if over and file.parent == path().parent and file.name > FILE:
+            raise Refused(f"{file} sets {', '.join(over)} after {FILE} does; rename it so that it comes before")
+
+
+def render() -> bytes:
+    """Content of our file.
+
+    :raises Refused: when another file would override it
+    """
+    options = wanted()
+    _refuse_overriding(options)
+    return (HEADER + yaml.safe_dump(options, default_flow_style=False, sort_keys=True)).encode()
+
+
+def changes() -> dict[str, Any]:
+    """What `configure_salt` would do now; {} when the configuration is ours and the master runs.
+
+    :raises Refused: when our file is neither pristine nor ours, or the site's configuration is in the way
+    """
+    content = render()
+    state = pristine().state(THIS_MASTER, str(path()))
+    if state == "foreign":
+        # Says it in the words that name the copy.
+        pristine().original(THIS_MASTER, str(path()))
+    found: dict[str, Any] = {}
+    if THIS_MASTER.read(str(path())) != content:
+        found[str(path())] = "written"
+    if found or not SERVICE.is_active():
+        found["salt-master"] = "restarted"
+    return found
+
+
+def configure_salt(progress: Progress = lambda text: None, test: bool = False) -> dict[str, Any]:
+    """Configure the Salt master for the procedure and see it answer; {} when there was nothing to do.
+
+    In a dry run only says what would change.
+
+    :raises Refused: see `changes`
+    :raises Failed: when the master does not come up
+    """
+    found = changes()
+    if test:
+        return found
+    if not SERVICE.is_active() and not pristine().paths(THIS_MASTER):
+        _note_service_was_down()
+    if pristine().put(THIS_MASTER, str(path()), render()):
+        progress("Salt is configured")
+    found.update(sync())
+    # Engines are started with the master; everything else is loaded when it is used.
+    if "salt-master" in found or "engines" in found:
+        SERVICE.restart()
+        wait_until_it_listens()
+        progress("salt-master answers")
+    return found
+
+
+def wait_until_it_listens() -> None:
+    """Wait for both ports of the Salt master on the administration address."""
+    address = admin_address()
+
+    def listening() -> bool:
+        return all(_listens(address, port) for port in (PUBLISH_PORT, RETURN_PORT))
+
+    until(listening, START_TIMEOUT, f"salt-master on {address}", interval=0.5)
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def sync() -> dict[str, list[str]]:
+    """Give the master its runners, states, modules and engines of the product; what changed, by kind.
+
+    Works without a running master: the files are read from file_roots directly.
+    """
+    salt_run = str(Path(sys.executable).with_name("salt-run"))
+    done = THIS_MASTER.run([salt_run, "--log-level=error", "--out=json", "saltutil.sync_all"], timeout=300)
+    kinds = json.loads(done.stdout)
+    return {kind: names for kind, names in kinds.items() if names}
+
+
+def restore_configuration() -> bool:
+    """Give the configuration back as it was before us; the running master keeps its own until it is restarted."""
+    return pristine().restore(THIS_MASTER, str(path()))
+
+
+def deconfigure_salt(progress: Progress = lambda text: None) -> dict[str, Any]:
+    """After `cleanup-fuel`: let the Salt master run as it did before `prepare`, or not at all when it did not run.
+
+    {} when there was nothing to do.
+    """
+    found: dict[str, Any] = {}
+    if restore_configuration():
+        found[str(path())] = "restored"
+    note = _note()
+    if note.exists():
+        SERVICE.stop()
+        note.unlink()
+        found["salt-master"] = "stopped"
+    elif found:
+        SERVICE.restart()
+        found["salt-master"] = "restarted"
+    if found:
+        progress("Salt's configuration is as it was")
+    return found
+
+
+def _note() -> Path:
+    return settings.state_dir() / "salt-master-was-down"
+
+
+def _note_service_was_down() -> None:
+    _note().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _note().touch(mode=0o600)

@@ -1,0 +1,183 @@
+"""The seed's own network while it is isolated: deployment tasks left out, interfaces configured, controllers joined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from octane.context import Context
+from octane.errors import Failed, NodeFailed, Refused
+from octane.fuel import facts, scheme
+from octane.fuel.tasks import wait_for_nodes, wait_for_task
+from octane.procedure import isolation
+from octane.procedure.env import INSTALLED, WithSeed, seed, seed_nodes, wait
+from octane.step import Outcome
+from octane.wait import until
+
+KEYS = {"management": 1, "public": 2}
+"""Number of the overlay of each network."""
+
+OVERLAY_MTU = 1450
+PATH_SIZE = 1500
+"""What the administration network must carry for the overlay: its packets and 50 bytes of VXLAN around them."""
+
+NETCONFIG = "netconfig"
+NETCONFIG_TIMEOUT = 3600
+RETURN_TIMEOUT = 300
+
+
+class SkipTasks(WithSeed):
+    """Deployment tasks that would fail on an isolated cloud, or undo its isolation, are left out."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found = [task["id"] for task in seed(ctx).deployment_tasks() if task["id"] in facts.SKIPPED_TASKS]
+        return {"skip": found} if found else {}
+
+    def apply(self, ctx: Context) -> Outcome:
+        changes = self.pending(ctx)
+        seed(ctx).set_deployment_tasks(facts.without_tasks(seed(ctx).deployment_tasks()))
+        return Outcome(changes=changes, comment=f"left out: {', '.join(changes.get('skip', []))}")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"still to be deployed: {', '.join(left['skip'])}")
+        return {}
+
+
+class Netconfig(WithSeed):
+    """The networks of the seed's controllers, as their isolating facts say, and nothing else yet."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        nodes = seed_nodes(ctx)
+        minions = [node.minion for node in nodes]
+        bridges = ctx.nodes.call(minions, "octane_net.addresses")
+        return {
+            minion: missing
+            for minion in minions
+            if (missing := _missing(ctx.recall(isolation.SCHEMES)[minion], bridges[minion]))
+        }
+
+    def apply(self, ctx: Context) -> Outcome:
+        nodes = seed_nodes(ctx)
+        wanted = wait(ctx, nodes, NETCONFIG_TIMEOUT)
+        for task in ctx.fuel.tasks.running(seed(ctx).id, "deployment"):
+            wait_for_task(wanted, task.id, "the deployment that runs already")
+        changes = self.pending(ctx)
+        if changes:
+            ids = [node.id for node in nodes if node.minion in changes]
+            wait_for_task(wanted, seed(ctx).run_tasks(ids, network_tasks(seed(ctx).deployment_tasks())), "netconfig")
+            wait_for_nodes(wanted, INSTALLED, "netconfig")
+        minions = sorted(node.minion for node in nodes)
+        until(
+            lambda: set(ctx.nodes.ping(minions, timeout=5)) >= set(minions),
+            RETURN_TIMEOUT,
+            f"{', '.join(minions)} to answer on their new bridges",
+            interval=1,
+        )
+        return Outcome(changes=changes, comment="networks are configured")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"networks are not as the facts say: {left}")
+        return {"uplinks": "detached"}
+
+
+def network_tasks(tasks: list[dict[str, Any]]) -> list[str]:
+    """Names of the tasks that configure a node's network and of those it needs done before, in their order of need.
+
+    Stages and groups are no tasks of a node.
+    """
+    by_name = {task["id"]: task for task in tasks}
+    found: list[str] = []
+
+    def add(name: str) -> None:
+        task = by_name.get(name)
+        if task is None or task.get("type") in ("stage", "group", "skipped") or name in found:
+            return
+        for needed in task.get("requires") or []:
+            add(needed)
+        found.append(name)
+
+    add(NETCONFIG)
+    return found
+
+
+def _missing(found: scheme.Scheme, bridges: dict[str, dict[str, Any]]) -> list[str]:
+    """What of the scheme FOUND a node's BRIDGES lack: addresses, and the ABSENCE of the uplinks."""
+    told = []
+    for bridge, endpoint in found.get("endpoints", {}).items():
+        wanted = endpoint["IP"] if isinstance(endpoint.get("IP"), list) else []
+        have = bridges.get(bridge, {}).get("addresses", [])
+        told += [f"{address} on {bridge}" for address in wanted if address not in have]
+    for uplink in scheme.uplinks(found, "the node"):
+        if uplink.port in bridges.get(uplink.bridge, {}).get("ports", []):
+            told.append(f"{uplink.bridge} without {uplink.port}")
+    return told
+
+
+class Overlay(WithSeed):
+    """Isolated controllers reach each other over the administration network; one alone needs nothing."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found = {}
+        for minion, plans in self._plans(ctx).items():
+            told = [plan["bridge"] for plan in plans if self._state(ctx, minion, plan, test=True)["result"] is not True]
+            if told:
+                found[minion] = told
+        return found
+
+    def _plans(self, ctx: Context) -> dict[str, list[dict[str, Any]]]:
+        """{minion id: keyword arguments of the state, one for each isolated bridge}; {} for a single controller."""
+        nodes = seed_nodes(ctx)
+        if len(nodes) < 2:
+            return {}
+        return {
+            node.minion: [
+                {
+                    "bridge": bridge,
+                    "key": KEYS[purpose],
+                    "local": node.admin_address,
+                    "remotes": [other.admin_address for other in nodes if other.id != node.id],
+                    "mtu": OVERLAY_MTU,
+                }
+                for purpose, bridge in isolation.isolated_bridges(ctx, node.minion).items()
+            ]
+            for node in nodes
+        }
+
+    def _state(self, ctx: Context, minion: str, plan: dict[str, Any], test: bool = False) -> dict[str, Any]:
+        name = f"overlay of {plan['bridge']}"
+        return ctx.nodes.state([minion], "octane_net.overlay", test=test, timeout=60, name=name, **plan)[minion]
+
+    def apply(self, ctx: Context) -> Outcome:
+        plans = self._plans(ctx)
+        self._check_path(ctx, plans)
+        changes = {}
+        for minion, bridges in plans.items():
+            for plan in bridges:
+                changes[f"{minion} {plan['bridge']}"] = self._state(ctx, minion, plan)["changes"]
+        ports = {
+            minion: [{"bridge": plan["bridge"], "port": f"oct{plan['key']}", "key": plan["key"]} for plan in bridges]
+            for minion, bridges in plans.items()
+        }
+        ctx.record(isolation.OVERLAYS, ports)
+        return Outcome(changes=changes, comment=f"{len(ports)} controllers joined", evidence={"overlays": ports})
+
+    def _check_path(self, ctx: Context, plans: dict[str, list[dict[str, Any]]]) -> None:
+        """:raises Refused: when packets of the overlay would not fit the administration network"""
+        for minion, bridges in plans.items():
+            for remote in bridges[0]["remotes"]:
+                try:
+                    ctx.nodes.call([minion], "octane_net.mtu_to", remote, PATH_SIZE)
+                except NodeFailed as error:
+                    raise Refused(
+                        f"the overlay needs packets of {PATH_SIZE} bytes, and the administration network drops "
+                        f"them from {minion} to {remote}"
+                    ) from error
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"the overlay is not complete: {left}")
+        return {"overlays": ctx.recall(isolation.OVERLAYS, {})}

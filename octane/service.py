@@ -1,0 +1,48 @@
+"""A service of a machine, through whatever manages services there: systemd, or `service` for what is older."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from octane.machine import Machine
+
+
+@dataclass(frozen=True)
+class Service:
+    """Service NAME on MACHINE. On systemd it is enabled or not; an Upstart job that is installed starts at boot."""
+
+    machine: Machine
+    name: str
+
+    @property
+    def has_systemd(self) -> bool:
+        return self.machine.run(["test", "-d", "/run/systemd/system"], check=False).returncode == 0
+
+    def is_active(self) -> bool:
+        if self.has_systemd:
+            return self.machine.run(["systemctl", "-q", "is-active", self.name], check=False).returncode == 0
+        status = self.machine.run(["service", self.name, "status"], check=False)
+        # Upstart's `status` exits 0 for a stopped job too.
+        return status.returncode == 0 and b"stop/waiting" not in status.stdout
+
+    def is_enabled(self) -> bool:
+        if not self.has_systemd:
+            return True
+        return self.machine.run(["systemctl", "-q", "is-enabled", self.name], check=False).returncode == 0
+
+    def restart(self) -> None:
+        """(Re)start it, now and at every boot."""
+        if self.has_systemd:
+            self.machine.run(["systemctl", "-q", "enable", self.name])
+            self.machine.run(["systemctl", "restart", self.name])
+        elif self.is_active():
+            self.machine.run(["service", self.name, "restart"])
+        else:
+            self.machine.run(["service", self.name, "start"])
+
+    def stop(self) -> None:
+        """Stop it, now and at every boot."""
+        if self.has_systemd:
+            self.machine.run(["systemctl", "-q", "disable", "--now", self.name])
+        elif self.is_active():
+            self.machine.run(["service", self.name, "stop"])
