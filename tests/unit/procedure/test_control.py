@@ -1,4 +1,4 @@
-"""The switch: who leaves and who comes is known before, both move as one, every state in between has a way on and back."""
+"""The switch: who leaves and who comes is known before, both move as one, half-way states have a way on and back."""
 
 from __future__ import annotations
 
