@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import shlex
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 CREDENTIALS = "client.json"
 # The newest that both releases speak; from 2.37 on a server may be asked for without a network.
 COMPUTE_MICROVERSION = "2.90"
-_EXPORT = re.compile(r"""^\s*export\s+(OS_[A-Z_]+)=(['"]?)(.*?)\2\s*$""")
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,9 @@ class Credentials:
 
 def parse_openrc(text: str) -> dict[str, str]:
     """The OS_* variables that the text of an openrc file exports."""
-    matches = (_EXPORT.match(line) for line in text.splitlines())
-    return {match[1]: match[3] for match in matches if match}
+    words = (shlex.split(line, comments=True) for line in text.splitlines())
+    exports = (pair[1].partition("=") for pair in words if len(pair) == 2 and pair[0] == "export")
+    return {name: value for name, _, value in exports if name.startswith("OS_")}
 
 
 def from_controller(openrc: str, facts: dict[str, Any]) -> Credentials:

@@ -71,7 +71,7 @@ APIS = (
         "POST", "/v1/{project}/software_configs", {"name": "{name}", "group": "script", "config": "true"},
         "/v1/{project}/software_configs/{id}", holds='"stacks"',
     ),
-)  # fmt: skip
+)
 APIS_BY_NAME = {api.name: api for api in APIS}
 
 
