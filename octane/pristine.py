@@ -50,7 +50,7 @@ class Pristine:
 
         :raises Refused: when the file is foreign
         """
-        self._refuse_foreign(machine, path)
+        self.refuse_foreign(machine, path)
         entry = self._entries().get(_key(machine, path))
         return machine.read(path) if entry is None else self._copy(entry.before)
 
@@ -59,7 +59,7 @@ class Pristine:
 
         :raises Refused: when the file is foreign
         """
-        self._refuse_foreign(machine, path)
+        self.refuse_foreign(machine, path)
         now = machine.read(path)
         if now == content:
             return False
@@ -72,13 +72,35 @@ class Pristine:
         machine.write(path, content, mode if old_mode is None else old_mode)
         return True
 
+    def adopt(self, machine: Machine, path: str, before: bytes | None) -> None:
+        """Take PATH for ours although the index does not know it (it was lost): BEFORE is what was there before us."""
+        now = machine.read(path)
+        if _key(machine, path) in self._entries() or now is None:
+            return
+        self._keep(before)
+        mode = machine.mode(path) if before is not None else None
+        self._set(Entry(machine.name, path, checksum(before), (str(checksum(now)),), mode))
+
+    def claim(self, machine: Machine, path: str, mark: bytes) -> None:
+        """See that PATH, a file that only we bring, is not there already by somebody else's hand.
+
+        :param mark: how a file of ours begins
+        :raises Refused: when it is there, unknown, and does not begin like that
+        """
+        now = machine.read(path)
+        if now is None or _key(machine, path) in self._entries():
+            return
+        if not now.startswith(mark):
+            raise Refused(f"{path} on {machine.name} is there and is not ours: move it away")
+        self.adopt(machine, path, None)
+
     def restore(self, machine: Machine, path: str) -> bool:
         """Give PATH back as it was, or remove it when it was not there; True when something changed.
 
         :raises Refused: when the file is foreign
         :raises Failed: when what was written back is not what was kept
         """
-        self._refuse_foreign(machine, path)
+        self.refuse_foreign(machine, path)
         entry = self._entries().get(_key(machine, path))
         if entry is None:
             return False
@@ -105,7 +127,8 @@ class Pristine:
         """MACHINE was installed anew: nothing of what was there is left."""
         self._drop(lambda entry: entry.machine == machine.name)
 
-    def _refuse_foreign(self, machine: Machine, path: str) -> None:
+    def refuse_foreign(self, machine: Machine, path: str) -> None:
+        """:raises Refused: when PATH is neither pristine nor ours"""
         if self.state(machine, path) == "foreign":
             raise Refused(
                 f"{path} on {machine.name} is neither as it was found nor as we wrote it: somebody changed it since; "

@@ -39,6 +39,10 @@ class Fuel:
         """Every release: id, name, version, operating_system, state, is_deployable, ..."""
         return self.connection.get_request("releases/")
 
+    def release_tasks(self, release_id: int) -> list[dict[str, Any]]:
+        """The deployment tasks that environments of a release start with."""
+        return self.connection.get_request(f"releases/{release_id}/deployment_tasks")
+
     def environments(self) -> list[dict[str, Any]]:
         """Every environment as the API shows it, by ascending id."""
         return sorted(self.connection.get_request("clusters/"), key=lambda data: data["id"])

@@ -49,6 +49,11 @@ def hook(text: str) -> str:
     return text[: function.start()] + edited + text[function.end() :]
 
 
+def unhook(text: str) -> str:
+    """TEXT of a hooked base.py as it was before; any other text unchanged."""
+    return text.replace(f"{IMPORT}\n\n", "").replace(", CloneIPsExtension]", "]")
+
+
 class Addition:
     """Our extension in the Nailgun that runs on MACHINE.
 
@@ -77,8 +82,9 @@ class Addition:
         folder = self.folder()
         files = {f"{folder}/{PACKAGE}/{source.name}": source.read_bytes() for source in sorted(SOURCES.glob("*.py"))}
         base = f"{folder}/base.py"
-        found = self.pristine.original(self.machine, base) or b""
-        files[base] = hook(found.decode()).encode()
+        # Hooked text that the index does not know is ours all the same: the index was lost.
+        found = unhook((self.pristine.original(self.machine, base) or b"").decode())
+        files[base] = hook(found).encode()
         return files
 
     def changes(self) -> dict[str, Any]:
@@ -88,6 +94,13 @@ class Addition:
     def install(self) -> None:
         """Write every file; the one that makes Nailgun load the others comes last."""
         for path, content in self.wanted().items():
+            now = self.machine.read(path)
+            if path.endswith("/base.py"):
+                before = unhook((now or b"").decode()).encode()
+                if before != now:
+                    self.pristine.adopt(self.machine, path, before)
+            elif now == content:
+                self.pristine.adopt(self.machine, path, None)
             self.pristine.put(self.machine, path, content)
 
     def remove(self) -> list[str]:

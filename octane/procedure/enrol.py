@@ -169,6 +169,7 @@ class Enrolment:
 
     def _configure(self, minion: str, content: bytes) -> None:
         node = self._machine(minion)
+        self.pristine.claim(node, CONFIG, HEADER.encode())
         self.pristine.put(node, CONFIG, content)
         Service(node, "salt-minion").restart()
 

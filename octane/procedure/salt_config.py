@@ -127,10 +127,8 @@ def changes() -> dict[str, Any]:
     :raises Refused: when our file is neither pristine nor ours, or the site's configuration is in the way
     """
     content = render()
-    state = pristine().state(THIS_MASTER, str(path()))
-    if state == "foreign":
-        # Says it in the words that name the copy.
-        pristine().original(THIS_MASTER, str(path()))
+    pristine().claim(THIS_MASTER, str(path()), HEADER.encode())
+    pristine().refuse_foreign(THIS_MASTER, str(path()))
     found: dict[str, Any] = {}
     if THIS_MASTER.read(str(path())) != content:
         found[str(path())] = "written"

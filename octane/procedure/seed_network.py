@@ -84,18 +84,18 @@ class Netconfig(WithSeed):
 
 
 def network_tasks(tasks: list[dict[str, Any]]) -> list[str]:
-    """Names of the tasks that configure a node's network and of those it needs done before, in their order of need.
+    """Names of the tasks that configure a node's network and of those to be done before, in their order of need.
 
     Stages and groups are no tasks of a node.
     """
-    by_name = {task["id"]: task for task in tasks}
+    by_name = {task["id"]: task for task in tasks if task.get("type") not in ("stage", "group", "skipped")}
     found: list[str] = []
 
     def add(name: str) -> None:
-        task = by_name.get(name)
-        if task is None or task.get("type") in ("stage", "group", "skipped") or name in found:
+        if name not in by_name or name in found:
             return
-        for needed in task.get("requires") or []:
+        before = [task["id"] for task in by_name.values() if name in (task.get("required_for") or [])]
+        for needed in [*(by_name[name].get("requires") or []), *before]:
             add(needed)
         found.append(name)
 

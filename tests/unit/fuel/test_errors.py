@@ -37,7 +37,7 @@ def test_kind_and_reason(reply, kind, reason):
 
 
 def test_only_the_first_line_of_a_schema_violation_is_told():
-    text = '{"message": "\'name\' is a required property\\n\\nFailed validating \'required\' in schema:\\n {}"}'
+    text = "{\"message\": \"'name' is a required property\\n\\nFailed validating 'required' in schema:\\n {}\"}"
     assert errors.reason_of(text) == "'name' is a required property"
 
 

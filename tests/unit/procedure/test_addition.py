@@ -59,3 +59,8 @@ def test_a_list_over_several_lines_is_extended_too():
 def test_a_file_of_another_release_is_refused(text):
     with pytest.raises(Refused, match="get_all_extensions"):
         addition.hook(text)
+
+
+def test_unhooking_gives_every_byte_back():
+    assert addition.unhook(addition.hook(BASE)) == BASE
+    assert addition.unhook(BASE) == BASE

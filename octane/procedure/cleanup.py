@@ -1,0 +1,178 @@
+"""After the switch: what was changed for the time of the procedure is put back, and records of hosts that are gone go.
+
+A record is deleted only when its service is down and its host has a Fuel node's name that neither environment knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from octane.context import Context
+from octane.errors import Failed
+from octane.fuel import facts, settings
+from octane.fuel.nodes import Node
+from octane.fuel.tasks import wait_for_nodes, wait_for_task
+from octane.procedure.env import original, seed, seed_nodes, wait
+from octane.step import LibraryStep, Outcome
+
+REFRESHED = "cleanup.refreshed"
+"""Recorded when the seed's controllers were given their own name and time services back."""
+
+REFRESHING_TASKS = ("dns-server", "ntp-server", "public_vip_ping")
+"""Deployment tasks of Fuel 7.0 that read the facts which were different during the procedure."""
+
+TASKS_TIMEOUT = 3600
+AS_ORIGINAL = {"external_dns": ("dns_list",), "external_ntp": ("ntp_list",)}
+"""Settings whose temporary values were facts: the settings themselves are to be the original's."""
+
+
+class DeleteFacts(LibraryStep):
+    """The facts that isolated the seed are deleted: while they stand, settings have no effect (LP1572240)."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found = sorted(f"node-{fact.get('uid')}" for fact in seed(ctx).facts())
+        return {"facts": found} if found else {}
+
+    def apply(self, ctx: Context) -> Outcome:
+        changes = self.pending(ctx)
+        if changes:
+            seed(ctx).delete_facts()
+        return Outcome(changes=changes, comment="the seed is deployed by its settings again")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"uploaded facts are left: {left}")
+        return {}
+
+
+class RestoreTasks(LibraryStep):
+    """Deployment tasks that were left out are in the seed's graph again."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        have = {task["id"] for task in seed(ctx).deployment_tasks()}
+        missing = [
+            task["id"]
+            for task in self._release_tasks(ctx)
+            if task["id"] in facts.SKIPPED_TASKS and task["id"] not in have
+        ]
+        return {"tasks": missing} if missing else {}
+
+    def _release_tasks(self, ctx: Context) -> list[dict[str, Any]]:
+        return ctx.fuel.release_tasks(seed(ctx).data()["release_id"])
+
+    def apply(self, ctx: Context) -> Outcome:
+        changes = self.pending(ctx)
+        if changes:
+            seed(ctx).set_deployment_tasks(self._release_tasks(ctx))
+        return Outcome(changes=changes, comment="the seed has its release's deployment tasks")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"deployment tasks are missing: {left}")
+        return {}
+
+
+class RestoreSettings(LibraryStep):
+    """What the operator set on the original holds on the seed, in Fuel and on its controllers."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        different = self._different(ctx)
+        if different:
+            found["settings"] = different
+        if not ctx.recall(REFRESHED) and self._tasks(ctx):
+            found["tasks"] = self._tasks(ctx)
+        return found
+
+    def _different(self, ctx: Context) -> settings.Values:
+        theirs = settings.values(original(ctx).attributes())
+        wanted = {
+            section: {name: theirs[section][name] for name in names if name in theirs.get(section, {})}
+            for section, names in AS_ORIGINAL.items()
+        }
+        return settings.differences(settings.values(seed(ctx).attributes()), wanted)
+
+    def _tasks(self, ctx: Context) -> list[str]:
+        known = {task["id"] for task in seed(ctx).deployment_tasks()}
+        return [task for task in REFRESHING_TASKS if task in known]
+
+    def apply(self, ctx: Context) -> Outcome:
+        changes = self.pending(ctx)
+        if changes.get("settings"):
+            seed(ctx).set_attributes(settings.as_editable(changes["settings"]))
+        if changes.get("tasks"):
+            nodes = seed_nodes(ctx)
+            wanted = wait(ctx, nodes, TASKS_TIMEOUT)
+            task = seed(ctx).run_tasks([node.id for node in nodes], changes["tasks"])
+            wait_for_task(wanted, task, "name and time services")
+            wait_for_nodes(wanted, ("ready",), "name and time services")
+        ctx.record(REFRESHED, True)
+        return Outcome(changes=changes, comment="the seed's settings are the operator's")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self._different(ctx)
+        if left:
+            raise Failed(f"settings of the seed differ from the original's: {left}")
+        return {}
+
+
+class DeleteStaleRecords(LibraryStep):
+    """Services and agents of hosts that are in neither environment are known to the cloud no more."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found = self._stale(ctx)
+        return {"records": [label(record) for record in found]} if found else {}
+
+    def _stale(self, ctx: Context) -> list[dict[str, Any]]:
+        first = seed_nodes(ctx)[0].minion
+        records = ctx.nodes.call([first], "octane_nova.services", timeout=120)[first]
+        return stale(records, [*original(ctx).nodes(), *seed(ctx).nodes()])
+
+    def apply(self, ctx: Context) -> Outcome:
+        first = seed_nodes(ctx)[0].minion
+        found = self._stale(ctx)
+        for record in found:
+            which = {key: record[key] for key in ("id", "binary", "host")}
+            ctx.nodes.call([first], "octane_nova.delete_service", record["service"], timeout=120, **which)
+        names = [label(record) for record in found]
+        return Outcome(changes={"deleted": names} if names else {}, comment=f"{len(names)} records deleted")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self.pending(ctx)
+        if left:
+            raise Failed(f"stale records are left: {left}")
+        return {"stale": 0}
+
+
+_NODE_NAME = re.compile(r"node-[0-9]+")
+
+
+def stale(records: Iterable[dict[str, Any]], nodes: Iterable[Node]) -> list[dict[str, Any]]:
+    """Those of RECORDS ({"service", "id", "binary", "host", "up"}) that are down and whose host is none of NODES.
+
+    A host may carry a backend ("node-1.domain.tld@lvm#pool") and may be short or full. What is named otherwise
+    ("rbd:volumes") belongs to no node and stays.
+    """
+    known = list(nodes)
+    names = {name for node in known for name in (node.hostname, node.fqdn)}
+    domains = {node.fqdn.partition(".")[2] for node in known}
+    return [
+        record
+        for record in records
+        if not record["up"] and (host := record["host"].partition("@")[0]) not in names and _is_node(host, domains)
+    ]
+
+
+def _is_node(host: str, domains: set[str]) -> bool:
+    """Has HOST the form of a Fuel node's name?"""
+    short, _, domain = host.partition(".")
+    return bool(_NODE_NAME.fullmatch(short)) and (not domain or domain in domains)
+
+
+def label(record: dict[str, Any]) -> str:
+    """A record in words."""
+    return f"{record['service']} {record['binary']} on {record['host']}"
