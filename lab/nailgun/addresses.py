@@ -159,9 +159,14 @@ def assign(state: State, cluster: Row, nodes: list[Row]) -> None:
                 give(state, network["id"], _choose(state, network, node), node=node["id"])
 
 
+def assign_admin(state: State, node: Row) -> None:
+    """Give the node an address in the admin network, unless it has one."""
+    admin = state.row("networks", networks.ADMIN_ID)
+    if not of_node(state, node["id"], admin["id"]):
+        give(state, admin["id"], _choose(state, admin, node), node=node["id"])
+
+
 def _choose(state: State, network: Row, node: Row) -> str:
-    """In the admin network the address the node booted with, if it is in the ranges and nobody's; else the next free one."""
-    if network["name"] == ADMIN and in_ranges(node["ip"], network["ip_ranges"]):
-        if not state.rows("addresses", ip=node["ip"]):
-            return str(node["ip"])
-    return free(state, network)
+    """The address the node booted with, in the admin network if it is in the ranges and nobody's; else a free one."""
+    booted = network["name"] == ADMIN and node["ip"] and in_ranges(node["ip"], network["ip_ranges"])
+    return str(node["ip"]) if booted and not state.rows("addresses", ip=node["ip"]) else free(state, network)

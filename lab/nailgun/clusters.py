@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import attributes, networks, releases
-from lab.nailgun.errors import NotFound
+from lab.nailgun import assignment, attributes, networks, releases, schema
+from lab.nailgun.errors import Conflict, Forbidden, InvalidData, NotFound
 from lab.nailgun.state import Row, State
 
 SHOWN = (
@@ -75,3 +75,73 @@ def insert(state: State, name: str, release: Row, mode: str = "ha_compact", segm
     for change in ("attributes", "networks", "vmware_attributes"):
         attributes.add_change(cluster, change)
     return cluster
+
+
+MODES = ["multinode", "ha_full", "ha_compact"]
+STATUSES = ["new", "deployment", "stopped", "operational", "error", "remove", "update", "update_error"]
+PROVIDERS = ["nova_network", "neutron"]
+CLUSTER = schema.record(
+    {
+        "id": {"type": "number"},
+        "name": {"type": "string"},
+        "mode": {"type": "string", "enum": MODES},
+        "status": {"type": "string", "enum": STATUSES},
+        "net_provider": {"type": "string", "enum": PROVIDERS},
+        "ui_settings": {"type": "object"},
+        "release_id": {"type": "number"},
+        "pending_release_id": schema.NULLABLE_ID,
+        "replaced_deployment_info": {"type": "object"},
+        "replaced_provisioning_info": {"type": "object"},
+        "is_customized": {"type": "boolean"},
+        "fuel_version": {"type": "string"},
+    }
+)
+CHANGEABLE = ("name", "mode", "status", "ui_settings", "is_customized", "release_id", "pending_release_id")
+
+
+def create(state: State, data: Any) -> Row:
+    """POST /clusters; InvalidData, Forbidden, Conflict."""
+    schema.check_request(data, CLUSTER)
+    release = _check_release(state, data)
+    if release is None:
+        raise InvalidData("Release ID is required")
+    _check_name(state, data, None)
+    row = insert(state, data.get("name"), release, data.get("mode", "ha_compact"), data.get("net_segment_type", "vlan"))
+    if data.get("net_provider") != "neutron":
+        networks.make_nova_network(state, row)
+    for number in data.get("nodes", []):
+        assignment.join(state, row, state.row("nodes", number), [])
+    return row
+
+
+def update(state: State, row: Row, data: Any) -> None:
+    """PUT /clusters/ID; InvalidData, Forbidden, Conflict."""
+    schema.check_request(data, CLUSTER)
+    _check_release(state, data)
+    _check_name(state, data, row["id"])
+    if data.get("net_provider", row["net_provider"]) != row["net_provider"]:
+        raise InvalidData("Changing 'net_provider' for environment is prohibited")
+    row.update({key: data[key] for key in CHANGEABLE if key in data})
+
+
+def _check_release(state: State, data: dict[str, Any]) -> Row | None:
+    """The release that the request names, if it does; it must exist, be deployable and know the mode."""
+    number = data.get("release", data.get("release_id"))
+    if not number:
+        return None
+    release = state.get("releases", number)
+    if release is None:
+        raise InvalidData("Invalid release ID")
+    if not release["is_deployable"]:
+        raise Forbidden(f"Release with ID '{number}' is not deployable.")
+    modes = list(release["modes_metadata"])
+    if data.get("mode") and data["mode"] not in modes:
+        raise InvalidData(
+            f"Cannot deploy in {data['mode']} mode in current release. Need to be one of: {', '.join(modes)}"
+        )
+    return release
+
+
+def _check_name(state: State, data: dict[str, Any], own: int | None) -> None:
+    if any(row["id"] != own for row in state.rows("clusters", name=data.get("name", ""))):
+        raise Conflict("Environment with this name already exists")

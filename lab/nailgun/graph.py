@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.nailgun import schema
+from lab.nailgun.errors import InvalidData
 from lab.nailgun.state import Row, State
 
 FIRST = ("primary-controller", "primary-mongo", "mongo", "controller")
@@ -88,3 +90,57 @@ def ordered(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The tasks in an order that obeys their requirements."""
     place = {name: position for position, name in enumerate(sequence(tasks))}
     return sorted(tasks, key=lambda task: place.get(task["id"], len(place)))
+
+
+TYPES = ["puppet", "shell", "sync", "upload_file", "group", "stage", "skipped", "reboot", "copy_files"]
+STRATEGY = schema.record(
+    {"type": {"enum": ["parallel", "one_by_one"], "type": "string"}, "amount": {"type": "integer"}}, ["type"]
+)
+TASK = schema.record(
+    {
+        "id": {"type": "string"},
+        "type": {"enum": TYPES, "type": "string"},
+        "parameters": schema.record({"strategy": STRATEGY}),
+        "required_for": {"type": "array"},
+        "requires": {"type": "array"},
+    },
+    ["type", "id"],
+)
+TASKS = {"type": "array", "items": TASK}
+
+
+def check(data: Any) -> None:
+    """Refuse a list of deployment tasks that is malformed or has a cycle."""
+    schema.check(data, TASKS)
+    if has_cycle(data):
+        raise InvalidData("Tasks can not be processed because it contains cycles in it.")
+
+
+def selected(tasks: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+    """Tasks after ``start`` and up to ``end``; all of them when neither is asked for. NotFound for an unknown name."""
+    start, end = query.get("start"), query.get("end")
+    if not start and not end:
+        return tasks
+    before = edges(tasks)
+    for name in (start, end):
+        if name and name not in before:
+            raise InvalidData(f"Task {name} is not present in graph")
+    wanted = _ancestors(before, end) if end else set(before)
+    if start:
+        wanted &= {name for name in before if start in _ancestors(before, name)}
+    included = {name.strip() for name in query.get("include", "").split(",")}
+    return [
+        task for task in tasks if task["id"] in wanted and (task["type"] not in ("skipped",) or task["id"] in included)
+    ]
+
+
+def _ancestors(before: dict[str, set[str]], name: str) -> set[str]:
+    """The task and all that must be done before it."""
+    found: set[str] = set()
+    open_ends = [name]
+    while open_ends:
+        current = open_ends.pop()
+        if current not in found:
+            found.add(current)
+            open_ends += before[current]
+    return found

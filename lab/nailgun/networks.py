@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from netaddr import IPNetwork
+
 from lab.nailgun import addresses, releases
 from lab.nailgun.releases import fixture
 from lab.nailgun.state import Row, State
@@ -67,6 +69,12 @@ def _tunnel_network() -> dict[str, Any]:
     return row | {"ip_ranges": [["192.168.2.1", "192.168.2.254"]]}
 
 
+def whole_range(cidr: str, meta: dict[str, Any]) -> list[list[str]]:
+    """The range of a network given by CIDR: all of it, but for the first address where that is the gateway's."""
+    network = IPNetwork(cidr)
+    return [[str(network[2 if meta.get("use_gateway") else 1]), str(network[-2])]]
+
+
 def group_ids(state: State, cluster: Row) -> list[int]:
     """Ids of the environment's node groups, the default one first."""
     return [row["id"] for row in state.rows("node_groups", cluster=cluster["id"])]
@@ -114,3 +122,22 @@ def show_configuration(state: State, cluster: Row) -> dict[str, Any]:
     if releases.is_seven(state.row("releases", cluster["release_id"])):
         document["vips"] = addresses.described(state, cluster)
     return document
+
+
+NOVA_PARAMETERS = {
+    "dns_nameservers": ["8.8.4.4", "8.8.8.8"],
+    "fixed_network_size": 256,
+    "fixed_networks_amount": 1,
+    "fixed_networks_cidr": "10.0.0.0/16",
+    "fixed_networks_vlan_start": None,
+    "floating_ranges": [["172.16.0.128", "172.16.0.254"]],
+    "net_manager": "FlatDHCPManager",
+}
+
+
+def make_nova_network(state: State, cluster: Row) -> None:
+    """Turn a new environment into one with nova-network, which the lab only lists and shows."""
+    cluster.update(net_provider="nova_network", parameters=dict(NOVA_PARAMETERS))
+    private = by_name(state, cluster, "private")
+    if private:
+        private.update(name="fixed", meta=private["meta"] | {"name": "fixed"})

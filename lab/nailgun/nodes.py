@@ -119,13 +119,17 @@ def carrier(node: Row, network: Row) -> Row | None:
 
 
 def network_data(state: State, node: Row) -> list[dict[str, Any]]:
-    """Per network of a node in an environment: the interface, VLAN and, where it has one, the address ``a.b.c.d/len``.
+    """Per network that a node in an environment carries, the admin network last: the interface, the VLAN and, where it
+    has one, the address ``a.b.c.d/len``.
 
     Networks without an address have neither ``ip`` nor what goes with it, but the admin network, whose ``ip`` is null.
     """
     if node["cluster"] is None:
         return []
-    return [_network_entry(state, node, network) for network in networks.of_node(state, node)]
+    available = {row["id"]: row for row in networks.of_node(state, node)}
+    carried = [available[number] for nic in node["interfaces"] for number in nic["networks"] if number in available]
+    own = [network for network in carried if network["name"] != networks.ADMIN]
+    return [_network_entry(state, node, network) for network in [*own, available[networks.ADMIN_ID]]]
 
 
 def _network_entry(state: State, node: Row, network: Row) -> dict[str, Any]:

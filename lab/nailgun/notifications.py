@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from lab.nailgun.errors import InvalidData, NotFound
 from lab.nailgun.state import Row, State
 
 SHOWN = ("id", "topic", "message", "status", "cluster", "node_id", "task_id", "date", "time")
+
+
+STATUSES = ("read", "unread")
 
 
 def add(state: State, topic: str, message: str, cluster: int | None = None, node: int | None = None) -> Row:
@@ -22,3 +26,33 @@ def add(state: State, topic: str, message: str, cluster: int | None = None, node
 def show(row: Row) -> dict[str, Any]:
     """A notification as the API shows it."""
     return {key: row[key] for key in SHOWN}
+
+
+def find(state: State, number: int) -> Row:
+    """The notification's row; NotFound."""
+    row = state.get("notifications", number)
+    if row is None:
+        raise NotFound("Notification not found")
+    return row
+
+
+def update(row: Row, data: Any) -> Row:
+    """PUT /notifications/ID {status}."""
+    if data.get("status") not in STATUSES:
+        raise InvalidData("Bad status")
+    row["status"] = data["status"]
+    return row
+
+
+def update_many(state: State, data: Any) -> list[Row]:
+    """PUT /notifications [{id, status}]. Returns the changed rows."""
+    if not isinstance(data, list):
+        raise InvalidData("Invalid json list")
+    for entry in data:
+        if "id" not in entry or "status" not in entry:
+            raise InvalidData("ID is not set correctly")
+        if state.get("notifications", entry["id"]) is None:
+            raise InvalidData("Invalid ID specified")
+    for entry in data:
+        state.row("notifications", entry["id"])["status"] = entry["status"]
+    return [state.row("notifications", entry["id"]) for entry in data]

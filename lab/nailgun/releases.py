@@ -132,8 +132,6 @@ def create(state: State, data: dict[str, Any]) -> Row:
         if key not in data:
             raise InvalidData(f"No release {what} specified")
     _check_unique(state, data["name"], data["version"], None)
-    if "networks_metadata" not in data:
-        raise InvalidData("No networks metadata specified")
     row: Row = dict.fromkeys(SHOWN)
     row.update({key: {} for key in METADATA})
     row.update({"state": "available", "is_deployable": True, "can_update_from_versions": [], "deployment_tasks": []})

@@ -47,3 +47,21 @@ def done_message(state: State, cluster: Row) -> str:
         return text
     public = addresses.aliases(state, cluster).get("public_vip")
     return f"{text}Access the OpenStack dashboard (Horizon) at http://{public}/" if public else text
+
+
+def children(state: State, task: Row) -> list[Row]:
+    """Tasks that name this one as parent."""
+    return state.rows("tasks", parent=task["id"])
+
+
+def remove(state: State, doomed: list[Row]) -> None:
+    """Delete tasks with their children."""
+    for task in doomed:
+        for child in children(state, task):
+            state.delete("tasks", child["id"])
+        state.delete("tasks", task["id"])
+
+
+def running(state: State, cluster_id: int, *names: str) -> list[Row]:
+    """Running tasks of an environment with one of the names."""
+    return [row for row in state.rows("tasks", cluster=cluster_id, status="running") if row["name"] in names]

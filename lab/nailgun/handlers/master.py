@@ -1,0 +1,96 @@
+"""/version, /releases, /notifications: the master itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.nailgun import graph, notifications, releases
+from lab.nailgun.routing import Call, Reply, route
+
+NO_COMMIT = "0" * 40
+
+
+@route("GET", "/version")
+def version(call: Call) -> Any:
+    """What this master is."""
+    return {
+        "release": "7.0",
+        "openstack_version": "2015.1.0-7.0",
+        "api": "1.0",
+        "auth_required": True,
+        "build_id": "0",
+        "build_number": "0",
+        "production": "docker",
+        "feature_groups": call.state.settings["feature_groups"],
+        "release_versions": {},
+        "nailgun_sha": NO_COMMIT,
+        "astute_sha": NO_COMMIT,
+        "fuel-library_sha": NO_COMMIT,
+    }
+
+
+@route("GET", "/releases")
+def list_releases(call: Call) -> Any:
+    """All releases."""
+    return releases.show_all(call.state)
+
+
+@route("POST", "/releases")
+def create_release(call: Call) -> Reply:
+    """A further release."""
+    return Reply(releases.show(releases.create(call.state, call.json())), 201)
+
+
+@route("GET", r"/releases/(\d+)")
+def get_release(call: Call, number: int) -> Any:
+    """One release."""
+    return releases.show(releases.find(call.state, number))
+
+
+@route("PUT", r"/releases/(\d+)")
+def put_release(call: Call, number: int) -> Any:
+    """Change a release."""
+    row = releases.find(call.state, number)
+    return releases.show(releases.update(call.state, row, call.json()))
+
+
+@route("GET", r"/releases/(\d+)/deployment_tasks")
+def get_tasks(call: Call, number: int) -> Any:
+    """Deployment tasks of a release."""
+    return graph.selected(releases.find(call.state, number)["deployment_tasks"] or [], call.query)
+
+
+@route("PUT", r"/releases/(\d+)/deployment_tasks")
+def put_tasks(call: Call, number: int) -> Any:
+    """Replace them."""
+    row = releases.find(call.state, number)
+    data = call.json()
+    graph.check(data)
+    row["deployment_tasks"] = data
+    return data
+
+
+@route("GET", "/notifications")
+def list_notifications(call: Call) -> Any:
+    """All notifications."""
+    return [notifications.show(row) for row in call.state.rows("notifications")]
+
+
+@route("PUT", "/notifications")
+def put_notifications(call: Call) -> Any:
+    """Mark notifications as read: [{id, status}]."""
+    rows = notifications.update_many(call.state, call.json())
+    return [notifications.show(row) for row in rows]
+
+
+@route("GET", r"/notifications/(\d+)")
+def get_notification(call: Call, number: int) -> Any:
+    """One notification."""
+    return notifications.show(notifications.find(call.state, number))
+
+
+@route("PUT", r"/notifications/(\d+)")
+def put_notification(call: Call, number: int) -> Any:
+    """Mark a notification as read."""
+    row = notifications.find(call.state, number)
+    return notifications.show(notifications.update(row, call.json()))

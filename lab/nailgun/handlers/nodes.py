@@ -1,0 +1,97 @@
+"""/nodes: nodes, agents, and which nodes an environment has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.nailgun import assignment, clusters, deployment, node_update, nodes, selection
+from lab.nailgun.errors import InvalidData
+from lab.nailgun.routing import Call, Reply, route
+
+
+@route("GET", "/nodes")
+def listing(call: Call) -> Any:
+    """All nodes, those of an environment (cluster_id=1), or those of none (cluster_id=)."""
+    wanted = call.query.get("cluster_id")
+    rows = call.state.rows("nodes")
+    if wanted is not None:
+        rows = [row for row in rows if str(row["cluster"] or "") == wanted]
+    return [nodes.show(call.state, row) for row in rows]
+
+
+@route("POST", "/nodes")
+def create(call: Call) -> Reply:
+    """An agent reports a machine that booted into the bootstrap."""
+    return Reply(nodes.show(call.state, node_update.create(call.state, call.json())), 201)
+
+
+@route("PUT", "/nodes")
+def put_many(call: Call) -> Any:
+    """Change several nodes."""
+    rows = node_update.update_many(call.state, call.json())
+    return [nodes.show(call.state, row) for row in rows]
+
+
+@route("DELETE", "/nodes")
+def delete_many(call: Call) -> Reply:
+    """Delete the nodes of ids=1,2."""
+    return task_reply(deployment.delete_nodes(call.server, _listed(call)))
+
+
+def _listed(call: Call) -> list[dict[str, Any]]:
+    try:
+        return selection.named(call.state, call.query.get("ids", ""))
+    except InvalidData:
+        raise InvalidData("Comma-separated number list expected") from None
+
+
+@route("GET", r"/nodes/(\d+)")
+def get(call: Call, number: int) -> Any:
+    """One node."""
+    return nodes.show(call.state, nodes.find(call.state, number))
+
+
+@route("PUT", r"/nodes/(\d+)")
+def put(call: Call, number: int) -> Any:
+    """Change a node."""
+    row = nodes.find(call.state, number)
+    node_update.update(call.state, row, call.json())
+    return nodes.show(call.state, row)
+
+
+@route("DELETE", r"/nodes/(\d+)")
+def delete(call: Call, number: int) -> Reply:
+    """Delete a node."""
+    return task_reply(deployment.delete_nodes(call.server, [nodes.find(call.state, number)]))
+
+
+@route("PUT", "/nodes/agent")
+def agent(call: Call) -> Any:
+    """An agent reports again."""
+    return node_update.report(call.state, call.json())
+
+
+@route("GET", "/nodes/allocation/stats")
+def allocation(call: Call) -> Any:
+    """How many nodes there are, and how many are in no environment."""
+    rows = call.state.rows("nodes")
+    return {"total": len(rows), "unallocated": sum(1 for row in rows if row["cluster"] is None)}
+
+
+@route("POST", r"/clusters/(\d+)/assignment")
+def assign(call: Call, number: int) -> Any:
+    """Give nodes to an environment."""
+    assignment.assign(call.state, clusters.find(call.state, number), call.json())
+
+
+@route("POST", r"/clusters/(\d+)/unassignment")
+def unassign(call: Call, number: int) -> Any:
+    """Take nodes away from an environment."""
+    assignment.unassign(call.state, clusters.find(call.state, number), call.json())
+
+
+def task_reply(task: dict[str, Any]) -> Reply:
+    """A task as an answer: 202 while it runs, 200 when it has ended already."""
+    from lab.nailgun.tasks import show
+
+    return Reply(show(task), 202 if task["status"] == "running" else 200)

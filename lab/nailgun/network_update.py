@@ -1,0 +1,224 @@
+"""Changing the network configuration of an environment.
+
+PUT answers with a task that has ended already: ``ready`` when the change was made, ``error`` with the reason otherwise.
+On an environment that is not locked, every network of the body whose notation is set loses all its addresses, those of
+nodes and the virtual ones; the latter are allocated anew at the next reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netaddr import IPAddress, IPNetwork, IPRange
+
+from lab.nailgun import addresses, attributes, networks, schema, tasks
+from lab.nailgun.errors import ApiError, Forbidden, InvalidData
+from lab.nailgun.state import Row, State
+
+NETWORK = schema.record(
+    {
+        "id": {"type": "integer"},
+        "name": {"type": "string"},
+        "group_id": schema.nullable({"type": "integer"}),
+        "cidr": schema.nullable({"type": "string"}),
+        "gateway": schema.nullable({"type": "string"}),
+        "vlan_start": schema.nullable({"type": "integer"}),
+        "ip_ranges": {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2}},
+        "meta": {"type": "object"},
+    },
+    ["id"],
+)
+CONFIGURATION = schema.record(
+    {"networks": {"type": "array", "items": NETWORK}, "networking_parameters": {"type": "object"}}
+)
+FIXED = ("segmentation_type", "net_l23_provider")
+COLUMNS = ("name", "cidr", "gateway", "vlan_start", "ip_ranges")
+
+
+class CheckFailed(Exception):
+    """The configuration contradicts itself: message, and ``result`` for the task."""
+
+    def __init__(self, message: str, result: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.result = result
+
+
+def put(state: State, cluster: Row, read: Any) -> Row:
+    """PUT network_configuration. READ gives the body or raises. Returns the task; Forbidden during a deployment."""
+    if cluster["status"] == "deployment":
+        raise Forbidden("Network configuration cannot be changed during deployment and after upgrade.")
+    tasks.remove(state, state.rows("tasks", name="check_networks", cluster=cluster["id"], parent=None))
+    task = tasks.add(state, "check_networks", cluster["id"])
+    try:
+        data = read()
+        validate(state, cluster, data)
+        check(state, cluster, data)
+        apply(state, cluster, data)
+        tasks.finish(task, "ready")
+    except ApiError as error:
+        tasks.finish(task, "error", error.message)
+    except CheckFailed as error:
+        tasks.finish(task, "error", error.message)
+        task["result"] = error.result
+    return task
+
+
+def validate(state: State, cluster: Row, data: Any) -> None:
+    """Refuse what is malformed, unknown or fixed."""
+    schema.check(data, CONFIGURATION)
+    ids = [network["id"] for network in data.get("networks", [])]
+    missing = sorted({number for number in ids if state.get("networks", number) is None})
+    if missing:
+        raise InvalidData(f"Networks with ID's [{', '.join(map(str, missing))}] are not present in the database")
+    for network in data.get("networks", []):
+        _validate_network(state, cluster, network)
+    for key in FIXED:
+        parameters = data.get("networking_parameters", {})
+        if key in parameters and parameters[key] != cluster["parameters"][key]:
+            raise InvalidData(f"Change of '{key}' is prohibited")
+
+
+def _validate_network(state: State, cluster: Row, given: dict[str, Any]) -> None:
+    row = state.row("networks", given["id"])
+    merged = row | {key: given[key] for key in COLUMNS if key in given}
+    meta = row["meta"] | given.get("meta", {})
+    if meta.get("use_gateway") and not merged["gateway"]:
+        raise InvalidData("Flag 'use_gateway' cannot be provided without gateway")
+    if meta.get("notation") == "ip_ranges" and not merged["ip_ranges"]:
+        raise InvalidData(f"No IP ranges were specified for network {given['id']}")
+    if meta.get("notation") and not merged["cidr"]:
+        raise InvalidData(f"No CIDR was specified for network {given['id']}")
+    if attributes.is_locked(state, cluster) and row["name"] != networks.ADMIN and _strands(state, row, merged, meta):
+        raise InvalidData(f"New IP ranges for network '{merged['name']}' conflict with already allocated IPs.")
+
+
+def _strands(state: State, row: Row, merged: Row, meta: dict[str, Any]) -> bool:
+    """Whether an allocated address would lie outside of the new ranges."""
+    ranges = merged["ip_ranges"] if meta.get("notation") == "ip_ranges" else []
+    if meta.get("notation") == "cidr":
+        cidr = IPNetwork(merged["cidr"])
+        ranges = [[str(cidr[2 if meta.get("use_gateway") else 1]), str(cidr[-1])]]
+    allocated = state.rows("addresses", network=row["id"])
+    return bool(meta.get("notation")) and not all(addresses.in_ranges(entry["ip"], ranges) for entry in allocated)
+
+
+def merged_networks(state: State, cluster: Row, data: dict[str, Any]) -> list[Row]:
+    """The environment's networks as they would be."""
+    given = {network["id"]: network for network in data.get("networks", [])}
+    return [
+        row | {key: given.get(row["id"], {}).get(key, row[key]) for key in COLUMNS}
+        for row in networks.of_cluster(state, cluster)
+    ]
+
+
+def check(state: State, cluster: Row, data: dict[str, Any]) -> None:
+    """Refuse address spaces that meet, ranges outside of their network, and VLANs used twice."""
+    rows = [row for row in merged_networks(state, cluster, data) if row["cidr"]]
+    _check_intersections(rows)
+    own = [row for row in rows if row["name"] != networks.ADMIN]
+    for row in own:
+        _check_ranges(row)
+    parameters = cluster["parameters"] | data.get("networking_parameters", {})
+    _check_floating(own, parameters)
+    _check_vlans(own, parameters)
+
+
+def _check_intersections(rows: list[Row]) -> None:
+    for index, first in enumerate(rows):
+        for second in rows[index + 1 :]:
+            if _overlap(IPNetwork(first["cidr"]), IPNetwork(second["cidr"])):
+                pair = sorted((first, second), key=lambda row: row["id"] if row["name"] != networks.ADMIN else 0)
+                named = ", ".join(row["name"] if row["name"] != networks.ADMIN else "admin (PXE)" for row in pair)
+                ids = [row["id"] for row in pair]
+                raise CheckFailed(
+                    f"Address space intersection between networks:\n{named}", [{"ids": ids, "errors": ["cidr"]}]
+                )
+
+
+def _overlap(first: IPNetwork, second: IPNetwork) -> bool:
+    return bool(first.first <= second.last and second.first <= first.last)
+
+
+def _check_ranges(row: Row) -> None:
+    cidr = IPNetwork(row["cidr"])
+    if row["gateway"] and IPAddress(row["gateway"]) not in cidr:
+        raise CheckFailed(
+            f"Gateway address does not belong to the network '{row['name']}'.",
+            [{"ids": [row["id"]], "errors": ["gateway"]}],
+        )
+    if row["meta"].get("notation") != "ip_ranges":
+        return
+    for first, last in row["ip_ranges"]:
+        if IPAddress(first) not in cidr or IPAddress(last) not in cidr:
+            raise CheckFailed(
+                f"{row['name']} network IP range {first}-{last} does not match CIDR {cidr}",
+                [{"ids": [row["id"]], "errors": ["ip_ranges"]}],
+            )
+        if row["gateway"] and IPAddress(row["gateway"]) in IPRange(first, last):
+            raise CheckFailed(
+                f"Address intersection between network gateway and IP range {first}-{last}.",
+                [{"ids": [row["id"]], "errors": ["gateway", "ip_ranges"]}],
+            )
+
+
+def _check_floating(rows: list[Row], parameters: dict[str, Any]) -> None:
+    public = next((row for row in rows if row["name"] == "public"), None)
+    if public is None:
+        return
+    cidr = IPNetwork(public["cidr"])
+    for first, last in parameters["floating_ranges"]:
+        if IPAddress(first) not in cidr or IPAddress(last) not in cidr:
+            raise CheckFailed(
+                f"Floating address range {first}:{last} is not in public address space {cidr}.",
+                [{"ids": [public["id"]], "errors": ["cidr", "ip_ranges"]}],
+            )
+        for start, end in public["ip_ranges"]:
+            if IPRange(first, last).first <= int(IPAddress(end)) and int(IPAddress(start)) <= IPRange(first, last).last:
+                raise CheckFailed(
+                    "Address intersection between floating range and public range of node group 'default'.",
+                    [{"ids": [public["id"]], "errors": ["ip_ranges"]}],
+                )
+
+
+def _check_vlans(rows: list[Row], parameters: dict[str, Any]) -> None:
+    first, last = parameters["vlan_range"]
+    seen: dict[int, Row] = {}
+    for row in rows:
+        vlan = row["vlan_start"]
+        if vlan is None:
+            continue
+        if parameters["segmentation_type"] == "vlan" and first <= vlan <= last:
+            raise CheckFailed(
+                f"VLAN tag of {row['name']} network intersects with Neutron VLAN ID range",
+                [{"ids": [row["id"]], "errors": ["vlan_start"]}],
+            )
+        seen.setdefault(vlan, row)
+
+
+def apply(state: State, cluster: Row, data: dict[str, Any]) -> None:
+    """Write the change down, and take away addresses where the real server does."""
+    locked = attributes.is_locked(state, cluster)
+    for given in data.get("networks", []):
+        row = state.row("networks", given["id"])
+        if row["name"] == networks.ADMIN:
+            continue
+        moved = not locked and row["meta"].get("notation")
+        row.update({key: given[key] for key in COLUMNS if key in given})
+        row["meta"] = row["meta"] | given.get("meta", {})
+        if moved:
+            addresses.drop(state, network=row["id"])
+            row["ip_ranges"] = _ranges(row, given)
+    if not locked:
+        known = {
+            key: value for key, value in data.get("networking_parameters", {}).items() if key in cluster["parameters"]
+        }
+        cluster["parameters"].update(known)
+    attributes.add_change(cluster, "networks")
+
+
+def _ranges(row: Row, given: dict[str, Any]) -> list[list[str]]:
+    """Ranges as given where the notation is by ranges, else the whole network but for the gateway's address."""
+    if row["meta"]["notation"] == "ip_ranges":
+        return list(given.get("ip_ranges", row["ip_ranges"]))
+    return networks.whole_range(row["cidr"], row["meta"])
