@@ -22,10 +22,12 @@ from typing import Any
 
 from lab.nailgun import clone_ips, emulation, routing
 from lab.nailgun.errors import Unexpected
+from lab.nailgun.extension_tree import write_tree
 from lab.nailgun.routing import Call, Handler, Reply, Table
 from lab.nailgun.state import State
 
 LOG = logging.getLogger("nailgun.extensions")
+__all__ = ["Extensions", "write_tree"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PACKAGE = "nailgun"
 
