@@ -1,0 +1,61 @@
+"""What an operator would look at to see for himself: asked of the hosts, never of the product."""
+
+from __future__ import annotations
+
+import json
+
+from demo.commands import MASTER, Commands
+
+# Files that stages may change on the Fuel master, and those that none of them may.
+MASTER_FOLDERS = ("/etc", "/usr/lib/python2.6", "/var/lib/octane", "/root", "/srv")
+
+
+def nailgun(lab: Commands, path: str):
+    """What Nailgun answers to a GET, asked on the master as its administrator."""
+    script = (
+        "import json,sys,urllib.request as r,yaml;"
+        "c=yaml.safe_load(open('/etc/fuel/astute.yaml'))['FUEL_ACCESS'];"
+        "b='http://10.20.0.2:';"
+        "q=r.Request(b+'5000/v2.0/tokens',json.dumps({'auth':{'tenantName':'admin','passwordCredentials':"
+        "{'username':c['user'],'password':c['password']}}}).encode(),{'Content-Type':'application/json'});"
+        "t=json.load(r.urlopen(q))['access']['token']['id'];"
+        "print(r.urlopen(r.Request(b+'8000'+sys.argv[1],headers={'X-Auth-Token':t})).read().decode())"
+    )
+    return json.loads(lab.run(lab.on(MASTER, "python3", "-c", script, path)).stdout)
+
+
+def environments(lab: Commands) -> dict[int, dict]:
+    return {cluster["id"]: cluster for cluster in nailgun(lab, "/api/clusters")}
+
+
+def nodes_of(lab: Commands, environment: int) -> set[int]:
+    return {node["id"] for node in nailgun(lab, f"/api/nodes?cluster_id={environment}")}
+
+
+def files(lab: Commands, host: str, *folders: str) -> dict[str, str]:
+    """Every file below FOLDERS with its digest, leaving out what a running daemon writes by itself."""
+    command = "find \"$@\" -xdev -type f -not -name '*.log' -not -path '*/salt/pki/*' -exec sha256sum {} + 2>/dev/null"
+    listed = lab.run(lab.on(host, "sh", "-c", command, "files", *folders)).stdout
+    return {path: digest for digest, path in (line.split(None, 1) for line in listed.splitlines())}
+
+
+def addresses(lab: Commands, host: str, bridge: str) -> set[str]:
+    """The addresses that a bridge of a host has, without their masks."""
+    shown = json.loads(lab.run(lab.on(host, "ip", "-j", "-4", "address", "show", "dev", bridge)).stdout)
+    return {info["local"] for interface in shown for info in interface["addr_info"]}
+
+
+def mac(lab: Commands, host: str, interface: str) -> str:
+    return json.loads(lab.run(lab.on(host, "ip", "-j", "link", "show", "dev", interface)).stdout)[0]["address"]
+
+
+def who_has(lab: Commands, host: str, bridge: str, address: str) -> set[str]:
+    """The MAC addresses that answer for ADDRESS on the segment of a host's bridge; asked three times."""
+    done = lab.run(lab.on(host, "arping", "-c", "3", "-w", "3", "-I", bridge, address), check=False)
+    return {line.split("[")[1].split("]")[0].lower() for line in done.stdout.splitlines() if "reply from" in line}
+
+
+def rows(lab: Commands, host: str, database: str, table: str) -> int:
+    """How many rows a table has, asked of the host's own database server."""
+    query = f"SELECT COUNT(*) FROM `{database}`.`{table}`"
+    return int(lab.run(lab.on(host, "mysql", "--batch", "--skip-column-names", "-e", query)).stdout)

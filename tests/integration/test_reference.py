@@ -1,0 +1,211 @@
+"""The reference lab, once: three controllers are upgraded beside each other by the commands of the README."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.integration import observe
+
+PROFILE = "reference"
+OLD, NEW, COMPUTES = ("node-1", "node-2", "node-3"), ("node-4", "node-5", "node-6"), ("node-7", "node-8", "node-9")
+APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
+SEED = "2"
+NOTHING_TO_DO_WITHIN = 30.0
+
+pytestmark = [pytest.mark.procedure, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def before(lab):
+    """What the users own before anything is touched."""
+    path = lab.state / "before.json"
+    lab.lab("compare", "--save", str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def probed(lab, before):
+    """The file of a probe that runs through the whole procedure."""
+    path = lab.state / "probe.jsonl"
+    with lab.probe(path):
+        yield path
+
+
+def changes_nothing(lab, *stage):
+    """Run a finished stage again: it says so, is quick, and leaves every file of the master as it was."""
+    folders = [folder for folder in observe.MASTER_FOLDERS if folder != "/var/lib/octane"]
+    files = observe.files(lab, "fuel", *folders)
+    environments = observe.environments(lab)
+    started = time.monotonic()
+    said = lab.octane(*stage).stdout
+    assert time.monotonic() - started < NOTHING_TO_DO_WITHIN
+    assert "nothing to do" in said.lower()
+    assert observe.files(lab, "fuel", *folders) == files
+    assert observe.environments(lab) == environments
+
+
+def refused(lab, code, *stage):
+    """A command that must not be carried out: its exit code, one sentence, and Nailgun as it was."""
+    environments = observe.environments(lab)
+    nodes = observe.nailgun(lab, "/api/nodes")
+    done = lab.octane(*stage, check=False)
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert observe.environments(lab) == environments
+    assert [node["cluster"] for node in observe.nailgun(lab, "/api/nodes")] == [node["cluster"] for node in nodes]
+    return done.stderr
+
+
+def test_the_old_cloud_holds_something_worth_keeping(before):
+    taken = json.loads(before.read_text())
+    least = {"projects": 5, "users": 40, "role assignments": 40, "images": 30, "networks": 12, "routers": 12,
+             "floating addresses": 12, "security group rules": 30, "servers": 40, "volumes": 40, "stacks": 10}
+    assert {kind: count for kind, count in least.items() if len(taken[kind]) < count} == {}
+    assert {server["status"] for server in taken["servers"].values()} == {"ACTIVE"}
+    assert all(login["token"] for login in taken["logins"].values())
+
+
+def test_nothing_runs_before_the_master_is_prepared(lab, probed):
+    assert "prepare" in refused(lab, 3, "upgrade-env", "1", "4", "5", "6")
+
+
+def test_prepare_makes_every_node_of_the_cloud_a_minion(lab, probed):
+    lab.octane("prepare")
+    answers = json.loads(lab.run(lab.on("fuel", "salt", "--static", "--out=json", "*", "test.ping")).stdout)
+    assert answers == dict.fromkeys((*OLD, *COMPUTES), True)
+
+
+def test_prepare_again_changes_nothing(lab):
+    changes_nothing(lab, "prepare")
+
+
+@pytest.mark.parametrize(
+    ("code", "stage"),
+    [
+        (2, ["upgrade-env", "one"]),
+        (2, ["upgrade-env", "99", "4", "5", "6"]),
+        (2, ["upgrade-env", "1", "four"]),
+        (2, ["upgrade-db", "1"]),
+        (2, ["upgrade-control", "77"]),
+        (2, ["cleanup-env", "0"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_what_is_no_environment_of_that_kind_is_bad_input(lab, code, stage):
+    refused(lab, code, *stage)
+
+
+def test_upgrade_env_names_every_problem_of_the_nodes_at_once(lab):
+    said = lab.octane("upgrade-env", "1", "7", "88", check=False)
+    assert said.returncode in (2, 3)
+    assert "88" in said.stderr and "7" in said.stderr
+    assert set(observe.environments(lab)) == {1}
+
+
+def test_upgrade_env_installs_a_seed_on_the_same_addresses(lab, probed):
+    lab.octane("upgrade-env", "1", "4", "5", "6")
+    assert observe.nodes_of(lab, int(SEED)) == {4, 5, 6}
+    assert observe.environments(lab)[int(SEED)]["status"] == "operational"
+    for bridge in ("br-mgmt", "br-ex"):
+        old = set().union(*(observe.addresses(lab, host, bridge) for host in OLD))
+        new = set().union(*(observe.addresses(lab, host, bridge) for host in NEW))
+        assert old and old == new
+
+
+def test_the_seed_is_heard_by_nobody(lab):
+    theirs = {observe.mac(lab, host, "br-mgmt") for host in OLD}
+    for host in OLD:
+        for address in observe.addresses(lab, host, "br-mgmt"):
+            assert observe.who_has(lab, COMPUTES[0], "br-mgmt", address) <= theirs
+
+
+def test_clients_noticed_nothing_of_it(lab, probed):
+    apis = lab.probe_summary(probed)["apis"]
+    assert set(apis) == set(APIS)
+    assert {api: kinds["write"]["refused_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
+
+
+def test_upgrade_env_again_changes_nothing(lab):
+    changes_nothing(lab, "upgrade-env", "1", "4", "5", "6")
+
+
+def test_the_switch_is_refused_before_the_databases_have_moved(lab):
+    assert "upgrade-db" in refused(lab, 3, "upgrade-control", SEED)
+
+
+def test_upgrade_db_moves_every_row(lab, probed):
+    lab.octane("upgrade-db", SEED)
+    for database, table in (("keystone", "user"), ("nova", "instances"), ("neutron", "ports"), ("cinder", "volumes"),
+                            ("glance", "images"), ("heat", "stack"), ("placement", "resource_providers")):  # fmt: skip
+        assert observe.rows(lab, NEW[0], database, table) == observe.rows(lab, OLD[0], database, table) > 0
+
+
+def test_writes_are_refused_and_reads_go_on(lab, tmp_path):
+    path = tmp_path / "probe.jsonl"
+    lab.lab("probe", "--seconds", "5", "--output", str(path))
+    apis = lab.probe_summary(path)["apis"]
+    assert {api: kinds["write"]["acknowledged"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0)
+    assert all(kinds["write"]["refused_seconds"] > 4 for kinds in apis.values())
+    assert {api: kinds["read"]["failed_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
+
+
+def test_upgrade_db_again_changes_nothing(lab):
+    changes_nothing(lab, "upgrade-db", SEED)
+
+
+def test_upgrade_control_gives_the_new_controllers_all_addresses(lab, probed):
+    lab.octane("upgrade-control", SEED)
+    theirs = {observe.mac(lab, host, "br-mgmt") for host in NEW}
+    for host in NEW:
+        for address in observe.addresses(lab, host, "br-mgmt"):
+            assert observe.who_has(lab, COMPUTES[0], "br-mgmt", address) & theirs
+
+
+def test_the_old_controllers_answer_on_no_address(lab):
+    for bridge in ("br-mgmt", "br-ex"):
+        theirs = {observe.mac(lab, host, bridge) for host in OLD}
+        asker = COMPUTES[0] if bridge == "br-mgmt" else NEW[0]
+        for address in set().union(*(observe.addresses(lab, host, bridge) for host in (*OLD, *NEW))):
+            assert not observe.who_has(lab, asker, bridge, address) & theirs
+
+
+def test_computes_talk_to_the_new_brokers(lab):
+    queues = lab.run(lab.on(NEW[0], "rabbitmqctl", "-q", "list_queues", "name", "consumers")).stdout
+    consumers = dict(line.split("\t") for line in queues.splitlines() if line.startswith("compute.node-"))
+    assert consumers == {f"compute.{host}.domain.tld": "1" for host in COMPUTES}
+
+
+def test_upgrade_control_again_changes_nothing(lab):
+    changes_nothing(lab, "upgrade-control", SEED)
+
+
+def test_cleanup_leaves_no_record_of_hosts_that_are_gone(lab, probed):
+    lab.octane("cleanup-env", SEED)
+    for database, table in (("nova", "services"), ("cinder", "services"), ("heat", "service"), ("neutron", "agents")):
+        query = f"SELECT DISTINCT host FROM {database}.{table}"
+        query += " WHERE deleted = 0" if database in ("nova", "cinder") else ""
+        hosts = lab.run(lab.on(NEW[0], "mysql", "--batch", "--skip-column-names", "-e", query)).stdout.split()
+        assert not {host.split(".")[0].split("@")[0] for host in hosts} & set(OLD), (database, hosts)
+
+
+def test_cleanup_again_changes_nothing(lab):
+    changes_nothing(lab, "cleanup-env", SEED)
+
+
+def test_users_own_what_they_owned(lab, before):
+    compared = lab.lab("compare", "--against", str(before), check=False)
+    assert compared.returncode == 0, compared.stdout
+
+
+def test_nothing_that_was_acknowledged_is_missing(lab, probed):
+    found = json.loads(lab.lab("probe", "--lookup", str(probed), check=False).stdout)
+    assert found["missing"] == [] and found["found"] > 0
+
+
+def test_status_tells_every_stage_and_step_with_its_evidence(lab):
+    told = lab.octane("status", SEED, "-f", "json").stdout
+    for stage in ("upgrade-env", "upgrade-db", "upgrade-control", "cleanup-env"):
+        assert stage in told
