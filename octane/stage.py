@@ -1,0 +1,175 @@
+"""The stages of an upgrade as data: what each command does, what must have been done before, what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from octane.errors import BadInput, Refused
+from octane.journal import Journal
+from octane.journal.steps import DONE, UNDONE
+from octane.pair import MASTER_ID, UNSAVED_ID, Pair, environment_id
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``takes`` names the argument: ``original``, ``seed`` or nothing. ``after`` are stages that must be done before,
+    ``reverses`` is the stage whose work this one takes back as a whole."""
+
+    name: str
+    orchestration: str
+    takes: str | None
+    after: tuple[str, ...] = ()
+    reverses: str | None = None
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("prepare", "upgrade.prepare", None, reverses="cleanup-fuel"),
+        Stage("upgrade-env", "upgrade.env", "original", after=("prepare",)),
+        Stage("upgrade-db", "upgrade.db", "seed", after=("upgrade-env",)),
+        Stage("upgrade-control", "upgrade.control", "seed", after=("upgrade-db",)),
+        Stage("cleanup-env", "upgrade.cleanup_env", "seed", after=("upgrade-control",)),
+        Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, after=("prepare",), reverses="prepare"),
+    )
+}
+"""In the order in which an operator runs them."""
+
+
+def get(name: str) -> Stage:
+    """:raises BadInput: there is no such stage."""
+    try:
+        return STAGES[name]
+    except KeyError:
+        raise BadInput(f"there is no stage {name!r}; stages are {', '.join(STAGES)}") from None
+
+
+def order(stage: Stage) -> int:
+    """Position of STAGE in the procedure; one that a site added comes last."""
+    names = list(STAGES)
+    return names.index(stage.name) if stage.name in names else len(names)
+
+
+def is_done(journal: Journal, pair_id: int, stage: str) -> bool:
+    """Whether STAGE ended well and everything it did stands."""
+    last = journal.runs.last_done(pair_id, stage)
+    if last is None or last.act != "apply":
+        return False
+    return all(step.status == DONE for step in journal.steps.of_stage(pair_id, stage))
+
+
+def has_begun(journal: Journal, pair_id: int, stage: str) -> bool:
+    """Whether anything STAGE did stands, finished or not."""
+    return any(step.status != UNDONE for step in journal.steps.of_stage(pair_id, stage))
+
+
+def later_begun(journal: Journal, pair_id: int, stage: Stage) -> str | None:
+    """Name of the first later stage of the same upgrade that has begun."""
+    later = (other for other in STAGES.values() if other.takes and order(other) > order(stage))
+    return next((other.name for other in later if has_begun(journal, pair_id, other.name)), None)
+
+
+def find_pair(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | None:
+    """The upgrade that OPTIONS (the pillar: ``seed`` or ``original``) mean for STAGE; None for a stage of the master.
+
+    An original without an upgrade gets an unsaved pair.
+
+    :raises BadInput: not a number, unknown, a seed given for an original or the other way round.
+    """
+    if stage.takes is None:
+        return None
+    if stage.takes == "original":
+        return _pair_of_original(journal, environment_id(options.get("original"), "ENV"))
+    if options.get("seed") is None and options.get("original") is not None:
+        return _pair_by_original(journal, environment_id(options["original"], "original"))
+    return _pair_of_seed(journal, environment_id(options.get("seed"), "SEED"))
+
+
+def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | None:
+    """Whether STAGE may be run now with OPTIONS; the pair it is about. Looks at the journal only.
+
+    :raises BadInput: see :func:`find_pair`.
+    :raises Refused: an earlier stage is missing; the sentence names it and the command that runs it.
+    """
+    pair = find_pair(journal, stage, options)
+    pair_id = pair.id if pair else MASTER_ID
+    if is_done(journal, pair_id, stage.name):
+        return pair
+    for name in stage.after:
+        owner = pair_id if STAGES[name].takes else MASTER_ID
+        if not is_done(journal, owner, name):
+            command = command_line(STAGES[name], pair)
+            raise Refused(f"{stage.name} comes after {name}, which is not finished", next_command=command)
+    if stage.reverses == "prepare":
+        _refuse_unfinished(journal)
+    return pair
+
+
+def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | None = None) -> str:
+    """What an operator types for STAGE of PAIR; the nodes of OPTIONS included."""
+    words = ["octane", stage.name]
+    if stage.takes == "original" and pair:
+        words.append(str(pair.original))
+        words += [str(node) for node in (options or {}).get("nodes") or ()]
+    elif stage.takes == "seed":
+        words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
+    return " ".join(words)
+
+
+def undo_command(stage: Stage, pair: Pair | None) -> str:
+    """What an operator types to take back STAGE of PAIR."""
+    words = ["salt-run", "octane.undo", stage.name]
+    if pair:
+        words.append(f"seed={pair.seed}" if pair.seed is not None else f"original={pair.original}")
+    return " ".join(words)
+
+
+def next_stage(stage: Stage) -> Stage | None:
+    """The stage that follows STAGE, None after the last."""
+    later = [other for other in STAGES.values() if order(other) > order(stage)]
+    return later[0] if later else None
+
+
+def _pair_of_original(journal: Journal, original: int) -> Pair:
+    as_seed = journal.pairs.of_seed(original)
+    if as_seed:
+        raise BadInput(
+            f"environment {original} is a seed (of environment {as_seed.original}), not an original: "
+            "give the environment to upgrade"
+        )
+    return journal.pairs.of_original(original) or Pair(id=UNSAVED_ID, original=original)
+
+
+def _pair_by_original(journal: Journal, original: int) -> Pair:
+    pair = journal.pairs.of_original(original)
+    if pair is None:
+        raise BadInput(
+            f"environment {original} has no seed yet",
+            next_command=command_line(STAGES["upgrade-env"], Pair(UNSAVED_ID, original)),
+        )
+    return pair
+
+
+def _pair_of_seed(journal: Journal, seed: int) -> Pair:
+    pair = journal.pairs.of_seed(seed)
+    if pair:
+        return pair
+    original = journal.pairs.of_original(seed)
+    if original and original.seed is not None:
+        raise BadInput(f"environment {seed} is an original, not a seed: its seed is {original.seed}")
+    known = [str(other.seed) for other in journal.pairs.all() if other.seed is not None]
+    hint = f"known seeds: {', '.join(known)}" if known else "there is none yet, `octane upgrade-env ENV` makes one"
+    raise BadInput(f"environment {seed} is not a seed of any upgrade; {hint}")
+
+
+def _refuse_unfinished(journal: Journal) -> None:
+    """The master must not be cleaned up under an upgrade that still needs it."""
+    last, first = STAGES["cleanup-env"], STAGES["upgrade-env"]
+    for pair in journal.pairs.all():
+        if has_begun(journal, pair.id, first.name) and not is_done(journal, pair.id, last.name):
+            raise Refused(
+                f"the upgrade of environment {pair.original} is not finished: finish it with "
+                f"`{command_line(last, pair)}` or take it back with `{undo_command(first, pair)}`"
+            )
