@@ -119,7 +119,9 @@ class Deployment:
             host.run(["systemctl", "enable", "--quiet", "memcached", "clustercheck.socket", "corosync", "pacemaker"])
             host.run(["systemctl", "start", "clustercheck.socket", "corosync", "pacemaker"], timeout=START_TIMEOUT)
             self._restart_if_changed(node, "memcached", "/etc/memcached.conf")
-            host.run(["systemctl", "start", "memcached", "rabbitmq-server"], timeout=START_TIMEOUT)
+            host.run(["systemctl", "start", "memcached"])
+            # Brokers take half a minute and nobody needs them before the services start.
+            host.run(["systemctl", "start", "--no-block", "rabbitmq-server"])
 
         cloud.in_parallel([self._start_database, *(partial(start, node) for node in controllers)])
         cluster.wait_online(self.primary, controllers)

@@ -28,6 +28,7 @@ class Device:
     addresses: list[str] = field(default_factory=list)
     gateway: str | None = None
     routes: list[tuple[str, str]] = field(default_factory=list)
+    hardware: str | None = None
     ports: list[str] = field(default_factory=list)
     patches: list[tuple[str, str]] = field(default_factory=list)
 
@@ -63,7 +64,8 @@ def devices(scheme: Mapping[str, Any], node: str) -> list[Device]:
 def _transform(found: dict[str, Device], transformation: Mapping[str, Any], node: str) -> None:
     action = transformation["action"]
     if action == "add-br":
-        found[transformation["name"]] = Device(transformation["name"], is_bridge=True)
+        name = transformation["name"]
+        found[name] = Device(name, is_bridge=True, hardware=hardware_address(node, name))
     elif action == "add-port":
         name, bridge = transformation["name"], transformation.get("bridge")
         found.setdefault(name, Device(name))
@@ -108,7 +110,7 @@ def configuration(device: Device) -> File:
     """The device's stanza for ifupdown, in the file where Fuel keeps it."""
     lines = [f"auto {device.name}", f"iface {device.name} inet {'static' if device.addresses else 'manual'}"]
     if device.vlan:
-        lines.append(f"vlan-raw-device {device.vlan[0]}")
+        lines += [f"vlan-raw-device {device.vlan[0]}", f"pre-up ip link set {device.vlan[0]} up"]
     if device.is_bridge:
         lines += _bridge_lines(device)
     lines += [f"address {address}" for address in device.addresses[:1]]
@@ -122,9 +124,15 @@ def configuration(device: Device) -> File:
 def _bridge_lines(device: Device) -> list[str]:
     """Options of a bridge; whichever bridge comes first makes the pair of a patch."""
     lines = [f"pre-up ip link show {own} >/dev/null 2>&1 || {' '.join(pair(own, far))}" for own, far in device.patches]
-    lines.append(f"bridge_ports {' '.join(device.members) or 'none'}")
+    lines += [f"bridge_ports {' '.join(device.members) or 'none'}", f"bridge_hw {device.hardware}"]
     # Without these a port forwards nothing for its first 15 seconds, and ifup waits for that.
     return [*lines, "bridge_stp off", "bridge_fd 0", "bridge_waitport 0", "bridge_maxwait 0"]
+
+
+def hardware_address(node: str, bridge: str) -> str:
+    """A bridge's own address. Else it has the lowest of its ports, another one whenever a VIP comes or goes."""
+    digest = hashlib.sha256(f"{node}/{bridge}".encode()).hexdigest()
+    return ":".join(["02", *(digest[index : index + 2] for index in range(0, 10, 2))])
 
 
 def pair(own: str, far: str) -> list[str]:
