@@ -26,7 +26,7 @@ def run(
     not 0, subprocess.TimeoutExpired after ``timeout`` seconds.
     """
     source = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
-    done = subprocess.run(list(argv), capture_output=True, text=True, errors="replace", timeout=timeout, **source)  # type: ignore[call-overload]
+    done = subprocess.run(list(argv), capture_output=True, text=True, errors="replace", timeout=timeout, **source)
     if check and done.returncode:
         raise CommandFailed(argv, done.returncode, done.stderr or done.stdout)
     return done

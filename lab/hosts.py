@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -42,7 +43,7 @@ class HostPlan:
 
 
 def mac_address(name: str, interface: str) -> str:
-    """The address of an interface, the same at each boot: from the node's number and the interface's (eth2.101: eth2's)."""
+    """The address of an interface, the same at each boot: numbers of node and interface (eth2.101: of eth2)."""
     number = int(name.removeprefix("node-")) if name.startswith("node-") else 0xFFFF
     nic = int(interface.removeprefix("eth").split(".")[0])
     return f"52:54:00:{number >> 8:02x}:{number & 255:02x}:{nic:02x}"
@@ -58,6 +59,7 @@ class Host:
         self.root = plan.directory / "root"
         self.data = plan.directory / "data"
         self.namespace = plan.prefix + plan.name
+        self.switch = plan.prefix + network.SWITCH
 
     # ---- disk
 
@@ -106,8 +108,7 @@ class Host:
     def write_configuration(self) -> None:
         """Write what supervise.sh reads."""
         groups = " ".join(str(group) for group in cgroups.of_host(self.plan.prefix, self.name))
-        switch = self.plan.prefix + network.SWITCH
-        settings = {"NAME": self.name, "NAMESPACE": self.namespace, "SWITCH": switch, "CGROUPS": groups}
+        settings = {"NAME": self.name, "NAMESPACE": self.namespace, "SWITCH": self.switch, "CGROUPS": groups}
         lines = "".join(f"{name}='{value}'\n" for name, value in settings.items())
         (self.directory / "supervise.conf").write_text(lines)
         (self.directory / "nspawn").write_text("\n".join(self.nspawn_arguments()) + "\n")
@@ -197,9 +198,10 @@ class Host:
         return f"{self.name.removeprefix('node-')}-{interface}"
 
     def plug_vlan(self, nic: str, vlan: int) -> str:
-        """Give the host the tagged interface ``nic``.``vlan``, now and at each boot; return its name. Raises CommandFailed.
+        """Give the host the tagged interface ``nic``.``vlan``, now and at each boot, and return its name.
 
-        The kernel at hand has no 802.1Q, so it is a port of its own in the switch's bridge of that VLAN.
+        Not every kernel has 802.1Q, so it is a port of its own in the switch's bridge of that VLAN.
+        Raises CommandFailed.
         """
         interface = f"{nic}.{vlan}"
         ports = self.ports()
@@ -214,19 +216,19 @@ class Host:
         return interface
 
     def set_partitioned(self, partitioned: bool) -> None:
-        """Unplug the host from every bridge of the switch, or plug it in again; kept over reboots. Raises CommandFailed."""
+        """Unplug the host from the whole switch, or plug it in again; kept over reboots. Raises CommandFailed."""
         mark = self.directory / "partitioned"
         mark.touch() if partitioned else mark.unlink(missing_ok=True)
         if self.namespace not in network.namespaces(self.plan.prefix):
             return
         for interface, bridge in self.ports():
             target = ["nomaster"] if partitioned else ["master", bridge]
-            run(["ip", "-n", self.plan.prefix + network.SWITCH, "link", "set", self.peer(interface), *target])
+            run(["ip", "-n", self.switch, "link", "set", self.peer(interface), *target])
 
     # ---- power
 
     def set_companion(self, argv: Sequence[str]) -> None:
-        """A command of the machine that runs in the host's network from the next power-on, as long as the host is on."""
+        """A command of the machine that runs in the host's network while the host is on, from the next power-on."""
         (self.directory / "companion").write_text("\n".join(argv) + "\n")
 
     def start(self) -> None:
@@ -236,7 +238,8 @@ class Host:
         self.kill()
         self.mount()
         # Not in the caller's network: the caller may itself run in that of a host, which could then never go away.
-        command = network.inside(self.plan.prefix + network.SWITCH, ["sh", str(HERE / "supervise.sh"), str(self.directory)])
+        script = ["sh", str(HERE / "supervise.sh"), str(self.directory)]
+        command = network.inside(self.switch, script)
         with (self.directory / "console").open("a") as console:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True, cwd="/"
@@ -302,10 +305,9 @@ class Host:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
         if self.is_supervised():
-            try:
+            # What is left then is killed below.
+            with contextlib.suppress(Timeout):
                 until(lambda: not self.is_supervised(), 10, f"{self.name} to lose power", interval=0.02)
-            except Timeout:
-                pass  # what is left is killed below
         self.clear_away()
 
     def is_supervised(self) -> bool:
@@ -324,7 +326,7 @@ class Host:
         until(lambda: all(cgroups.remove(group) for group in self.groups()), 15, f"the processes of {self.name} to end")
         if self.namespace in network.namespaces(self.plan.prefix):
             for interface, _ in self.ports():
-                run(["ip", "-n", self.plan.prefix + network.SWITCH, "link", "delete", self.peer(interface)], check=False)
+                run(["ip", "-n", self.switch, "link", "delete", self.peer(interface)], check=False)
             run(["ip", "netns", "delete", self.namespace])
         for name in ("nspawn.pid", "supervisor.pid"):
             (self.directory / name).unlink(missing_ok=True)

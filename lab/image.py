@@ -93,10 +93,11 @@ def run_image_script(target: Path) -> None:
 def apt_sources() -> list[str]:
     """Lines of a sources.list from the machine's own apt configuration; the plain Debian release comes first."""
     wanted = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    found = run(["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"], check=False).stdout.splitlines()
-    lines = {line for line in found if len(line.split()) == 4 and line.split()[2] in SUITES and line.split()[3] == "main"}
-    ordered = sorted(lines, key=lambda line: SUITES.index(line.split()[2]))
-    return ordered if ordered and ordered[0].split()[2] == "bookworm" else [FALLBACK_SOURCE]
+    listed = run(["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"], check=False).stdout
+    words = [line.split() for line in set(listed.splitlines())]
+    chosen = [line for line in words if len(line) == 4 and line[2] in SUITES and line[3] == "main"]
+    chosen.sort(key=lambda line: SUITES.index(line[2]))
+    return [" ".join(line) for line in chosen] if chosen and chosen[0][2] == SUITES[0] else [FALLBACK_SOURCE]
 
 
 def build_openstack(release: str) -> Path:

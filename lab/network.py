@@ -1,4 +1,4 @@
-"""The lab's switch and its gateway: bridges in a namespace of their own, so that the machine's network is not touched."""
+"""The lab's switch and its gateway: bridges in a namespace of their own; the machine's network stays as it is."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def plug(prefix: str, namespace: str, interface: str, peer: str, bridge: str, ad
     """Connect a namespace to a bridge of the switch; ``address`` is a MAC address. Raises CommandFailed."""
     switch = prefix + SWITCH
     named = ["address", address] if address else []
-    run(["ip", "link", "add", interface, "netns", namespace, *named, "type", "veth", "peer", "name", peer, "netns", switch])
+    ends = [interface, "netns", namespace, *named, "type", "veth", "peer", "name", peer, "netns", switch]
+    run(["ip", "link", "add", *ends])
     run(["ip", "-n", switch, "link", "set", peer, "master", bridge])
     run(["ip", "-n", switch, "link", "set", peer, "up"])
 

@@ -36,7 +36,7 @@ def prefix_of(state: Path) -> str:
 
 
 class Lab:
-    """One lab: ``state`` (directory), ``prefix``, ``definition`` (the checked cloud file), ``options``, ``hosts`` by name."""
+    """One lab: ``state`` (directory), ``prefix``, ``definition`` (the checked cloud file), ``options``, ``hosts``."""
 
     def __init__(self, state: Path, definition: dict[str, Any], options: dict[str, Any]) -> None:
         self.state = state
@@ -66,7 +66,8 @@ class Lab:
         built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
         lab = cls(state, definition, built | (options or {}))
         lab.save()
-        lab.images.mkdir(exist_ok=True)
+        for folder in (lab.images, lab.nailgun_run):
+            folder.mkdir(exist_ok=True)
         return lab
 
     def save(self) -> None:
@@ -93,7 +94,8 @@ class Lab:
     def binds(self, name: str) -> tuple[str, ...]:
         """systemd-nspawn's bind options of a host."""
         if self.definition["hosts"][name].get("kind") == "master":
-            return tuple(f"--bind-ro={path}" for path in self.options.get("master_bind", []))
+            shown = (f"--bind-ro={path}" for path in self.options.get("master_bind", []))
+            return (f"--bind={self.nailgun_run}:/run/nailgun", *shown)
         environments = tuple(f"--bind-ro={path}" for path in self.openstack.values())
         return (*environments, f"--bind={self.images}:/var/lib/glance/images")
 
@@ -107,11 +109,10 @@ class Lab:
         """The image service's file store, shared by all controllers."""
         return self.state / "images"
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the lab for a command that changes it as a whole. Raises LabError when another one runs."""
-        with locked(self.state):
-            yield
+    @property
+    def nailgun_run(self) -> Path:
+        """/run/nailgun of the Fuel master, by which Nailgun is told to restart."""
+        return self.state / "nailgun-run"
 
 
 @contextlib.contextmanager

@@ -11,18 +11,18 @@ from lab.state import prefix_of
 from lab.wait import until
 
 # systemd-nspawn keeps a directory and a socket directory for each machine by its name.
-NSPAWN = (Path("/run/systemd/nspawn/propagate"), Path("/run/systemd/nspawn/unix-export"), Path("/run/systemd/nspawn/fsck"))
+NSPAWN = tuple(Path("/run/systemd/nspawn") / name for name in ("propagate", "unix-export", "fsck"))
 
 
 def take_down(state: Path) -> None:
-    """Remove all that the lab in ``state`` made, whether it runs, is half made or crashed. Raises Timeout, CommandFailed."""
+    """Remove all that the lab in ``state`` made, whether it runs or crashed. Raises Timeout, CommandFailed."""
     stop_everything(state)
     if state.exists():
         shutil.rmtree(state)
 
 
 def stop_everything(state: Path) -> None:
-    """Power all hosts off and remove namespaces, control groups and mounts; files stay. Raises Timeout, CommandFailed."""
+    """Power all off and remove namespaces, control groups and mounts; files stay. Raises Timeout, CommandFailed."""
     prefix = prefix_of(state)
     until(lambda: kill_all(prefix), 30, f"the processes of the lab in {state} to end")
     until(lambda: unmounted(state), 30, f"nothing using {state}")
