@@ -26,6 +26,7 @@ Speak the old release to the old computes:
 Refuse writes on the seed's APIs until the computes are back:
   octane.step:
     - step: control.refuse_writes
+    - until: control.accept_writes
     - tgt: seeds
     - apply: octane_api.read_only
     - undo: octane_api.absent
