@@ -15,6 +15,7 @@ from lab.command import CommandFailed
 from lab.deployer.errors import DeploymentError
 from lab.hosts import Host, HostError
 from lab.nailgun import command as nailgun
+from lab.probe import command as probe
 from lab.state import Lab, LabError, state_directory
 from lab.wait import Timeout
 
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add_life(commands)
     add_hosts(commands)
     nailgun.register(commands)
+    probe.register(commands)
     return top
 
 
