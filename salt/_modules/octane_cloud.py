@@ -5,10 +5,15 @@ Asks as the administrator of ``/root/openrc``, which Fuel leaves on every contro
 node. Keystone v3 is tried first, then v2.0 (Juno's ``OS_AUTH_URL`` ends in ``/v2.0/``).
 """
 
+import concurrent.futures
+import http.client
+import ipaddress
 import json
 import re
 import shlex
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from salt.exceptions import CommandExecutionError
@@ -23,6 +28,20 @@ KINDS = {
     "routers": (("network",), "/v2.0/routers", "routers"),
     "subnets": (("network",), "/v2.0/subnets", "subnets"),
     "networks": (("network",), "/v2.0/networks", "networks"),
+}
+
+# What is asked for to warm an API up, below its endpoint, or below its root where the catalogue may or may not name a
+# version.
+UNVERSIONED = ("identity", "network", "image")
+LISTS = {
+    "identity": ("/v3/projects", "/v3/users?limit=20"),
+    "compute": ("/servers/detail?all_tenants=1&limit=20", "/flavors/detail", "/os-services"),
+    "network": ("/v2.0/networks", "/v2.0/ports?limit=20", "/v2.0/routers"),
+    "image": ("/v2/images?limit=20",),
+    "volumev2": ("/volumes/detail?all_tenants=1&limit=20",),
+    "volumev3": ("/volumes/detail?all_tenants=1&limit=20", "/types"),
+    "orchestration": ("/stacks?limit=20",),
+    "placement": ("/resource_providers",),
 }
 
 
@@ -65,11 +84,74 @@ def remove(kind, identifier, name):
     if found is None:
         return False
     if _identity(found)["name"] != name:
-        raise CommandExecutionError(f"{kind} {identifier} is named {_identity(found)['name']!r}, not {name!r}: not removed")
+        raise CommandExecutionError(
+            f"{kind} {identifier} is named {_identity(found)['name']!r}, not {name!r}: not removed"
+        )
     if kind == "routers":
         _empty_router(session, identifier)
     session.call("DELETE", kind, f"/{identifier}")
     return True
+
+
+def delete_record(service_type, identifier):
+    """
+    Delete nova's record of a service or neutron's of an agent; gone already is good.
+
+    :param service_type: ``compute`` or ``network``
+    :return: ``True`` when it was deleted, ``False`` when it was not there
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.delete_record network 6d29c1a4-3f4b-43f1-b0e5-07f1c9a2b6ad
+    """
+    path = {"compute": "/os-services/", "network": "/v2.0/agents/"}.get(service_type)
+    if path is None or not re.fullmatch(r"[0-9A-Fa-f-]{1,36}", str(identifier)):
+        raise CommandExecutionError(f"no record of a service: {service_type} {identifier}")
+    return _Session().delete(service_type, f"{path}{identifier}")
+
+
+def warm(addresses=None, timeout=10):
+    """
+    Ask the APIs on this controller's own addresses for their lists, each twice and several at once, so that every
+    process has answered before a user asks.
+
+    :param addresses: those in the network of the virtual address when not given
+    :param timeout: seconds for one request
+    :return: ``{"requests": int, "slowest": seconds, "failed": ["<address>: why"]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.warm
+    """
+    session = _Session()
+    urls = [url for address in addresses or _own_addresses(session.settings) for url in session.lists_at(address)]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        answers = list(pool.map(lambda url: _timed(url, session.token, timeout), urls * 2))
+    failed = sorted({f"{url}: {why}" for url, _, why in answers if why})
+    slowest = max((seconds for _, seconds, _ in answers), default=0.0)
+    return {"requests": len(answers), "slowest": round(slowest, 3), "failed": failed}
+
+
+def _own_addresses(settings):
+    virtual = ipaddress.ip_address(urllib.parse.urlsplit(settings["OS_AUTH_URL"]).hostname)
+    given = [ipaddress.ip_interface(one) for found in __salt__["octane_net.addresses"]().values()
+             for one in found["addresses"]]  # fmt: skip
+    return [str(one.ip) for one in given if virtual in one.network and one.ip != virtual]
+
+
+def _timed(url, token, timeout):
+    """``(url, seconds, why it failed or None)``"""
+    request, started, why = urllib.request.Request(url, headers={"X-Auth-Token": token}), time.monotonic(), None
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            answer.read()
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        why = str(error)
+    return url, time.monotonic() - started, why
 
 
 def _identity(entry):
@@ -101,6 +183,28 @@ class _Session:
     def call(self, method, kind, tail, body=None):
         types, path, _ = KINDS[kind]
         return _request(method, self._base(types) + path + tail, body, self.token)[1]
+
+    def lists_at(self, address):
+        """Addresses of the lists, with the host of each internal endpoint replaced."""
+        found = []
+        for service_type, paths in LISTS.items():
+            if service_type in self.catalog:
+                parts = urllib.parse.urlsplit(self.catalog[service_type])
+                path = "" if service_type in UNVERSIONED else parts.path.rstrip("/")
+                base = parts._replace(netloc=f"{address}:{parts.port or 80}", path=path).geturl()
+                found += [base + one for one in paths]
+        return found
+
+    def delete(self, service_type, path):
+        unversioned = service_type in UNVERSIONED
+        base = self._base((service_type,)) if unversioned else self.catalog[service_type].rstrip("/")
+        try:
+            _request("DELETE", base + path, token=self.token, raise_http=True)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return False
+            raise CommandExecutionError(f"DELETE {base}{path} answered {error.code}") from None
+        return True
 
     def _base(self, types):
         for service_type in types:

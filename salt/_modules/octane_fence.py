@@ -16,7 +16,8 @@ NAMESPACES = ("haproxy", "vrouter")
 
 def fenced():
     """
-    What fenced this node: ``{"reason", "since", "ports": {bridge: [port]}, "services": [job]}``, or ``{}``.
+    What fenced this node: ``{"reason", "since", "ports": {bridge: [port]}, "running": [job], "at_boot": [job]}``; ``{}``
+    when it is not fenced. The jobs are those that were stopped, and that were disabled.
 
     CLI Example:
 
@@ -35,7 +36,7 @@ def plan(bridges, reason, services=None):
     """
     What will be taken away from this node when it is fenced.
 
-    :param services: jobs; when not given those that ran when they were first written down, else those that run
+    :param services: jobs; when not given those that run, were written down as running, or come back at boot
     :return: what :func:`fenced` returns afterwards
 
     CLI Example:
@@ -44,13 +45,16 @@ def plan(bridges, reason, services=None):
 
         salt node-1 octane_fence.plan '[br-ex, br-mgmt]' 'environment 2 took over'
     """
+    running, at_boot = services, services
     if services is None:
-        services = __salt__["octane_service.recorded"]() or __salt__["octane_service.names"]()
+        running = sorted({*(__salt__["octane_service.recorded"]() or ()), *__salt__["octane_service.names"]()})
+        at_boot = __salt__["octane_service.at_boot"]()
     return {
         "reason": reason,
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "ports": {bridge: physical_ports(bridge) for bridge in bridges},
-        "services": services,
+        "running": running,
+        "at_boot": at_boot,
     }
 
 
@@ -62,7 +66,7 @@ def record(taken):
 
     .. code-block:: bash
 
-        salt node-1 octane_fence.record '{reason: test, since: now, ports: {}, services: []}'
+        salt node-1 octane_fence.record '{reason: test, since: now, ports: {}, running: [], at_boot: []}'
     """
     if not fenced():
         _write(MARKER, _notice(taken), 0o644)

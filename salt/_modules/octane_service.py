@@ -35,6 +35,20 @@ def names(prefixes=PREFIXES):
     return sorted(found - set(_clustered()))
 
 
+def at_boot(prefixes=PREFIXES):
+    """
+    Jobs that come back at boot, whether they run now or not; Pacemaker's left out.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.at_boot
+    """
+    found = [name.removesuffix(".service") for name in __salt__["service.get_enabled"]()]
+    return sorted({one for one in found if one.startswith(tuple(prefixes))} - set(_clustered()))
+
+
 def record():
     """
     Write down which jobs run, once; later calls return what was written.

@@ -75,7 +75,7 @@ def fence(name, bridges, reason, services=None, timeout=300):
 
     :param bridges: those that lead to networks where others have the addresses now
     :param reason: for whoever logs in
-    :param services: jobs to stop; those that run when not given
+    :param services: jobs to stop and disable; all of OpenStack when not given
 
     CLI Example:
 
@@ -95,7 +95,7 @@ def fence(name, bridges, reason, services=None, timeout=300):
     # The network first: from then on the node is silent, whatever becomes of the rest.
     for part in (
         _switched(name, _plan("detach", known["ports"])),
-        __states__["octane_service.stopped"](name, services=known["services"], disable=True),
+        __states__["octane_service.stopped"](name, services=_jobs(known), disable=True),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),
     ):
         changes.update(part["changes"])
@@ -123,9 +123,15 @@ def unfenced(name, timeout=300):
         return _result(name, changes, "the node would be taken back")
     __salt__["octane_net.switch"](_plan("attach", known["ports"]), announce=True)
     __states__["octane_cluster.up"](name, timeout=timeout)
-    __states__["octane_service.started"](name, services=known["services"], enable=True)
+    for job in known["at_boot"]:
+        __salt__["service.enable"](job)
+    __states__["octane_service.started"](name, services=known["running"])
     __salt__["octane_fence.forget"]()
     return _result(name, changes, "the node is back")
+
+
+def _jobs(known):
+    return sorted({*known["running"], *known["at_boot"]})
 
 
 def _plan(what, ports):
