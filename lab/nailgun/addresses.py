@@ -139,7 +139,7 @@ def described(state: State, cluster: Row) -> dict[str, Row]:
 
 
 def needs_public(state: State, cluster: Row, node: Row) -> bool:
-    """Whether the node gets an address of the public network: by a role that requires one, or by the setting for all."""
+    """Whether the node gets an address of the public network: by a role that requires one, or as all do by setting."""
     assignment = cluster["attributes"]["editable"].get("public_network_assignment", {})
     if assignment.get("assign_to_all_nodes", {}).get("value"):
         return True

@@ -50,7 +50,7 @@ class Application:
         self.keystone = keystone or Keystone()
         self.extensions = extensions or Extensions()
         self.lock = threading.RLock()
-        self.waiting: list[Callable[[], None]] = []
+        self.waiting: list[Callable[[], Any]] = []
         handlers.load()
         self.save()
 
@@ -59,7 +59,7 @@ class Application:
         if self.file:
             self.state.save(self.file)
 
-    def after(self, work: Callable[[], None]) -> None:
+    def after(self, work: Callable[[], Any]) -> None:
         """Run WORK in a thread of its own once the request being answered has been committed."""
         self.waiting.append(work)
 
@@ -117,7 +117,7 @@ class Application:
         result = handler(call, *ids)
         return result if isinstance(result, Reply) else Reply(result)
 
-    def _guarded(self, function: Callable[[], None]) -> None:
+    def _guarded(self, function: Callable[[], Any]) -> None:
         try:
             function()
         except Exception:

@@ -69,7 +69,7 @@ def join(state: State, cluster: Row, node: Row, roles: list[str]) -> None:
 
 
 def unassign(state: State, cluster: Row, data: list[dict[str, Any]]) -> None:
-    """POST unassignment: [{id}]. A node that was only discovered leaves at once, another one with the next deployment."""
+    """POST unassignment: [{id}]. A discovered node leaves at once, an installed one with the next deployment."""
     schema.check(data, UNASSIGNMENT)
     ids = [entry["id"] for entry in data]
     foreign = [

@@ -7,7 +7,7 @@ import secrets
 import string
 from typing import Any
 
-from lab.nailgun import releases
+from lab.nailgun import releases, schema
 from lab.nailgun.errors import Forbidden, InvalidData
 from lab.nailgun.state import Row, State
 
@@ -56,7 +56,7 @@ class _Filler:
         if generator == "ip":
             return str(self.settings["master_ip"])
         if generator == "from_settings":
-            return str(self.settings[argument])
+            return str(self.settings[str(argument)])
         return str(argument)
 
 
@@ -98,10 +98,18 @@ def check(state: State, cluster: Row, data: dict[str, Any]) -> None:
     if not isinstance(editable, dict):
         raise InvalidData("Editable attributes should be a dictionary")
     stored = cluster["attributes"]["editable"]
+    _check_provisioning(state, cluster, merge(stored, editable))
     if is_locked(state, cluster):
         _check_open(stored, editable)
     for section, settings in editable.items():
         _check_section(section, settings, stored.get(section, {}))
+
+
+def _check_provisioning(state: State, cluster: Row, editable: dict[str, Any]) -> None:
+    """From 7.0 on the operating system is installed from images only."""
+    release = state.row("releases", cluster["release_id"])
+    if releases.is_seven(release) and editable["provision"]["method"]["value"] != "image":
+        raise InvalidData("Cannot use classic provisioning for adding nodes to environment")
 
 
 def _check_open(stored: dict[str, Any], editable: dict[str, Any]) -> None:
@@ -120,8 +128,26 @@ def _check_section(section: str, settings: Any, stored: dict[str, Any]) -> None:
         _check_value(name, whole)
 
 
+VALUES: dict[str, schema.Schema] = {
+    "checkbox": {"type": "boolean"},
+    "custom_repo_configuration": {"type": "array", "minItems": 1},
+    "password": {"type": "string"},
+    "radio": {"type": "string"},
+    "select": {"type": "string"},
+    "text": {"type": "string"},
+    "textarea": {"type": "string"},
+}
+"""Type of a setting -> what its value must be."""
+
+
 def _check_value(name: str, setting: dict[str, Any]) -> None:
+    if "type" not in setting and "value" not in setting:
+        return
+    try:
+        schema.check(setting, schema.record({"value": VALUES.get(str(setting.get("type")), {})}, ["type", "value"]))
+    except InvalidData as error:
+        raise InvalidData(f"[{name}] {error.message}") from None
     regex = setting.get("regex")
     value = setting.get("value")
-    if isinstance(regex, dict) and isinstance(value, str) and not re.search(regex["source"], value):
+    if isinstance(regex, dict) and isinstance(value, str) and value and not re.search(regex["source"], value):
         raise InvalidData(f"[{name}] {regex['error']}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.nailgun import network_update
+from lab.nailgun import network_check, network_update
 from lab.nailgun.state import Row, State
 
 
@@ -10,7 +10,8 @@ def networks(state: State, cluster: Row) -> str | None:
     """The network configuration contradicts itself."""
     try:
         network_update.check(state, cluster, {})
-    except network_update.CheckFailed as failure:
+        network_check.check_interfaces(state, cluster, network_update.merged_networks(state, cluster, {}))
+    except network_check.CheckFailed as failure:
         return failure.message
     return None
 

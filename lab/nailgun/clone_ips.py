@@ -6,8 +6,6 @@ its own. Observed on a Nailgun 7.0 with that addition in place.
 
 from __future__ import annotations
 
-from typing import Any
-
 from lab.nailgun import addresses, networks, routing, schema, upgrade
 from lab.nailgun.errors import InvalidData
 from lab.nailgun.routing import Call, Table

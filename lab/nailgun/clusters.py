@@ -65,7 +65,6 @@ def insert(state: State, name: str, release: Row, mode: str = "ha_compact", segm
         "facts": [],
         "provisioning": {},
         "deployment_tasks": None,
-        "deployed_once": False,
         "parameters": dict(networks.PARAMETERS, segmentation_type=segmentation),
     }
     state.insert("clusters", cluster)
@@ -114,14 +113,16 @@ def create(state: State, data: Any) -> Row:
     return row
 
 
-def update(state: State, row: Row, data: Any) -> None:
-    """PUT /clusters/ID; InvalidData, Forbidden, Conflict."""
+def update(state: State, number: int, data: Any) -> Row:
+    """PUT /clusters/ID. The body is checked before the environment is looked for. Returns its row."""
     schema.check_request(data, CLUSTER)
+    row = find(state, number)
     _check_release(state, data)
     _check_name(state, data, row["id"])
     if data.get("net_provider", row["net_provider"]) != row["net_provider"]:
         raise InvalidData("Changing 'net_provider' for environment is prohibited")
     row.update({key: data[key] for key in CHANGEABLE if key in data})
+    return row
 
 
 def _check_release(state: State, data: dict[str, Any]) -> Row | None:

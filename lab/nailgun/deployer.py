@@ -17,10 +17,10 @@ class Deployer(Protocol):
     """Installs hosts. Calls block; the server makes them in its worker threads, several at a time perhaps."""
 
     def provision(self, nodes: list[dict[str, Any]], progress: Progress) -> Errors:
-        """Install the operating system. ``nodes``: entries of the provisioning facts (``uid``, ``hostname``, ``ks_meta`` ...)."""
+        """Install the operating system. ``nodes``: entries of the provisioning facts (``uid``, ``hostname`` ...)."""
 
     def deploy(self, facts: list[dict[str, Any]], progress: Progress) -> Errors:
-        """Deploy by facts, one element per node and role (see ``facts``): networks, services, roles in order of priority."""
+        """Deploy by facts, one element per node and role (see ``facts``), in the order of their priorities."""
 
     def run_tasks(self, facts: list[dict[str, Any]], tasks: list[str], progress: Progress) -> Errors:
         """Run the named deployment tasks only."""

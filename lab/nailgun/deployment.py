@@ -48,9 +48,8 @@ def deploy(server: Application, cluster: Row, chosen: list[Row]) -> Row:
     return task
 
 
-def deploy_tasks(server: Application, cluster: Row, chosen: list[Row], names: Any) -> Row:
-    """PUT deploy_tasks: run only the named deployment tasks."""
-    _check_tasks(server.state, cluster, names)
+def deploy_tasks(server: Application, cluster: Row, chosen: list[Row], names: list[str]) -> Row:
+    """PUT deploy_tasks: run only the named deployment tasks, which ``check_tasks`` accepted."""
     _check_provisioned(chosen)
     task = _begin_deployment(server, cluster, chosen, None)
     task["only"] = names
@@ -58,7 +57,8 @@ def deploy_tasks(server: Application, cluster: Row, chosen: list[Row], names: An
     return task
 
 
-def _check_tasks(state: State, cluster: Row, names: Any) -> None:
+def check_tasks(state: State, cluster: Row, names: Any) -> None:
+    """Refuse anything but a list of known deployment tasks."""
     if not names:
         raise InvalidData("Tasks list must be specified.")
     schema.check(names, schema.STRINGS)

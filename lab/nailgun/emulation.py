@@ -1,8 +1,8 @@
 """The part of Nailgun's own Python interface that an extension of 7.0 may use, over the server's state.
 
-As in 7.0: ``nailgun.api.v1.handlers.base`` (BaseHandler, content), ``nailgun.api.v1.validators.base`` (BasicValidator),
-``nailgun.errors.errors``, ``nailgun.objects`` (Cluster, Node, NodeCollection), ``nailgun.consts``, ``nailgun.logger`` and
-``nailgun.extensions.cluster_upgrade.objects.relations`` (UpgradeRelationObject).
+As in 7.0: ``nailgun.api.v1.handlers.base`` (BaseHandler, content), ``nailgun.api.v1.validators.base``
+(BasicValidator), ``nailgun.errors.errors``, ``nailgun.objects`` (Cluster, Node, NodeCollection), ``nailgun.consts``,
+``nailgun.logger`` and ``nailgun.extensions.cluster_upgrade.objects.relations`` (UpgradeRelationObject).
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class NodeInstance(Instance):
     def cluster(self) -> ClusterInstance | None:
         """Its environment, or None."""
         number = self.row["cluster"]
-        return ClusterInstance(_state().row("clusters", number)) if number is not None else None
+        return None if number is None else ClusterInstance(_state().row("clusters", number))
 
 
 class ClusterInstance(Instance):
@@ -266,7 +266,7 @@ class NodeCollection:
         """Allocate the addresses that the nodes lack."""
         members = list(instances)
         if members:
-            cluster = _state().row("clusters", members[0].cluster_id)
+            cluster = _state().row("clusters", members[0].row["cluster"])
             addresses.assign(_state(), cluster, [node.row for node in members])
 
 

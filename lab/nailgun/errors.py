@@ -55,7 +55,8 @@ class MethodNotAllowed(ApiError):
     """405: the handler has no such method; ``Allow`` names those it has. The body is the word None."""
 
     def __init__(self, methods: list[str]) -> None:
-        super().__init__("None", 405, bare=True, allow=", ".join(sorted(methods)))
+        listed = [method for method in ("GET", "HEAD", "POST", "PUT", "DELETE") if method in methods]
+        super().__init__("None", 405, bare=True, allow=", ".join(listed))
 
 
 class Unexpected(ApiError):

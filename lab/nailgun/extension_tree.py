@@ -72,14 +72,14 @@ def get_extension(name):
     return None
 '''
 
-PACKAGE = '''\
+PACKAGE = """\
 # -*- coding: utf-8 -*-
 from nailgun.extensions.base import BaseExtension
 from nailgun.extensions.base import get_all_extensions
 from nailgun.extensions.base import get_extension
-'''
+"""
 
-VOLUME_MANAGER = '''\
+VOLUME_MANAGER = """\
 # -*- coding: utf-8 -*-
 from nailgun.extensions import BaseExtension
 from nailgun.extensions.volume_manager.handlers import NodeDefaultsDisksHandler
@@ -100,9 +100,9 @@ class VolumeManagerExtension(BaseExtension):
         {"uri": r"/nodes/(?P<node_id>\\d+)/volumes/?$",
          "handler": NodeVolumesInformationHandler},
     ]
-'''
+"""
 
-CLUSTER_UPGRADE = '''\
+CLUSTER_UPGRADE = """\
 # -*- coding: utf-8 -*-
 from nailgun.extensions import BaseExtension
 from nailgun.extensions.cluster_upgrade import handlers
@@ -118,7 +118,7 @@ class ClusterUpgradeExtension(BaseExtension):
         {"uri": r"/clusters/(?P<cluster_id>\\d+)/upgrade/assign/?$",
          "handler": handlers.NodeReassignHandler},
     ]
-'''
+"""
 
 
 def _handlers(*names: str) -> str:

@@ -1,9 +1,10 @@
 """Additions to the API: extensions as Nailgun 7.0 finds them in its ``site-packages``.
 
-On a Fuel master an addition is hooked in by editing ``nailgun/extensions/base.py``, whose ``get_all_extensions`` imports
-the classes and lists them; the workers then have to be restarted. Here these very files are executed, under modules that
-stand for the rest of Nailgun (``emulation``). They are read when the server starts and when the restart file is touched.
-An extension that cannot be imported makes every request a 500 until it is repaired, as a broken worker would.
+On a Fuel master an addition is hooked in by editing ``nailgun/extensions/base.py``, whose ``get_all_extensions``
+imports the classes and lists them; the workers then have to be restarted. Here these very files are executed, under
+modules that stand for the rest of Nailgun (``emulation``). They are read when the server starts and when the restart
+file is touched. An extension that cannot be imported makes every request a 500 until it is repaired, as a broken worker
+would.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def _routes(extension: Any) -> Table:
 
 
 def _adapter(handler: Any, name: str) -> Handler:
-    """A function for the routing table that calls the method NAME of a handler class, ids as text as web.py gives them."""
+    """A function for the routing table: it calls the method NAME of a handler class, with ids as text."""
 
     def answer(call: Call, *ids: Any) -> Reply:
         with emulation.serving(call):

@@ -4,10 +4,10 @@
 two). The controller with the lowest id has the role ``primary-controller``. What a deployer needs of one:
 
 uid, role, fqdn, status, online, priority (100, 200 ...: the order of deployment; equal ones together), fail_if_error
-deployment_id (the environment), deployment_mode, fuel_version ("6.1", "7.0"), openstack_version ("2014.2.2-6.1"), master_ip
-nodes            of the whole environment, one per node and role: uid, name (node-1), fqdn, role, user_node_name, swift_zone,
-                 internal_address + internal_netmask (management), storage_address + storage_netmask, and on nodes with a
-                 public address public_address + public_netmask
+deployment_id (the environment), deployment_mode, fuel_version ("6.1"), openstack_version ("2014.2.2-6.1"), master_ip
+nodes            of the whole environment, one per node and role: uid, name (node-1), fqdn, role, user_node_name,
+                 swift_zone, internal_address + internal_netmask (management), storage_address + storage_netmask, and
+                 on nodes with a public address public_address + public_netmask
 network_scheme   see ``scheme``: interfaces, transformations (add-br, add-patch, add-port in order), endpoints
                  {bridge: {IP: ["192.168.0.3/24"] or "none", gateway}}, roles {network role: bridge}
 management_vip, public_vip, management_vrouter_vip, public_vrouter_vip      facts of 6.1 only, at the top
@@ -18,8 +18,8 @@ passwords        mysql {root_password, wsrep_password}, rabbit {password}, keyst
                  keystone {admin_password}, metadata {metadata_proxy_shared_secret}}; access {user, password, tenant}
 quantum_settings also L2 (segmentation_type, base_mac, phys_nets), L3, predefined_networks {net04, net04_ext}
 tasks            of the role, in order: {type, uids, parameters, priority}
-settings         every section of the settings with plain values (storage, public_ssl, external_dns, syslog ...); those of
-                 ``common`` are at the top (debug, libvirt_type ...), additional components are {name: {enabled: ...}}
+settings         every section of the settings with plain values (storage, public_ssl, external_dns, syslog ...);
+                 those of ``common`` are at the top (debug, libvirt_type ...), additional components {name: {enabled}}
 
 Observed on Nailgun 7.0, for environments of 6.1 and of 7.0.
 """

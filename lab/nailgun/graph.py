@@ -22,7 +22,7 @@ def of_cluster(state: State, cluster: Row) -> list[dict[str, Any]]:
 
 
 def priorities(members: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """(node, role) -> 100, 200 ...: FIRST roles in turn, then the others together, a node's second role one step later."""
+    """(node, role) -> 100, 200 ...: FIRST roles in turn, then all others; a node's second role a step later."""
     found: dict[tuple[int, str], int] = {}
     step = 0
     for role in FIRST:

@@ -64,16 +64,7 @@ def create_network(state: State, data: Any) -> Row:
     row.update(group_id=group["id"], meta=meta, ip_ranges=[])
     if meta.get("notation") and data.get("cidr"):
         row["ip_ranges"] = [meta["ip_range"]] if "ip_range" in meta else networks.whole_range(data["cidr"], meta)
-    created = state.insert("networks", row)
-    _assign_to_nodes(state, created)
-    return created
-
-
-def _assign_to_nodes(state: State, network: Row) -> None:
-    """Let the first interface of each node of the group carry the new network."""
-    for node in state.rows("nodes", group_id=network["group_id"]):
-        if node["interfaces"]:
-            node["interfaces"][0]["networks"].append(network["id"])
+    return state.insert("networks", row)
 
 
 def update_network(state: State, row: Row, data: Any) -> Row:

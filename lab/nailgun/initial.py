@@ -59,7 +59,7 @@ def insert_original(state: State, name: str) -> Row:
 
 
 def deploy_on_paper(state: State, cluster: Row, roles: dict[int, list[str]]) -> None:
-    """Make the environment an operational one of the given nodes (id -> roles), with addresses, tasks and notification."""
+    """Make the environment an operational one of the given nodes (id -> roles), as if it had been deployed."""
     members = [state.row("nodes", number) for number in sorted(roles)]
     for node in members:
         join(state, cluster, node, roles[node["id"]])

@@ -18,8 +18,11 @@ def assign_defaults(state: State, node: Row) -> None:
 
 
 def default_networks(state: State, node: Row) -> list[tuple[Row, list[int]]]:
-    """Interface and network ids, by default: the admin network on the one that booted over PXE, each other network on the
-    first interface where it does not meet another untagged network."""
+    """Interface and network ids, by default.
+
+    The admin network goes to the interface that booted over PXE, each other network to the first one where it does not
+    meet another untagged network.
+    """
     plan = [(nic, list[int]()) for nic in node["interfaces"]]
     untagged: set[int] = set()
     available = networks.of_node(state, node)
@@ -40,7 +43,7 @@ def default_networks(state: State, node: Row) -> list[tuple[Row, list[int]]]:
 
 def is_locked(node: Row) -> bool:
     """Whether disks and interfaces of the node stay as they are: it is, or is being, provisioned or deployed."""
-    return node["status"] not in ("discover", "error") and not node["pending_addition"]
+    return node["status"] not in ("discover", "error")
 
 
 def update(state: State, node_id: int, data: Any) -> Row:

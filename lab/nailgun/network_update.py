@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netaddr import IPAddress, IPNetwork, IPRange
+from netaddr import AddrFormatError, IPNetwork
 
-from lab.nailgun import addresses, attributes, networks, schema, tasks
+from lab.nailgun import addresses, attributes, network_check, networks, schema, tasks
 from lab.nailgun.errors import ApiError, Forbidden, InvalidData
 from lab.nailgun.state import Row, State
 
@@ -35,15 +35,6 @@ FIXED = ("segmentation_type", "net_l23_provider")
 COLUMNS = ("name", "cidr", "gateway", "vlan_start", "ip_ranges")
 
 
-class CheckFailed(Exception):
-    """The configuration contradicts itself: message, and ``result`` for the task."""
-
-    def __init__(self, message: str, result: list[dict[str, Any]]) -> None:
-        super().__init__(message)
-        self.message = message
-        self.result = result
-
-
 def put(state: State, cluster: Row, read: Any) -> Row:
     """PUT network_configuration. READ gives the body or raises. Returns the task; Forbidden during a deployment."""
     if cluster["status"] == "deployment":
@@ -58,9 +49,11 @@ def put(state: State, cluster: Row, read: Any) -> Row:
         tasks.finish(task, "ready")
     except ApiError as error:
         tasks.finish(task, "error", error.message)
-    except CheckFailed as error:
+    except network_check.CheckFailed as error:
         tasks.finish(task, "error", error.message)
         task["result"] = error.result
+    except AddrFormatError as error:
+        tasks.finish(task, "error", str(error))
     return task
 
 
@@ -104,96 +97,16 @@ def _strands(state: State, row: Row, merged: Row, meta: dict[str, Any]) -> bool:
 
 
 def merged_networks(state: State, cluster: Row, data: dict[str, Any]) -> list[Row]:
-    """The environment's networks as they would be."""
+    """The environment's networks as they would be, the admin network first."""
     given = {network["id"]: network for network in data.get("networks", [])}
-    return [
-        row | {key: given.get(row["id"], {}).get(key, row[key]) for key in COLUMNS}
-        for row in networks.of_cluster(state, cluster)
-    ]
+    *own, admin = networks.of_cluster(state, cluster)
+    return [row | {key: given.get(row["id"], {}).get(key, row[key]) for key in COLUMNS} for row in [admin, *own]]
 
 
 def check(state: State, cluster: Row, data: dict[str, Any]) -> None:
-    """Refuse address spaces that meet, ranges outside of their network, and VLANs used twice."""
-    rows = [row for row in merged_networks(state, cluster, data) if row["cidr"]]
-    _check_intersections(rows)
-    own = [row for row in rows if row["name"] != networks.ADMIN]
-    for row in own:
-        _check_ranges(row)
+    """Refuse a configuration that contradicts itself (CheckFailed)."""
     parameters = cluster["parameters"] | data.get("networking_parameters", {})
-    _check_floating(own, parameters)
-    _check_vlans(own, parameters)
-
-
-def _check_intersections(rows: list[Row]) -> None:
-    for index, first in enumerate(rows):
-        for second in rows[index + 1 :]:
-            if _overlap(IPNetwork(first["cidr"]), IPNetwork(second["cidr"])):
-                pair = sorted((first, second), key=lambda row: row["id"] if row["name"] != networks.ADMIN else 0)
-                named = ", ".join(row["name"] if row["name"] != networks.ADMIN else "admin (PXE)" for row in pair)
-                ids = [row["id"] for row in pair]
-                raise CheckFailed(
-                    f"Address space intersection between networks:\n{named}", [{"ids": ids, "errors": ["cidr"]}]
-                )
-
-
-def _overlap(first: IPNetwork, second: IPNetwork) -> bool:
-    return bool(first.first <= second.last and second.first <= first.last)
-
-
-def _check_ranges(row: Row) -> None:
-    cidr = IPNetwork(row["cidr"])
-    if row["gateway"] and IPAddress(row["gateway"]) not in cidr:
-        raise CheckFailed(
-            f"Gateway address does not belong to the network '{row['name']}'.",
-            [{"ids": [row["id"]], "errors": ["gateway"]}],
-        )
-    if row["meta"].get("notation") != "ip_ranges":
-        return
-    for first, last in row["ip_ranges"]:
-        if IPAddress(first) not in cidr or IPAddress(last) not in cidr:
-            raise CheckFailed(
-                f"{row['name']} network IP range {first}-{last} does not match CIDR {cidr}",
-                [{"ids": [row["id"]], "errors": ["ip_ranges"]}],
-            )
-        if row["gateway"] and IPAddress(row["gateway"]) in IPRange(first, last):
-            raise CheckFailed(
-                f"Address intersection between network gateway and IP range {first}-{last}.",
-                [{"ids": [row["id"]], "errors": ["gateway", "ip_ranges"]}],
-            )
-
-
-def _check_floating(rows: list[Row], parameters: dict[str, Any]) -> None:
-    public = next((row for row in rows if row["name"] == "public"), None)
-    if public is None:
-        return
-    cidr = IPNetwork(public["cidr"])
-    for first, last in parameters["floating_ranges"]:
-        if IPAddress(first) not in cidr or IPAddress(last) not in cidr:
-            raise CheckFailed(
-                f"Floating address range {first}:{last} is not in public address space {cidr}.",
-                [{"ids": [public["id"]], "errors": ["cidr", "ip_ranges"]}],
-            )
-        for start, end in public["ip_ranges"]:
-            if IPRange(first, last).first <= int(IPAddress(end)) and int(IPAddress(start)) <= IPRange(first, last).last:
-                raise CheckFailed(
-                    "Address intersection between floating range and public range of node group 'default'.",
-                    [{"ids": [public["id"]], "errors": ["ip_ranges"]}],
-                )
-
-
-def _check_vlans(rows: list[Row], parameters: dict[str, Any]) -> None:
-    first, last = parameters["vlan_range"]
-    seen: dict[int, Row] = {}
-    for row in rows:
-        vlan = row["vlan_start"]
-        if vlan is None:
-            continue
-        if parameters["segmentation_type"] == "vlan" and first <= vlan <= last:
-            raise CheckFailed(
-                f"VLAN tag of {row['name']} network intersects with Neutron VLAN ID range",
-                [{"ids": [row["id"]], "errors": ["vlan_start"]}],
-            )
-        seen.setdefault(vlan, row)
+    network_check.check(merged_networks(state, cluster, data), parameters)
 
 
 def apply(state: State, cluster: Row, data: dict[str, Any]) -> None:
@@ -220,5 +133,5 @@ def apply(state: State, cluster: Row, data: dict[str, Any]) -> None:
 def _ranges(row: Row, given: dict[str, Any]) -> list[list[str]]:
     """Ranges as given where the notation is by ranges, else the whole network but for the gateway's address."""
     if row["meta"]["notation"] == "ip_ranges":
-        return list(given.get("ip_ranges", row["ip_ranges"]))
+        return list(given["ip_ranges"] if "ip_ranges" in given else row["ip_ranges"])
     return networks.whole_range(row["cidr"], row["meta"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.nailgun import network_update, tasks, workers
+from lab.nailgun import network_check, network_update, tasks, workers
 from lab.nailgun.errors import InvalidData
 from lab.nailgun.state import Row, State
 
@@ -30,7 +30,8 @@ def verify(server: Application, cluster: Row, data: Any) -> Row:
         return task
     try:
         network_update.check(state, cluster, data)
-    except network_update.CheckFailed as error:
+        network_check.check_interfaces(state, cluster, network_update.merged_networks(state, cluster, data))
+    except network_check.CheckFailed as error:
         tasks.finish(task, "error", error.message)
         task["result"] = error.result
         return task

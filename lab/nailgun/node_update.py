@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.nailgun import assignment, clusters, disks, notifications, schema
 from lab.nailgun import nodes as node_rows
-from lab.nailgun.errors import Conflict, Forbidden, InvalidData
+from lab.nailgun.errors import Conflict, Forbidden, InvalidData, Unexpected
 from lab.nailgun.hardware import discovery_message
 from lab.nailgun.state import Row, State
 
@@ -182,14 +182,16 @@ def update_many(state: State, data: Any) -> list[Row]:
     return rows
 
 
-def update(state: State, node: Row, data: Any) -> None:
-    """PUT /nodes/ID."""
+def update(state: State, number: int, data: Any) -> Row:
+    """PUT /nodes/ID. The body is checked before the node is looked for. Returns its row."""
     schema.check_request(data, NODE)
+    node = node_rows.find(state, number)
     if "mac" in data and _by_mac(state, data) is None:
         raise InvalidData("Invalid MAC is specified")
     if data.get("id") and state.get("nodes", data["id"]) is None:
         raise InvalidData("Invalid ID specified")
     change(state, node, data)
+    return node
 
 
 def change(state: State, node: Row, data: dict[str, Any]) -> None:
@@ -215,10 +217,14 @@ def _change_cluster(state: State, node: Row, data: dict[str, Any]) -> None:
     wanted = data["cluster_id"]
     if wanted == node["cluster"]:
         return
+    if node["cluster"] is not None and wanted is not None:
+        # Nailgun refuses this in a place where nobody catches the refusal.
+        raise Unexpected
     if node["cluster"] is not None:
         assignment.leave(state, node)
-    if wanted is not None:
-        assignment.join(state, clusters.find(state, wanted), node, data.get("pending_roles", node["pending_roles"]))
+    else:
+        roles = list(data["pending_roles"] if "pending_roles" in data else node["pending_roles"])
+        assignment.join(state, clusters.find(state, wanted), node, roles)
 
 
 def _check_hostname(state: State, node: Row, hostname: str) -> None:

@@ -25,7 +25,7 @@ PUPPET = {"puppet_auto_setup": 1, "puppet_enable": 0, "puppet_master": "localhos
 
 
 def computed(state: State, cluster: Row, chosen: list[Row]) -> dict[str, Any]:
-    """engine, nodes, fault_tolerance and pre_provision for the chosen nodes. Gives them addresses in the admin network."""
+    """engine, nodes, fault_tolerance and pre_provision. Gives the chosen nodes addresses in the admin network."""
     for node in chosen:
         addresses.assign_admin(state, node)
     settings = facts.plain_settings(cluster)

@@ -44,10 +44,8 @@ def string_hash(value: str) -> int:
 def ordered(keys: list[str]) -> list[str]:
     """The keys of a dictionary made by inserting KEYS in this order, as iterating over it gave them."""
     slots: list[str | None] = [None] * FIRST_SLOTS
-    used = 0
-    for key in keys:
+    for used, key in enumerate(keys, start=1):
         _place(slots, key)
-        used += 1
         if used * 3 >= len(slots) * 2:
             slots = _grown(slots, used)
     return [key for key in slots if key is not None]

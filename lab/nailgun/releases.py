@@ -146,7 +146,7 @@ def update(state: State, row: Row, data: dict[str, Any]) -> Row:
     return row
 
 
-def _check_unique(state: State, name: str, version: str, own: int | None) -> None:
+def _check_unique(state: State, name: Any, version: Any, own: int | None) -> None:
     same = [row for row in state.rows("releases", name=name, version=version) if row["id"] != own]
     if same:
         raise Conflict("Release with the same name and version already exists")

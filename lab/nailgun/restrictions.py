@@ -1,4 +1,4 @@
-"""Conditions in the metadata of roles and settings, such as ``settings:storage.volumes_ceph.value == false and ...``."""
+"""Conditions in the metadata of roles and settings, such as ``settings:storage.volumes_ceph.value == false``."""
 
 from __future__ import annotations
 

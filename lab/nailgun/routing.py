@@ -1,8 +1,8 @@
 """URLs and the functions that answer them.
 
-A handler is a function ``(call, *ids) -> Reply or data``: ``call`` is the ``Call`` being answered, the ids are the groups
-of the URL's pattern as numbers. Data alone means status 200. Handlers run one at a time, with the state locked; what they
-changed is kept when they answer with a status below 400, and undone otherwise.
+A handler is a function ``(call, *ids) -> Reply or data``: ``call`` is the ``Call`` being answered, the ids are the
+groups of the URL's pattern as numbers. Data alone means status 200. Handlers run one at a time, with the state locked;
+what they changed is kept when they answer with a status below 400, and undone otherwise.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ TABLE: Table = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Let the decorated function answer METHOD on URLs that match PATTERN (without /api/v1, a slash at the end is optional)."""
+    """Let the decorated function answer METHOD on URLs that match PATTERN (below /api/v1; a final slash is optional)."""
 
     def register(function: Handler) -> Handler:
         add(TABLE, method, pattern, function)
@@ -96,9 +96,10 @@ def find(table: Table, method: str, path: str) -> tuple[Handler, list[Any]]:
     local = PREFIX.sub("", path, count=1)
     for pattern, methods in table:
         if match := pattern.match(local):
-            if method not in methods:
+            wanted = "GET" if method == "HEAD" else method
+            if wanted not in methods:
                 raise MethodNotAllowed(list(methods))
-            return methods[method], [_number(group) for group in match.groups() if group is not None]
+            return methods[wanted], [_number(group) for group in match.groups() if group is not None]
     raise NoSuchUrl
 
 

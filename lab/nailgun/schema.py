@@ -74,7 +74,8 @@ def _context(error: Any) -> str:
     place = "".join(f"[{key!r}]" for key in error.relative_schema_path)
     instance = "".join(f"[{key!r}]" for key in error.path)
     shown = json.dumps(error.schema, indent=4)
-    return f"Failed validating {error.validator!r} in schema{place}:\n    {shown}\n\nOn instance{instance}:\n    {error.instance!r}"
+    rule = f"Failed validating {error.validator!r} in schema{place}:\n    {shown}"
+    return f"{rule}\n\nOn instance{instance}:\n    {error.instance!r}"
 
 
 def check_request(data: Any, schema: Schema) -> None:

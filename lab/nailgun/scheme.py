@@ -145,7 +145,7 @@ class Scheme:
         return steps
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
-        """Bridge -> its addresses (``IP``: list with prefix lengths, or the word none) and, on one of them, the gateway."""
+        """Bridge -> its addresses (``IP``: a list, or the word none), and on one of them the gateway."""
         found: dict[str, dict[str, Any]] = {}
         for name, network in self.mine().items():
             ip = self.ip(network) if network["cidr"] else None

@@ -41,7 +41,7 @@ def to_delete(state: State, cluster: Row) -> list[Row]:
 
 
 def to_deploy(state: State, cluster: Row) -> list[Row]:
-    """Nodes with something to deploy, nodes of roles that must follow them, and all controllers if one is among them."""
+    """Nodes with something to deploy, nodes of roles that must follow, and all controllers if one is among them."""
     members = [node for node in state.rows("nodes", cluster=cluster["id"]) if not node["pending_deletion"]]
     chosen = [node for node in members if needs_deploy(node)]
     followers = _followers(state, cluster, members, chosen)

@@ -3,10 +3,10 @@
 Tables and what a row of them holds:
 
 ==============  ======================================================================================================
-releases        id, name, version, operating_system, state, is_deployable, description, ``*_metadata``, deployment_tasks
-clusters        id, name, status, mode, net_provider, release_id, pending_release_id, is_customized, ui_settings, changes,
-                attributes {editable, generated, vmware}, parameters (networking parameters), facts (uploaded deployment facts),
-                provisioning (uploaded provisioning facts), deployment_tasks or None, deployed_once
+releases        id, name, version, operating_system, state, is_deployable, ``*_metadata``, deployment_tasks, description
+clusters        id, name, status, mode, net_provider, release_id, pending_release_id, is_customized, ui_settings,
+                changes, attributes {editable, generated, vmware}, parameters (networking parameters), facts (uploaded
+                deployment facts), provisioning (uploaded provisioning facts), deployment_tasks or None
 node_groups     id, cluster, name
 networks        id, name, cidr, gateway, vlan_start, group_id, release, meta, ip_ranges [[first, last]]
 addresses       id, network, node or None, ip, vip (name of the virtual address) or None
@@ -41,7 +41,7 @@ TABLES = (
 
 
 class State:
-    """The tables, and the settings of the master (``settings``: master_ip, dns_domain, dns_upstream, ntp_upstream ...)."""
+    """The tables, and the settings of the master (``settings``: master_ip, dns_domain ...)."""
 
     def __init__(self, settings: dict[str, Any] | None = None) -> None:
         self.settings: dict[str, Any] = settings or {}
@@ -101,7 +101,7 @@ class State:
         return state
 
     def save(self, path: Path) -> None:
-        """Write PATH so that a reader or a crash meets the old or the new contents, never a part. Passwords are inside: 0600."""
+        """Write PATH so that a reader or a crash meets the old or the new contents. Passwords are inside: mode 0600."""
         draft = path.with_name(path.name + ".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -14,7 +14,7 @@ def facts(state: State, cluster: Row) -> list[dict[str, Any]]:
 
 
 def put_facts(state: State, cluster: Row, data: Any) -> Any:
-    """Replace them. Returns what was sent; elements that name no node of the environment are kept, and used by nobody."""
+    """Replace them. Returns what was sent; elements that name no node of the environment are used by nobody."""
     if not isinstance(data, list) or not all(isinstance(fact, dict) for fact in data):
         raise Unexpected
     cluster["is_customized"] = True

@@ -1,8 +1,8 @@
 """What happens after an operation was accepted: calls of the deployer, and what their results change.
 
-Every function runs in a thread of its own. It reads and writes the state only with the server's lock, and finds rows by
-id each time: a request that failed meanwhile may have put other objects in their place. A task that was deleted or ended
-meanwhile (stopped, forced away) makes the worker leave things as they are.
+Every function runs in a thread of its own. It reads and writes the state only with the server's lock, and finds rows
+by id each time: a request that failed meanwhile may have put other objects in their place. A task that was deleted or
+ended meanwhile (stopped, forced away) makes the worker leave things as they are.
 """
 
 from __future__ import annotations

@@ -30,9 +30,7 @@ def get(call: Call, number: int) -> Any:
 @route("PUT", r"/clusters/(\d+)")
 def put(call: Call, number: int) -> Any:
     """Rename it, or change what else may be changed."""
-    row = clusters.find(call.state, number)
-    clusters.update(call.state, row, call.json())
-    return clusters.show(call.state, row)
+    return clusters.show(call.state, clusters.update(call.state, number, call.json()))
 
 
 @route("DELETE", r"/clusters/(\d+)")

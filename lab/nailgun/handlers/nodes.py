@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import assignment, clusters, deployment, node_update, nodes, selection
+from lab.nailgun import assignment, clusters, deployment, node_update, nodes, selection, tasks
 from lab.nailgun.errors import InvalidData
 from lab.nailgun.routing import Call, Reply, route
 
@@ -54,9 +54,7 @@ def get(call: Call, number: int) -> Any:
 @route("PUT", r"/nodes/(\d+)")
 def put(call: Call, number: int) -> Any:
     """Change a node."""
-    row = nodes.find(call.state, number)
-    node_update.update(call.state, row, call.json())
-    return nodes.show(call.state, row)
+    return nodes.show(call.state, node_update.update(call.state, number, call.json()))
 
 
 @route("DELETE", r"/nodes/(\d+)")
@@ -92,6 +90,4 @@ def unassign(call: Call, number: int) -> Any:
 
 def task_reply(task: dict[str, Any]) -> Reply:
     """A task as an answer: 202 while it runs, 200 when it has ended already."""
-    from lab.nailgun.tasks import show
-
-    return Reply(show(task), 202 if task["status"] == "running" else 200)
+    return Reply(tasks.show(task), 202 if task["status"] == "running" else 200)

@@ -109,6 +109,7 @@ def deploy_tasks(call: Call, number: int) -> Reply:
     """Run some deployment tasks on nodes."""
     cluster = clusters.find(call.state, number)
     names = call.json()
+    deployment.check_tasks(call.state, cluster, names)
     chosen = _chosen(call, selection.to_deploy(call.state, cluster))
     return task_reply(deployment.deploy_tasks(call.server, cluster, chosen, names))
 

@@ -1,0 +1,226 @@
+"""Behaviour of Nailgun 7.0 that one would not expect, and that an upgrade meets."""
+
+import pytest
+
+from lab.nailgun.fake import FakeDeployer
+from lab.nailgun.faults import Faults
+from tests.unit.lab.nailgun_master import Master
+
+NETWORKS = "/clusters/2/network_configuration/neutron"
+
+
+@pytest.fixture
+def master():
+    """The recorded master with a seed, environment 2."""
+    found = Master()
+    found.clone()
+    return found
+
+
+@pytest.fixture
+def deployed(master):
+    """The same with node 6 as the seed's deployed controller."""
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    assert master.done("PUT", "/clusters/2/provision?nodes=6", {})["status"] == "ready"
+    assert master.done("PUT", "/clusters/2/changes", {})["status"] == "ready"
+    return master
+
+
+def addresses(master, node):
+    return {entry["name"]: entry.get("ip") for entry in master.get(f"/nodes/{node}")["network_data"]}
+
+
+def test_a_clone_has_the_originals_virtual_addresses_and_passwords(master):
+    original, seed = master.get("/clusters/1/network_configuration/neutron"), master.get(NETWORKS)
+    for name in ("public_vip", "management_vip", "public_vrouter_vip", "management_vrouter_vip"):
+        assert seed[name] == original[name]
+    assert seed["vips"]["vrouter_pub"]["ipaddr"] == original["public_vrouter_vip"]
+    assert "vips" not in original
+    old, new = master.get("/clusters/1/generated"), master.get("/clusters/2/generated")
+    assert {section: new[section] for section in old} == old
+
+
+def test_writing_the_whole_network_configuration_back_throws_virtual_addresses_away(master):
+    configuration = master.get(NETWORKS)
+    _, task = master.send("PUT", NETWORKS, configuration)
+    assert task["status"] == "ready"
+    moved = {name: vip["ipaddr"] for name, vip in master.get(NETWORKS)["vips"].items()}
+    assert moved == {
+        "public": "172.16.0.8",
+        "vrouter_pub": "172.16.0.7",
+        "management": "192.168.0.8",
+        "vrouter": "192.168.0.9",
+    }
+
+
+@pytest.mark.parametrize("names", [[], ["storage", "private"]])
+def test_writing_other_networks_keeps_virtual_addresses(master, names):
+    before = master.get(NETWORKS)
+    chosen = [network for network in before["networks"] if network["name"] in names]
+    _, task = master.send(
+        "PUT", NETWORKS, {"networks": chosen, "networking_parameters": before["networking_parameters"]}
+    )
+    assert task["status"] == "ready"
+    assert master.get(NETWORKS)["vips"] == before["vips"]
+
+
+def test_clone_ips_gives_a_pending_controller_the_originals_addresses(master):
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    assert master.send("POST", "/clusters/1/upgrade/clone_ips", {"networks": []}) == (200, None)
+    first, seed = addresses(master, 1), addresses(master, 6)
+    assert {name: seed[name] for name in ("public", "management", "storage")} == {
+        name: first[name] for name in ("public", "management", "storage")
+    }
+    assert seed["fuelweb_admin"] == "10.20.0.136/24"
+
+
+def test_moving_a_node_starts_its_provisioning_and_keeps_roles_addresses_and_disks(master):
+    disks, before = master.get("/nodes/4/disks"), addresses(master, 4)
+    status, task = master.send("POST", "/clusters/2/upgrade/assign", {"node_id": 4})
+    assert (status, task["name"], task["status"]) == (202, "provision", "running")
+    node = master.get("/nodes/4")
+    assert (node["cluster"], node["roles"], node["pending_roles"]) == (2, [], ["compute"])
+    assert master.end_of(task)["status"] == "ready"
+    assert master.get("/nodes/4")["status"] == "provisioned"
+    assert addresses(master, 4) == before
+    assert master.get("/nodes/4/disks") == disks
+
+
+def test_moving_a_node_again_before_it_is_deployed_loses_its_roles(master):
+    master.done("POST", "/clusters/2/upgrade/assign", {"node_id": 4})
+    master.done("POST", "/clusters/1/upgrade/assign", {"node_id": 4})
+    node = master.get("/nodes/4")
+    assert (node["roles"], node["pending_roles"], node["status"]) == ([], [], "provisioned")
+    assert master.done("PUT", "/clusters/1/deploy?nodes=4", {})["status"] == "ready"
+    assert master.get("/nodes/4")["status"] == "provisioned"
+
+
+def test_provisioning_does_not_touch_the_environments_status(master):
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    master.done("PUT", "/clusters/2/provision?nodes=6", {})
+    node = master.get("/nodes/6")
+    assert (node["status"], node["roles"], node["pending_roles"]) == ("provisioned", [], ["controller"])
+    assert master.get("/clusters/2")["status"] == "new"
+
+
+def test_changes_make_the_environment_operational_and_forbid_stopping_it(deployed):
+    cluster = deployed.get("/clusters/2")
+    assert (cluster["status"], cluster["changes"]) == ("operational", [])
+    assert deployed.get("/nodes/6")["roles"] == ["controller"]
+    assert deployed.message("PUT", "/clusters/2/stop_deployment") == (400, "Stop action is forbidden for the cluster")
+
+
+def test_a_migrated_environment_can_be_stopped_although_nothing_runs(master):
+    assert master.send("PUT", "/clusters/1/stop_deployment")[0] == 202
+
+
+def test_a_second_deployment_while_one_runs_is_a_500():
+    master = Master(deployer=FakeDeployer(0.5))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    _, task = master.send("PUT", "/clusters/2/changes", {})
+    assert master.send("PUT", "/clusters/2/changes", {}) == (500, "Unexpected exception, please check logs")
+    message = "Network configuration cannot be changed during deployment and after upgrade."
+    assert master.message("PUT", NETWORKS, {"networks": []}) == (403, message)
+    assert master.end_of(task)["status"] == "ready"
+
+
+def test_a_new_deployment_removes_the_old_tasks(deployed):
+    old = next(task for task in deployed.get("/tasks?cluster_id=2") if task["name"] == "deploy")
+    deployed.send("POST", "/clusters/2/assignment", [{"id": 7, "roles": ["compute"]}])
+    assert deployed.done("PUT", "/clusters/2/changes", {})["status"] == "ready"
+    assert deployed.send("GET", f"/tasks/{old['id']}")[0] == 404
+
+
+def test_deployment_without_a_controller_is_a_failed_task(master):
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["compute"]}])
+    status, task = master.send("PUT", "/clusters/2/changes", {})
+    assert (status, task["status"]) == (200, "error")
+    assert task["message"] == "Not enough controllers, ha_compact mode requires at least 1 controller(s)"
+    assert master.get("/clusters/2")["status"] == "new"
+
+
+def test_facts_by_default_are_those_of_nodes_that_need_deployment(deployed):
+    assert deployed.get("/clusters/2/orchestrator/deployment/defaults") == []
+    assert len(deployed.get("/clusters/2/orchestrator/deployment/defaults?nodes=6")) == 1
+    facts = deployed.get("/clusters/1/orchestrator/deployment/defaults?nodes=5")
+    assert sorted((fact["uid"], fact["role"]) for fact in facts) == [("5", "cinder"), ("5", "compute")]
+
+
+def test_uploaded_facts_are_what_is_deployed(master):
+    taken = []
+
+    class Recorder(FakeDeployer):
+        def deploy(self, facts, progress):
+            taken.extend(facts)
+            return super().deploy(facts, progress)
+
+    master.application.deployer = Recorder(0.05)
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    facts = master.get("/clusters/2/orchestrator/deployment/defaults")
+    facts[0]["run_ping_checker"] = False
+    assert master.send("PUT", "/clusters/2/orchestrator/deployment", facts) == (200, facts)
+    master.done("PUT", "/clusters/2/changes", {})
+    assert [fact["run_ping_checker"] for fact in taken] == [False]
+    assert master.get("/clusters/2")["is_customized"] is True
+
+
+@pytest.mark.parametrize(
+    ("what", "error_type", "path"),
+    [("provision", "provision", "/clusters/2/provision?nodes=6"), ("deploy", "deploy", "/clusters/2/changes")],
+)
+def test_a_failure_on_demand(tmp_path, what, error_type, path):
+    (tmp_path / f"node-6.{what}").touch()
+    master = Master(deployer=FakeDeployer(0.05, Faults(tmp_path)))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    assert master.done("PUT", path, {})["status"] == "error"
+    node = master.get("/nodes/6")
+    assert (node["status"], node["error_type"]) == ("error", error_type)
+    assert master.get("/clusters/2")["status"] == "error"
+    assert master.done("PUT", "/clusters/2/changes", {})["status"] == "ready"
+    assert master.get("/nodes/6")["error_type"] == error_type
+
+
+def test_reset_leaves_nodes_offline_until_an_agent_reports(deployed):
+    assert deployed.done("PUT", "/clusters/2/reset", {})["status"] == "ready"
+    node = deployed.get("/nodes/6")
+    assert (node["status"], node["online"], node["pending_roles"]) == ("discover", False, ["controller"])
+    _, task = deployed.send("PUT", "/clusters/2/changes", {})
+    assert task["message"].endswith("are offline. Remove them from environment and try again.")
+    assert deployed.send("PUT", "/nodes/agent", {"mac": node["mac"]}) == (200, {"id": 6})
+    assert deployed.get("/nodes/6")["online"] is True
+
+
+def test_a_deleted_node_comes_back_as_another_one(master):
+    status, task = master.send("DELETE", "/nodes/4")
+    assert (status, task["status"]) == (202, "running")
+    assert master.end_of(task)["status"] == "ready"
+    assert master.send("GET", "/nodes/4")[0] == 404
+    back = [node for node in master.get("/nodes") if node["mac"] == "52:54:00:04:00:00"]
+    assert [(node["id"], node["cluster"], node["status"]) for node in back] == [(9, None, "discover")]
+
+
+def test_deleting_the_seed_frees_the_original(master):
+    assert master.send("DELETE", "/clusters/2") == (202, {})
+    master.wait_until(lambda: master.send("GET", "/clusters/2")[0] == 404, "environment 2 is gone")
+    assert master.send("POST", "/clusters/1/upgrade/clone", {"name": "again", "release_id": 4})[0] == 200
+
+
+def test_an_unassigned_node_that_was_only_discovered_stays_marked_for_addition(master):
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    assert master.send("POST", "/clusters/2/unassignment", [{"id": 6}]) == (200, None)
+    node = master.get("/nodes/6")
+    assert (node["cluster"], node["pending_addition"]) == (None, True)
+    master.send("POST", "/clusters/1/unassignment", [{"id": 4}])
+    assert master.get("/nodes/4")["pending_deletion"] is True
+
+
+def test_a_running_task_is_only_deleted_by_force():
+    master = Master(deployer=FakeDeployer(0.5))
+    _, task = master.send("PUT", "/clusters/1/provision?nodes=4", {})
+    path = f"/tasks/{task['id']}"
+    assert master.message("DELETE", path) == (400, "You cannot delete running task manually")
+    assert master.send("DELETE", f"{path}?force=1")[0] == 204
+    assert master.send("GET", path)[0] == 404
+    assert master.get("/nodes/4")["status"] == "provisioning"
