@@ -16,8 +16,10 @@ NAMESPACES = ("haproxy", "vrouter")
 
 def fenced():
     """
-    What fenced this node: ``{"reason", "since", "ports": {bridge: [port]}, "running": [job], "at_boot": [job]}``; ``{}``
-    when it is not fenced. The jobs are those that were stopped, and that were disabled.
+    What fenced this node; ``{}`` when it is not.
+
+    :return: ``{"reason", "since", "ports": {bridge: [port]}, "running": [job], "at_boot": [job]}``: the jobs that were
+        stopped, and those that were disabled
 
     CLI Example:
 
