@@ -58,9 +58,10 @@ class Keys(Protocol):
 
 @dataclass
 class DryRun:
-    """What a dry run found so far: its stage was ``refused`` or is ``passed``, an earlier step ``would_change``
+    """What a dry run found so far: its ``stage`` was ``refused`` or is ``passed``, an earlier step ``would_change``
     something."""
 
+    stage: str = ""
     refused: bool = False
     passed: bool = False
     would_change: bool = False
@@ -159,8 +160,8 @@ class Context:
         self.event("progress", {"text": text, "numbers": numbers})
 
     def event(self, what: str, data: dict[str, Any]) -> None:
-        """Fire ``octane/<subject>/<stage>/<step>/<what>``."""
-        tag = f"octane/{self.subject}/{self.stage.name}/{self.step}/{what}"
+        """Fire ``octane/<subject>/<stage>/<step>/<what>``, without the step for what happens to the stage."""
+        tag = "/".join(part for part in ("octane", self.subject, self.stage.name, self.step, what) if part)
         whose = {"original": self.original, "seed": self.seed, "stage": self.stage.name, "step": self.step}
         self.send_event(tag, {**whose, **data})
 

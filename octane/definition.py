@@ -90,8 +90,9 @@ class Definition:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Definition:
-        """What :meth:`to_dict` made of it."""
-        return cls(**{**values, "targets": tuple(values["targets"]), "holds": tuple(values["holds"])})
+        """What :meth:`to_dict` made of it; what the journal keeps beside it is left out."""
+        known = {name: value for name, value in values.items() if name in cls.__dataclass_fields__}
+        return cls(**{**known, "targets": tuple(values["targets"]), "holds": tuple(values["holds"])})
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, for the journal."""

@@ -76,6 +76,14 @@ class StepRunner:
         record = self.ctx.journal.steps.get(self.ctx.pair_id, self.ctx.stage.name, name)
         return record.status if record else None
 
+    def _journaled(self) -> dict[str, Any]:
+        """The definition as the journal keeps it: what an undo needs, and whether the step is a mere check."""
+        try:
+            checks_only = type(load(self.definition)).changes_nothing
+        except BadInput:
+            checks_only = False
+        return {**self.definition.to_dict(), "checks_only": checks_only}
+
     def _outlived(self) -> bool:
         return bool(self.definition.until and self._status(self.definition.until) == steps.DONE)
 
@@ -157,7 +165,7 @@ class StepRunner:
     def _attempt(self, run: Run, act: str, work: Callable[[Attempt], Report]) -> Report:
         """Write the intent, then WORK(attempt); whatever it raises becomes a failed attempt."""
         try:
-            attempt = self.ctx.journal.steps.begin(run, self.definition.step, act, self.definition.to_dict())
+            attempt = self.ctx.journal.steps.begin(run, self.definition.step, act, self._journaled())
             self.ctx.event("begin", {"act": act, "attempt": attempt.id, "sentence": self.definition.sentence})
             try:
                 return work(attempt)

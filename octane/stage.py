@@ -14,25 +14,31 @@ from octane.pair import MASTER_ID, UNSAVED_ID, Pair, environment_id
 
 @dataclass(frozen=True)
 class Stage:
-    """``takes`` names the argument: ``original``, ``seed`` or nothing. ``after`` are stages that must be done before,
-    ``reverses`` is the stage whose work this one takes back as a whole."""
+    """``takes`` names the argument: ``original``, ``seed`` or nothing; ``options`` is all that is read of the pillar.
+
+    ``after`` are stages that must be done before, ``reverses`` is the one whose work this one takes back as a whole.
+    """
 
     name: str
     orchestration: str
     takes: str | None
+    options: tuple[str, ...]
     after: tuple[str, ...] = ()
     reverses: str | None = None
 
 
+BY_PAIR = ("seed", "original")
+"""An upgrade is named by its seed; an orchestration of all stages names it by its original."""
+
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("prepare", "upgrade.prepare", None, reverses="cleanup-fuel"),
-        Stage("upgrade-env", "upgrade.env", "original", after=("prepare",)),
-        Stage("upgrade-db", "upgrade.db", "seed", after=("upgrade-env",)),
-        Stage("upgrade-control", "upgrade.control", "seed", after=("upgrade-db",)),
-        Stage("cleanup-env", "upgrade.cleanup_env", "seed", after=("upgrade-control",)),
-        Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, after=("prepare",), reverses="prepare"),
+        Stage("prepare", "upgrade.prepare", None, ("environments",), reverses="cleanup-fuel"),
+        Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes"), after=("prepare",)),
+        Stage("upgrade-db", "upgrade.db", "seed", BY_PAIR, after=("upgrade-env",)),
+        Stage("upgrade-control", "upgrade.control", "seed", BY_PAIR, after=("upgrade-db",)),
+        Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
+        Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, (), after=("prepare",), reverses="prepare"),
     )
 }
 """In the order in which an operator runs them."""
@@ -61,8 +67,9 @@ def is_done(journal: Journal, pair_id: int, stage: str) -> bool:
 
 
 def has_begun(journal: Journal, pair_id: int, stage: str) -> bool:
-    """Whether anything STAGE did stands, finished or not."""
-    return any(step.status != UNDONE for step in journal.steps.of_stage(pair_id, stage))
+    """Whether anything STAGE did stands, finished or not; mere checks do nothing."""
+    records = journal.steps.of_stage(pair_id, stage)
+    return any(step.status != UNDONE and not step.definition.get("checks_only") for step in records)
 
 
 def later_begun(journal: Journal, pair_id: int, stage: Stage) -> str | None:

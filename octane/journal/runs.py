@@ -32,6 +32,7 @@ class NewRun:
     options: dict[str, Any] = field(default_factory=dict)
     plan: tuple[tuple[str, str], ...] = ()
     result: str = RUNNING
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,19 @@ class Runs:
         self._locks = locks
 
     def begin(self, new: NewRun, me: Holder) -> Run:
-        """Take the pair's lock and open a run; its comment says so when the lock was a dead process's.
+        """Take the pair's lock and open a run; its comment begins with that when the lock was a dead process's.
 
         :raises Refused: a living process holds the lock.
         """
         lock = self._locks.acquire(new.pair_id, new.stage, me)
+        comment = "; ".join(part for part in (lock.taken_over, new.comment) if part)
         with self._database.writing() as connection:
             check_token(connection, new.pair_id, lock.token)
             made = connection.execute(
                 "INSERT INTO runs (pair_id, stage, act, token, request, holder, options, plan, started, result,"
                 " comment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (new.pair_id, new.stage, new.act, lock.token, new.request, encode(me.to_dict()), encode(new.options),
-                 encode(new.plan), time.time(), new.result, lock.taken_over or ""),
+                 encode(new.plan), time.time(), new.result, comment),
             ).lastrowid  # fmt: skip
         assert made is not None
         return self.get(made)

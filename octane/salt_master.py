@@ -1,0 +1,263 @@
+"""The one place of the library that talks to Salt: nodes asked by name, keys, events on the master's bus."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import salt.client
+import salt.config
+import salt.exceptions
+import salt.runner
+import salt.utils.event
+import salt.wheel
+
+from octane.definition import MINION_ID
+from octane.errors import BadInput, Failed, NodeFailed
+
+log = logging.getLogger(__name__)
+
+SILENCE_SECONDS = 5
+"""After so long without a return the minions are asked whether they still run the job."""
+
+POLL_SECONDS = 0.02
+
+TAKEN_FOR_KEYWORD = re.compile(r"[^\W\d][\w.-]*=(?!=)")
+"""What Salt's minion takes for ``name=value`` when it is given by position."""
+
+KEY_STATES = {
+    "minions": "accepted",
+    "minions_pre": "pending",
+    "minions_rejected": "rejected",
+    "minions_denied": "denied",
+}
+
+
+class NodeCaller:
+    """Functions and states on nodes. Every target is named, and every one has to answer.
+
+    A command line of Salt can end with 0 although a minion failed, and an orchestration can count a silent one as
+    success; here a missing, failed or false return is an error that names the node and the function.
+    """
+
+    def __init__(self, master_options: Mapping[str, Any]) -> None:
+        self._options = master_options
+
+    @cached_property
+    def _client(self) -> Any:
+        return salt.client.get_local_client(self._options["conf_file"])
+
+    def call(self, targets: list[str], fun: str, *args: Any, timeout: float = 60, **kwargs: Any) -> dict[str, Any]:
+        """What FUN returns on each of TARGETS, by minion id; ``timeout`` is in seconds for all of them together.
+
+        :raises NodeFailed: the first node that is silent, failed or returned False; the others are named as well.
+        """
+        answers = self._ask(targets, fun, args, kwargs, timeout)
+        _raise_failures(fun, targets, {node: _complaint(answers[node]) for node in targets})
+        return {node: answers[node]["ret"] for node in targets}
+
+    def state(
+        self,
+        targets: list[str],
+        fun: str,
+        *,
+        test: bool = False,
+        timeout: float = 60,
+        arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, dict[str, Any]]:
+        """Run the state FUN on each of TARGETS: ``{"changes", "comment", "result"}`` by minion id.
+
+        ARGUMENTS are the state's, for names that this method has too; a state that still runs there is waited for.
+
+        :raises NodeFailed: as :meth:`call`, and when the state's result is false.
+        """
+        given = {"name": fun, **kwargs, **(arguments or {}), "test": test, "queue": True}
+        answers = self._ask(targets, "state.single", (fun,), given, timeout)
+        returns = {node: _state_return(answers[node]) for node in targets}
+        complaints = {
+            node: _state_complaint(returned, test) if returned else _no_state(answers[node])
+            for node, returned in returns.items()
+        }
+        _raise_failures(fun, targets, complaints)
+        return {node: returned for node, returned in returns.items() if returned}
+
+    def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
+        """Those of TARGETS that answer; silence is no error here."""
+        answers = self._ask(targets, "test.ping", (), {}, timeout)
+        return {node for node, answer in answers.items() if answer.get("ret") is True}
+
+    def sync(self) -> None:
+        """Make the master itself load what Salt's file server holds of states, modules, runners and engines.
+
+        :raises Failed: it cannot.
+        """
+        runner = salt.runner.RunnerClient(salt.config.master_config(self._options["conf_file"]))
+        try:
+            runner.cmd("saltutil.sync_all", print_event=False)
+        except salt.exceptions.SaltException as error:
+            raise Failed(f"saltutil.sync_all on the master failed: {error}") from error
+
+    def sync_nodes(self, targets: list[str], timeout: float = 120) -> None:
+        """Make TARGETS load what the file server holds.
+
+        :raises NodeFailed: as :meth:`call`.
+        """
+        self.call(targets, "saltutil.sync_all", timeout=timeout)
+
+    def _ask(
+        self, targets: list[str], fun: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float
+    ) -> dict[str, dict[str, Any]]:
+        """By minion id ``{"ret", "retcode", ...}``, or ``{"missing": why}`` where none came within TIMEOUT seconds."""
+        _check(targets, args)
+        started = time.monotonic()
+        try:
+            job = self._client.run_job(targets, fun, args, tgt_type="list", kwarg=kwargs, listen=True)
+        except salt.exceptions.SaltException as error:
+            raise Failed(f"{fun} could not be published to {', '.join(targets)}: {error}") from error
+        expected = set(job["minions"]) & set(targets) if job else set()
+        answers = self._collect(job, expected, started + timeout) if expected else {}
+        waited = f"no answer within {time.monotonic() - started:.0f} s"
+        absent = {node: {"missing": waited if node in expected else "its key is not accepted"} for node in targets}
+        return {**absent, **answers}
+
+    def _collect(self, job: Mapping[str, Any], expected: set[str], deadline: float) -> dict[str, dict[str, Any]]:
+        answers: dict[str, dict[str, Any]] = {}
+        for part in self._returns(job, min(deadline - time.monotonic(), SILENCE_SECONDS)):
+            answers.update((node, answer) for node, answer in (part or {}).items() if node in expected)
+            if len(answers) == len(expected):
+                return answers
+            if part is None and time.monotonic() > deadline:
+                break
+            if part is None:
+                # Salt's iterator does not wait by itself; with its own waiting it would not see the deadline.
+                time.sleep(POLL_SECONDS)
+        return {**self._looked_up(job, expected), **answers}
+
+    def _returns(self, job: Mapping[str, Any], silence: float) -> Iterator[dict[str, Any] | None]:
+        """Returns as they come and None whenever there is none; it ends when no minion runs the job any more."""
+        parts: Iterator[dict[str, Any] | None] = self._client.get_iter_returns(
+            job["jid"], set(job["minions"]), timeout=silence, tgt=job["minions"], tgt_type="list", block=False
+        )
+        return parts
+
+    def _looked_up(self, job: Mapping[str, Any], expected: set[str]) -> dict[str, dict[str, Any]]:
+        """Returns of JOB that the bus lost but the master's job cache has."""
+        cached = self._client.get_cache_returns(job["jid"]) or {}
+        return {node: answer for node, answer in cached.items() if node in expected}
+
+
+class KeyRing:
+    """Keys of minions on this master."""
+
+    def __init__(self, master_options: Mapping[str, Any]) -> None:
+        self._options = master_options
+
+    def list(self) -> dict[str, dict[str, str]]:
+        """``{"state": accepted|pending|rejected|denied, "fingerprint"}`` by minion id; a denied copy of an accepted
+        minion's id counts as accepted."""
+        fingers = self._wheel("key.finger", match="*")
+        found: dict[str, dict[str, str]] = {}
+        for section, state in KEY_STATES.items():
+            for minion, fingerprint in fingers.get(section, {}).items():
+                found.setdefault(minion, {"state": state, "fingerprint": fingerprint})
+        return found
+
+    def accept(self, minion_id: str) -> None:
+        """:raises Failed: no key of MINION_ID is pending."""
+        _check([minion_id], ())
+        if minion_id not in self._wheel("key.accept", match=minion_id).get("minions", []):
+            raise Failed(f"there is no pending key of {minion_id} to accept")
+
+    def delete(self, minion_id: str) -> None:
+        """Forget the key of MINION_ID, whatever its state; no key is no error."""
+        _check([minion_id], ())
+        self._wheel("key.delete", match=minion_id)
+
+    def master_fingerprint(self) -> str:
+        """Of the master's public key, as a minion's ``master_finger`` wants it."""
+        return str(self._wheel("key.finger_master")["local"]["master.pub"])
+
+    def _wheel(self, fun: str, **kwargs: str) -> dict[str, Any]:
+        client = salt.wheel.WheelClient(salt.config.master_config(self._options["conf_file"]))
+        returned: dict[str, Any] = client.cmd(fun, kwarg=kwargs, print_event=False) or {}
+        return returned
+
+
+class EventBus:
+    """Sends events; a lost one is no failure, since the journal is the record."""
+
+    def __init__(self, master_options: Mapping[str, Any]) -> None:
+        self._options = master_options
+
+    def send(self, tag: str, data: dict[str, Any]) -> None:
+        try:
+            with salt.utils.event.get_event("master", opts=dict(self._options), listen=False) as bus:
+                bus.fire_event(dict(data), tag)
+        except (salt.exceptions.SaltException, OSError) as error:
+            log.warning("event %s was lost: %s", tag, error)
+
+
+def _check(targets: list[str], args: tuple[Any, ...]) -> None:
+    """:raises BadInput: a target is no minion's id. :raises ValueError: Salt would take an argument for a keyword."""
+    for target in targets:
+        if not MINION_ID.fullmatch(target):
+            raise BadInput(f"{target!r} is no minion's id")
+    if not targets:
+        raise BadInput("no node is named")
+    for value in args:
+        if isinstance(value, str) and TAKEN_FOR_KEYWORD.match(value):
+            raise ValueError("Salt takes text like name=value for a keyword: give this argument by name")
+
+
+def _complaint(answer: dict[str, Any]) -> str | None:
+    """Why ANSWER is a failure, None when it is none."""
+    if "missing" in answer:
+        return str(answer["missing"])
+    returned = answer.get("ret")
+    if returned is False:
+        return "returned False"
+    if answer.get("retcode", 0) != 0 or answer.get("success") is False:
+        return _text(returned)
+    return None
+
+
+def _no_state(answer: dict[str, Any]) -> str:
+    return str(answer.get("missing") or _text(answer.get("ret")))
+
+
+def _state_return(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The one state in ANSWER; None when Salt returned something else, such as a list of complaints."""
+    returned = answer.get("ret")
+    if not isinstance(returned, dict) or len(returned) != 1:
+        return None
+    (state,) = returned.values()
+    if not isinstance(state, dict) or "result" not in state:
+        return None
+    return {
+        "changes": state.get("changes") or {},
+        "comment": _text(state.get("comment", "")),
+        "result": state["result"],
+    }
+
+
+def _state_complaint(returned: dict[str, Any], test: bool) -> str | None:
+    acceptable = returned["result"] is True or (test and returned["result"] is None)
+    return None if acceptable else returned["comment"] or "failed without a comment"
+
+
+def _text(returned: Any) -> str:
+    if isinstance(returned, list):
+        return "; ".join(str(line) for line in returned)
+    return str(returned).strip()
+
+
+def _raise_failures(fun: str, targets: list[str], complaints: Mapping[str, str | None]) -> None:
+    failed = [node for node in targets if complaints[node]]
+    if failed:
+        others = f" (and {', '.join(failed[1:])})" if failed[1:] else ""
+        raise NodeFailed(failed[0], fun, f"{complaints[failed[0]]}{others}")
