@@ -11,10 +11,9 @@ import yaml
 from lab.command import run
 from lab.deployer.deployer import LabDeployer
 from lab.hosts import Host
-from lab.nailgun.extension_tree import write_tree
+from lab.nailgun.extension_tree import SITE_PACKAGES, write_tree
 from lab.state import Lab
 
-SITE_PACKAGES = "usr/lib/python2.6/site-packages"
 RESTART_FOLDER = "/run/nailgun"
 VERSION = {"VERSION": {"release": "7.0", "api": "1.0", "feature_groups": ["advanced"], "production": "docker"}}
 
@@ -57,7 +56,7 @@ def install(lab: Lab, host: Host) -> None:
     host.write("/usr/bin/dockerctl", DOCKERCTL, mode=0o755)
     host.write("/usr/bin/supervisorctl", SUPERVISORCTL, mode=0o755)
     host.write("/etc/network/interfaces.d/ifcfg-eth0", stanza(admin["master"], admin))
-    write_tree(host.root / SITE_PACKAGES)
+    write_tree(host.root)
     make_key(host)
 
 
