@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from lab.nailgun import handlers, routing
+from lab.nailgun import handlers, routing, workers
 from lab.nailgun.auth import PUBLIC, Keystone
 from lab.nailgun.deployer import Deployer
 from lab.nailgun.errors import ApiError, NoSuchUrl, Unauthorized, Unexpected
@@ -52,6 +52,7 @@ class Application:
         self.lock = threading.RLock()
         self.waiting: list[Callable[[], Any]] = []
         handlers.load()
+        workers.end_interrupted(state)
         self.save()
 
     def save(self) -> None:

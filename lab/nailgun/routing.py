@@ -70,7 +70,7 @@ TABLE: Table = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Let the decorated function answer METHOD on URLs that match PATTERN (below /api/v1; a final slash is optional)."""
+    """Let the decorated function answer METHOD on URLs of this PATTERN (below /api/v1; a final slash is optional)."""
 
     def register(function: Handler) -> Handler:
         add(TABLE, method, pattern, function)

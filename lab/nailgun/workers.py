@@ -297,3 +297,20 @@ def verify_networks(server: Application, number: int) -> None:
         task = _running(state, number)
         if task:
             tasks.finish(task, "ready")
+
+
+INTERRUPTED = {"provisioning": "provision", "deploying": "deploy", "removing": "deletion"}
+"""Status of a node that something was being done to -> its error_type when that will not end any more."""
+
+
+def end_interrupted(state: State) -> None:
+    """Give an end to what ran when the server stopped: nothing works on it any more."""
+    for task in state.rows("tasks", status="running"):
+        task.pop("entries", None)
+        tasks.finish(task, "error", "The server was stopped while the task was running.")
+        cluster = state.get("clusters", task["cluster"] or 0)
+        if cluster and cluster["status"] in ("deployment", "remove"):
+            cluster["status"] = "error"
+    for node in state.rows("nodes"):
+        if node["status"] in INTERRUPTED:
+            node.update(error_type=INTERRUPTED[node["status"]], status="error")

@@ -250,12 +250,11 @@ def test_bare_texts(master, method, path, body, status, text):
 
 
 def test_a_disk_that_is_too_small_is_quoted_as_python_2_did(master):
-    disk = {"extra": ["virtio-0100"], "size": 60812, "id": "virtio0", "volumes": [], "name": "vda"}
-    disk["volumes"] = [{"keep_data": False, "name": "os", "size": 60813}]
+    disk = {"id": "virtio0", "name": "vda", "volumes": [{"name": "os", "size": 9}], "size": 8, "extra": []}
     assert master.message("PUT", "/nodes/1/disks", [disk]) == (
         400,
-        "Not enough free space on disk: {u'extra': [u'virtio-0100'], u'size': 60812, u'id': u'virtio0', "
-        "u'volumes': [{u'keep_data': False, u'name': u'os', u'size': 60813}], u'name': u'vda'}",
+        "Not enough free space on disk: {u'extra': [], u'size': 8, u'id': u'virtio0', "
+        "u'volumes': [{u'name': u'os', u'size': 9}], u'name': u'vda'}",
     )
 
 
