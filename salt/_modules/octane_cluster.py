@@ -174,14 +174,28 @@ def start(resources):
 
         salt node-1 octane_cluster.start '[clone_p_heat-engine]'
     """
-    told = []
-    for identifier in to_start(resources):
+    told = to_start(resources)
+    for identifier in told:
         for part in _stopped_parts(identifier):
             _delete(part, "target-role")
-        if _configured()[identifier]["stopped_here"]:
-            _delete(identifier, _MARK)
-        told.append(identifier)
     return told
+
+
+def forget_stopped(resources):
+    """
+    Forget that resources were stopped by :func:`stop`; to be called when they run again, so that a start which was
+    interrupted is repeated.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.forget_stopped '[clone_p_heat-engine]'
+    """
+    configured = _configured()
+    for identifier in _known(resources):
+        if configured[identifier]["stopped_here"]:
+            _delete(identifier, _MARK)
 
 
 def to_stop(resources=None):
@@ -345,8 +359,9 @@ def _set(identifier, name, value):
 
 
 def _delete(identifier, name):
-    # Without --force 2.x moves the change from a clone's inside to the clone.
-    _run(["crm_resource", "--resource", identifier, "--meta", "--delete-parameter", name, "--force"])
+    # Without --force 2.x moves the change from a clone's inside to the clone. Another node may have been faster, and
+    # what is gone already is an error to some versions.
+    _run(["crm_resource", "--resource", identifier, "--meta", "--delete-parameter", name, "--force"], check=False)
 
 
 def _configuration():

@@ -50,6 +50,7 @@ def started(name, resources=None, timeout=300):
         return _result(name, changes, "resources would be started" if changes else "started already")
     __salt__["octane_cluster.start"](wanted)
     __salt__["octane_cluster.wait_started"](wanted, timeout)
+    __salt__["octane_cluster.forget_stopped"](wanted)
     return _result(name, changes, "resources run")
 
 
