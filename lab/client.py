@@ -12,15 +12,13 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openstack
 import yaml
 
 from lab import network
-
-if TYPE_CHECKING:
-    from lab.state import Lab
+from lab.state import Lab, LabError
 
 CREDENTIALS = "client.json"
 # The newest that both releases speak; from 2.37 on a server may be asked for without a network.
@@ -85,8 +83,11 @@ def save(state: Path, credentials: Credentials) -> None:
 
 
 def load(state: Path) -> Credentials:
-    """The credentials that ``save`` kept. Raises FileNotFoundError before the cloud has been deployed."""
-    return Credentials(**json.loads((state / CREDENTIALS).read_text(encoding="utf-8")))
+    """The credentials that ``save`` kept. Raises LabError before the cloud has been deployed."""
+    try:
+        return Credentials(**json.loads((state / CREDENTIALS).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise LabError(f"the lab in {state} has no cloud yet") from None
 
 
 def remember(lab: Lab) -> Credentials:

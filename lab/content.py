@@ -7,6 +7,7 @@ Run inside the gateway's namespace as ``python -m lab.content STATE``.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import random
@@ -61,6 +62,13 @@ def bytes_of_image(number: int) -> bytes:
     return random.Random(number).randbytes((64 + number % 64) * KIB)
 
 
+def public_key_of(user: str) -> str:
+    """An OpenSSH public key (RFC 8709) of a user of the lab; nobody has its private half."""
+    parts = (b"ssh-ed25519", hashlib.sha256(f"key of {user}".encode()).digest())
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()} {user}"
+
+
 def numbered(kind: str, count: int) -> list[str]:
     """``count`` names of a kind: project-01, project-02, ..."""
     return [f"{kind}-{number:02d}" for number in range(1, count + 1)]
@@ -110,6 +118,7 @@ class Content:
         yield "users", self.make_users()
         yield "images", self.make_images()
         yield "flavors", self.make_flavors()
+        yield "key pairs", self.make_key_pairs()
         yield "security groups", self.make_security_groups()
         yield "networks", self.make_networks()
         yield "servers", self.make_servers()
@@ -198,6 +207,19 @@ class Content:
             if name not in present:
                 self.admin.compute.create_flavor(name=name, **sizes)
         return len(FLAVORS)
+
+    def make_key_pairs(self) -> int:
+        """One key pair for the first user of each project."""
+        users = by_name(self.identity.users())
+
+        def make(name: str) -> None:
+            owner = users[name].id
+            if not list(self.admin.compute.keypairs(user_id=owner)):
+                self.admin.compute.create_keypair(name=f"key-of-{name}", public_key=public_key_of(name), user_id=owner)
+
+        names = numbered("user", self.counts["users"])[: len(self.project_names)]
+        in_parallel(make, names)
+        return len(names)
 
     # -- networks ----------------------------------------------------------------------------------------------------
 

@@ -10,16 +10,14 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab import client
 from lab.probe.http import ask
 from lab.probe.requests import APIS_BY_NAME, Request, Session, authentication, lookup, removal
 from lab.probe.run import FULL_TIMEOUT, NoToken
 from lab.probe.summary import read_lines
-
-if TYPE_CHECKING:
-    from lab.state import Lab
+from lab.state import Lab, LabError
 
 AT_ONCE = 8
 
@@ -78,7 +76,7 @@ def main() -> int:
     wanted = known.parse_args()
     try:
         found = asyncio.run(look_up(client.load(wanted.state), wanted.file, wanted.remove))
-    except NoToken as failure:
+    except (NoToken, LabError) as failure:
         sys.exit(f"probe: {failure}")
     print(json.dumps(found))
     return 1 if found["missing"] else 0

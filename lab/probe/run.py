@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from lab import client
 from lab.probe.http import Answer, ask
@@ -41,9 +41,7 @@ from lab.probe.requests import (
     full_write,
     identifier_of,
 )
-
-if TYPE_CHECKING:
-    from lab.state import Lab
+from lab.state import Lab, LabError
 
 LIGHT_TIMEOUT = 2.0
 FULL_TIMEOUT = 10.0
@@ -239,7 +237,7 @@ def main() -> None:
     with wanted.output.open("w", encoding="utf-8") if wanted.output else sys.stdout as output:
         try:
             asyncio.run(Probe(client.load(wanted.state), output, intervals).run(wanted.seconds))
-        except NoToken as failure:
+        except (NoToken, LabError) as failure:
             sys.exit(f"probe: {failure}")
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -133,10 +134,11 @@ def summarise_pings(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def show(summary: Summary, console: Console) -> None:
     """Print the summary as two tables."""
-    table = Table(title=f"APIs as a client saw them, {summary.seconds:.0f} s", title_justify="left")
-    headings = ("API", "writes refused", "writes failed", "reads failed", "at a time", "slowest answer", "acknowledged")
+    title = f"The APIs as clients saw them for {summary.seconds:.0f} s"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    headings = ("API", "writes refused", "writes failed", "reads failed", "longest", "slowest answer", "objects made")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "API" else "right")
+        table.add_column(heading, justify="left" if heading == "API" else "right", min_width=7)
     for api, kinds in summary.apis.items():
         reads, writes = kinds.get("read", Kind()), kinds.get("write", Kind())
         table.add_row(
@@ -149,7 +151,7 @@ def show(summary: Summary, console: Console) -> None:
             str(writes.acknowledged),
         )
     console.print(table)
-    pings = Table(title="Longest silence of a pinged address", title_justify="left")
+    pings = Table(title="The longest silence of each address", title_justify="left", box=SIMPLE)
     for heading in ("what", "address", "replies", "longest"):
         pings.add_column(heading, justify="right" if heading in ("replies", "longest") else "left")
     for what, seen in summary.pings.items():
