@@ -31,6 +31,28 @@ UI_SETTINGS = {
 }
 
 
+MODES = ["multinode", "ha_full", "ha_compact"]
+STATUSES = ["new", "deployment", "stopped", "operational", "error", "remove", "update", "update_error"]
+PROVIDERS = ["nova_network", "neutron"]
+CLUSTER = schema.record(
+    {
+        "id": {"type": "number"},
+        "name": {"type": "string"},
+        "mode": {"type": "string", "enum": MODES},
+        "status": {"type": "string", "enum": STATUSES},
+        "net_provider": {"type": "string", "enum": PROVIDERS},
+        "ui_settings": {"type": "object"},
+        "release_id": {"type": "number"},
+        "pending_release_id": schema.NULLABLE_ID,
+        "replaced_deployment_info": {"type": "object"},
+        "replaced_provisioning_info": {"type": "object"},
+        "is_customized": {"type": "boolean"},
+        "fuel_version": {"type": "string"},
+    }
+)
+CHANGEABLE = ("name", "mode", "status", "ui_settings", "is_customized", "release_id", "pending_release_id")
+
+
 def find(state: State, number: int) -> Row:
     """The environment's row; NotFound."""
     row = state.get("clusters", number)
@@ -76,28 +98,6 @@ def insert(state: State, name: str, release: Row, mode: str = "ha_compact", segm
     return cluster
 
 
-MODES = ["multinode", "ha_full", "ha_compact"]
-STATUSES = ["new", "deployment", "stopped", "operational", "error", "remove", "update", "update_error"]
-PROVIDERS = ["nova_network", "neutron"]
-CLUSTER = schema.record(
-    {
-        "id": {"type": "number"},
-        "name": {"type": "string"},
-        "mode": {"type": "string", "enum": MODES},
-        "status": {"type": "string", "enum": STATUSES},
-        "net_provider": {"type": "string", "enum": PROVIDERS},
-        "ui_settings": {"type": "object"},
-        "release_id": {"type": "number"},
-        "pending_release_id": schema.NULLABLE_ID,
-        "replaced_deployment_info": {"type": "object"},
-        "replaced_provisioning_info": {"type": "object"},
-        "is_customized": {"type": "boolean"},
-        "fuel_version": {"type": "string"},
-    }
-)
-CHANGEABLE = ("name", "mode", "status", "ui_settings", "is_customized", "release_id", "pending_release_id")
-
-
 def create(state: State, data: Any) -> Row:
     """POST /clusters; InvalidData, Forbidden, Conflict."""
     schema.check_request(data, CLUSTER)
@@ -122,7 +122,18 @@ def update(state: State, number: int, data: Any) -> Row:
     if data.get("net_provider", row["net_provider"]) != row["net_provider"]:
         raise InvalidData("Changing 'net_provider' for environment is prohibited")
     row.update({key: data[key] for key in CHANGEABLE if key in data})
+    if "nodes" in data:
+        _change_nodes(state, row, set(data["nodes"]))
     return row
+
+
+def _change_nodes(state: State, row: Row, wanted: set[int]) -> None:
+    """Let the environment have just these nodes."""
+    present = {node["id"] for node in state.rows("nodes", cluster=row["id"])}
+    for number in sorted(present - wanted):
+        assignment.leave(state, state.row("nodes", number))
+    for number in sorted(wanted - present):
+        assignment.join(state, row, state.row("nodes", number), [])
 
 
 def _check_release(state: State, data: dict[str, Any]) -> Row | None:

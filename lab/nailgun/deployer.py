@@ -26,7 +26,7 @@ class Deployer(Protocol):
         """Run the named deployment tasks only."""
 
     def erase(self, uids: list[str]) -> None:
-        """Back to the bootstrap: the nodes were deleted, or their environment was reset."""
+        """Back to the bootstrap: nodes deleted, their environment reset, a deployment stopped. May be empty."""
 
 
 def load(name: str, **arguments: Any) -> Deployer:

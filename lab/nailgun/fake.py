@@ -32,7 +32,8 @@ class FakeDeployer:
         return self._pretend([fact["uid"] for fact in facts], "deploy", progress)
 
     def erase(self, uids: list[str]) -> None:
-        """Nothing was installed."""
+        """Nothing was installed, but it takes its time all the same."""
+        self.closing.wait(self.seconds)
 
     def _pretend(self, uids: list[str], what: str, progress: Progress) -> Errors:
         failing = {uid: self.faults.take(uid, what) for uid in dict.fromkeys(uids)}

@@ -134,7 +134,7 @@ def create(state: State, data: dict[str, Any]) -> Row:
     _check_unique(state, data["name"], data["version"], None)
     row: Row = dict.fromkeys(SHOWN)
     row.update({key: {} for key in METADATA})
-    row.update({"state": "available", "is_deployable": True, "can_update_from_versions": [], "deployment_tasks": []})
+    row.update({"state": "unavailable", "is_deployable": True, "can_update_from_versions": [], "deployment_tasks": []})
     row.update({key: value for key, value in data.items() if key != "id"})
     return state.insert("releases", row | {"id": None})
 
@@ -150,3 +150,10 @@ def _check_unique(state: State, name: Any, version: Any, own: int | None) -> Non
     same = [row for row in state.rows("releases", name=name, version=version) if row["id"] != own]
     if same:
         raise Conflict("Release with the same name and version already exists")
+
+
+def delete(state: State, row: Row) -> None:
+    """DELETE /releases/ID; InvalidData while an environment is of it."""
+    if state.rows("clusters", release_id=row["id"]):
+        raise InvalidData("Can't delete release with clusters assigned")
+    state.delete("releases", row["id"])

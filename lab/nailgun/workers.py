@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lab.nailgun.application import Application
 
 DEPLOYED = "deployed_before"
+STOPPED = ("deploy", "provision", "deployment")
 NODE_ERRORS = {"provision": "provision", "deployment": "deploy"}
 """Task name -> error_type of a node that failed at it."""
 
@@ -174,21 +175,23 @@ def _end_changes(state: State, number: int) -> None:
 
 
 def stop(server: Application, number: int) -> None:
-    """End what runs: nodes that were not ready yet are to be installed anew."""
+    """End what runs: nodes that were not ready yet are erased, to be installed anew."""
     with locked(server) as state:
         task = _running(state, number)
         if task is None:
             return
-        cluster = state.row("clusters", task["cluster"])
-        doomed = [
-            row
-            for row in state.rows("tasks", cluster=cluster["id"])
-            if row["name"] in ("deploy", "provision", "deployment")
-        ]
+        doomed = [row for row in state.rows("tasks", cluster=task["cluster"]) if row["name"] in STOPPED]
         tasks.remove(state, doomed)
-        for node in state.rows("nodes", cluster=cluster["id"]):
-            if node["status"] not in ("ready", "discover"):
-                _back_to_discover(node)
+        members = state.rows("nodes", cluster=task["cluster"])
+        uids = [str(node["id"]) for node in members if node["status"] not in ("ready", "discover")]
+    server.deployer.erase(uids)
+    with locked(server) as state:
+        task = _running(state, number)
+        if task is None:
+            return
+        for node in _nodes(state, uids):
+            _back_to_discover(node)
+        cluster = state.row("clusters", task["cluster"])
         cluster["status"] = "stopped"
         message = f"Deployment of environment '{cluster['name']}' was successfully stopped. "
         tasks.finish(task, "ready", message)

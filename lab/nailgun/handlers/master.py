@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import graph, notifications, releases
+from lab.nailgun import graph, notifications, releases, roles
 from lab.nailgun.routing import Call, Reply, route
 
 NO_COMMIT = "0" * 40
@@ -54,6 +54,26 @@ def put_release(call: Call, number: int) -> Any:
     return releases.show(releases.update(call.state, row, call.json()))
 
 
+@route("DELETE", r"/releases/(\d+)")
+def delete_release(call: Call, number: int) -> Reply:
+    """Delete a release that no environment is of."""
+    releases.delete(call.state, releases.find(call.state, number))
+    return Reply(status=204)
+
+
+@route("GET", r"/releases/(\d+)/roles")
+def list_roles(call: Call, number: int) -> Any:
+    """Roles of a release with their volumes."""
+    row = releases.find(call.state, number)
+    return [roles.show(row, name) for name in row["roles_metadata"]]
+
+
+@route("GET", r"/releases/(\d+)/roles/([a-zA-Z_-]+)")
+def get_role(call: Call, number: int, name: str) -> Any:
+    """One role of a release."""
+    return roles.show(releases.find(call.state, number), name)
+
+
 @route("GET", r"/releases/(\d+)/deployment_tasks")
 def get_tasks(call: Call, number: int) -> Any:
     """Deployment tasks of a release."""
@@ -94,3 +114,9 @@ def put_notification(call: Call, number: int) -> Any:
     """Mark a notification as read."""
     row = notifications.find(call.state, number)
     return notifications.show(notifications.update(row, call.json()))
+
+
+@route("GET", "/plugins")
+def list_plugins(call: Call) -> Any:
+    """The lab has no plugins."""
+    return []
