@@ -117,8 +117,8 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
 def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | None = None) -> str:
     """What an operator types for STAGE of PAIR; the nodes of OPTIONS included."""
     words = ["octane", stage.name]
-    if stage.takes == "original" and pair:
-        words.append(str(pair.original))
+    if stage.takes == "original":
+        words.append(str(pair.original) if pair else "ENV")
         words += [str(node) for node in (options or {}).get("nodes") or ()]
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")

@@ -21,7 +21,8 @@ def overview(journal: Journal, seed: object = None) -> Data:
     """All upgrades, or that of SEED, and what was done to the master itself::
 
         {"master": {"stages": [STAGE]}, "upgrades": [{"original", "seed", "stages": [STAGE]}]}
-        STAGE     {"stage", "state", "runs", "started", "ended", "seconds", "comment", "progress": [NOTE], "steps": [STEP]}
+        STAGE     {"stage", "state", "runs", "started", "ended", "seconds", "comment",
+                   "progress": [NOTE], "steps": [STEP]}
         STEP      {"step", "sentence", "state", "started", "ended", "seconds", "comment", "changes",
                    "attempts": [ATTEMPT], "evidence": [EVIDENCE]}
         ATTEMPT   {"run", "act", "result", "started", "ended", "seconds", "comment"}
@@ -126,3 +127,8 @@ def _progress(journal: Journal, run: Run | None) -> list[Data]:
     if run is None or run.ended is not None:
         return []
     return [vars(note) for note in journal.progress.since(run.started)]
+
+
+def shown_numbers(numbers: dict[str, float]) -> str:
+    """Numbers of a progress note in words, e.g. ``bytes 1048576``."""
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(numbers.items()))

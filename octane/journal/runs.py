@@ -102,6 +102,13 @@ class Runs:
         row = self._database.row("SELECT * FROM runs WHERE request = ? ORDER BY id DESC LIMIT 1", request)
         return _run(row) if row else None
 
+    def latest(self, pair_id: int | None = None) -> Run | None:
+        """The run that began last, of one pair only when given."""
+        row = self._database.row(
+            "SELECT * FROM runs WHERE ? IS NULL OR pair_id = ? ORDER BY id DESC LIMIT 1", pair_id, pair_id
+        )
+        return _run(row) if row else None
+
     def of_pair(self, pair_id: int, stage: str | None = None) -> list[Run]:
         """Runs of a pair, and of one STAGE only when given, oldest first."""
         rows = self._database.rows(

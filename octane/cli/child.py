@@ -1,0 +1,105 @@
+"""The orchestration of a stage as a child process, which goes on when its terminal is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from octane.errors import Failed
+from octane.stage import Stage
+from octane.stage_run import REQUEST_VARIABLE
+
+END_SECONDS = 5
+STDERR_LINES = 5
+STDERR_BYTES = 20_000
+
+
+class Orchestration:
+    """`salt-run state.orchestrate` for STAGE; the journal's run of it is found by ``request``."""
+
+    def __init__(self, stage: Stage, options: Mapping[str, Any], test: bool = False) -> None:
+        self.request = uuid.uuid4().hex
+        self._files = contextlib.ExitStack()
+        self._output = self._files.enter_context(tempfile.TemporaryFile())
+        self._errors = self._files.enter_context(tempfile.TemporaryFile())
+        # In a session of its own: Ctrl-C and a lost terminal reach this command only, which then decides.
+        self.process = subprocess.Popen(
+            _command(stage, options, test),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._errors,
+            env={**os.environ, REQUEST_VARIABLE: self.request},
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Orchestration:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ends within SECONDS."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end_now(self) -> None:
+        """End it and its children, gently first."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, number)
+                self.wait(END_SECONDS)
+
+    def states(self) -> list[dict[str, Any]]:
+        """The states it printed, in order; none when it printed something else."""
+        self._output.seek(0)
+        try:
+            printed = json.load(self._output)
+        except ValueError:
+            return []
+        return _ordered(printed)
+
+    def last_words(self) -> str:
+        """The end of what it said besides, for the case that nothing else tells what happened."""
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - STDERR_BYTES))
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        self._output.seek(0)
+        lines += self._output.read(STDERR_BYTES).decode(errors="replace").splitlines()
+        return "\n".join([line for line in lines if line.strip()][-STDERR_LINES:])
+
+
+def _command(stage: Stage, options: Mapping[str, Any], test: bool) -> list[str]:
+    """:raises Failed: there is no salt-run."""
+    beside = Path(sys.executable).with_name("salt-run")
+    program = str(beside) if beside.exists() else shutil.which("salt-run")
+    if program is None:
+        raise Failed(
+            "salt-run is not installed on this machine: octane works on the Fuel master, beside its Salt master"
+        )
+    words = [program, "state.orchestrate", stage.orchestration, f"pillar={json.dumps(dict(options))}"]
+    return [*words, *(["test=True"] if test else []), "--out=json", "--log-level=error"]
+
+
+def _ordered(printed: Any) -> list[dict[str, Any]]:
+    data = printed.get("data", printed) if isinstance(printed, dict) else None
+    if not isinstance(data, dict):
+        return []
+    states = [state for returned in data.values() if isinstance(returned, dict) for state in returned.values()]
+    return sorted((state for state in states if isinstance(state, dict)), key=lambda state: state.get("__run_num__", 0))

@@ -1,0 +1,160 @@
+"""Runs a stage from the command line: starts its orchestration, prints its steps from the journal, tells the verdict.
+
+The verdict is the journal's; the child's own end says only whether it died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from octane import stage as stages
+from octane.cli.child import Orchestration
+from octane.cli.lines import MARKS, Lines
+from octane.errors import Failed, Interrupted, OctaneError
+from octane.journal import Journal, runs
+from octane.journal.holder import Holder
+from octane.journal.runs import Run
+from octane.pair import MASTER_ID, UNSAVED_ID, Pair
+from octane.stage import Stage
+
+LOOK_SECONDS = 0.2
+
+
+def refuse_early(state_dir: Path, stage: Stage, options: Mapping[str, Any]) -> None:
+    """What can be known from the journal before anything is started.
+
+    :raises BadInput: unknown or wrong ids.
+    :raises Refused: an earlier stage is missing, or somebody else runs one.
+    """
+    with Journal.open_to_read(state_dir) as journal:
+        pair = stages.check(journal, stage, options)
+        journal.locks.refuse_if_held(pair.id if pair else MASTER_ID, Holder.current())
+
+
+class StageRun:
+    """One stage, started from a terminal or a script."""
+
+    def __init__(self, stage: Stage, options: Mapping[str, Any], state_dir: Path, console: Console) -> None:
+        self._stage = stage
+        self._options = options
+        self._state_dir = state_dir
+        self._console = console
+        self._lines = Lines(console)
+
+    def run(self) -> None:
+        """Until the stage ended; prints its summary and what to run next.
+
+        :raises OctaneError: it did not end well; ``exit_code`` says how.
+        """
+        with Orchestration(self._stage, self._options) as child:
+            try:
+                stopped = self._follow(child)
+            finally:
+                self._lines.close()
+            if stopped:
+                raise Interrupted("stopped at once; the journal knows how far it got", next_command=self._command())
+            self._tell(self._verdict(child))
+
+    def dry_run(self) -> None:
+        """Print what would be done, changing nothing.
+
+        :raises OctaneError: the stage or one of its steps would be refused.
+        """
+        with Orchestration(self._stage, self._options, test=True) as child:
+            while not child.wait(LOOK_SECONDS):
+                pass
+            states = child.states()
+            if not states:
+                raise Failed(f"the dry run told nothing:\n{child.last_words()}")
+        for state in states:
+            self._dry_line(state)
+        _raise_false(states)
+
+    def _follow(self, child: Orchestration) -> bool:
+        """Print steps until CHILD ended; the first Ctrl-C asks it to stop, the second ends it: then True."""
+        asked = False
+        while True:
+            try:
+                ended = child.wait(LOOK_SECONDS)
+                self._look(child.request)
+                if ended:
+                    return False
+            except KeyboardInterrupt:
+                if asked or not self._ask_to_stop(child.request):
+                    child.end_now()
+                    return True
+                asked = True
+                self._lines.say("Stopping after the step that is running; Ctrl-C again stops at once.")
+
+    def _look(self, request: str) -> None:
+        with Journal.open_to_read(self._state_dir) as journal:
+            run = journal.runs.of_request(request)
+            if run:
+                self._lines.look(journal, run)
+
+    def _ask_to_stop(self, request: str) -> bool:
+        """Whether there is a run that can be asked; before there is one, nothing was done."""
+        with Journal.open(self._state_dir) as journal:
+            run = journal.runs.of_request(request)
+            if run:
+                journal.runs.request_stop(run)
+            return run is not None
+
+    def _verdict(self, child: Orchestration) -> Run:
+        """The run that ended well.
+
+        :raises OctaneError: it did not, was never opened, or its process died.
+        """
+        with Journal.open_to_read(self._state_dir) as journal:
+            run = journal.runs.of_request(child.request)
+        if run is None:
+            _raise_false(child.states())
+            raise Failed(f"the orchestration never began:\n{child.last_words()}")
+        if run.ended is None:
+            how = run.comment or f"its process ended with {child.process.returncode}"
+            raise Failed(f"{self._stage.name} died: {how}", next_command=self._command())
+        if run.result == runs.INTERRUPTED:
+            raise Interrupted(run.comment)
+        if run.exit_code:
+            raise OctaneError(run.comment, exit_code=run.exit_code)
+        return run
+
+    def _tell(self, run: Run) -> None:
+        seconds = (run.ended or run.started) - run.started
+        self._lines.say(f"{self._stage.name}: {run.comment} ({seconds:.0f} s)")
+        pair = self._pair()
+        if self._stage.takes == "original" and pair and pair.seed is not None:
+            self._lines.say(f"The seed of environment {pair.original} is environment {pair.seed}.")
+        following = stages.next_stage(self._stage)
+        if following:
+            self._lines.say(f"Next: {stages.command_line(following, pair)}")
+
+    def _dry_line(self, state: dict[str, Any]) -> None:
+        mark = {True: MARKS["done"], False: MARKS["failed"], None: "[yellow]→[/yellow]"}[state.get("result")]
+        changes = ", ".join(sorted(state.get("changes") or {}))
+        comment = f"{state.get('comment', '')}{f': {changes}' if changes else ''}"
+        self._console.print(f"{mark} ", end="")
+        self._lines.say(f"{state.get('__id__', '')}  {comment}")
+
+    def _command(self) -> str:
+        return stages.command_line(self._stage, self._pair(), self._options)
+
+    def _pair(self) -> Pair | None:
+        original = self._options.get("original")
+        with Journal.open_to_read(self._state_dir) as journal:
+            if self._stage.takes == "seed":
+                return journal.pairs.of_seed(int(self._options["seed"]))
+            if original is None:
+                return None
+            return journal.pairs.of_original(int(original)) or Pair(UNSAVED_ID, int(original))
+
+
+def _raise_false(states: list[dict[str, Any]]) -> None:
+    """:raises OctaneError: the first of STATES that is false, in its own words."""
+    for state in states:
+        if state.get("result") is False:
+            raise OctaneError(str(state.get("comment")), exit_code=int(state.get("exit_code") or 1))

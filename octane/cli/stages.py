@@ -1,0 +1,146 @@
+"""The stages as commands."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+
+from octane import settings
+from octane import stage as stages
+from octane.cli.app import OctaneCommand
+from octane.cli.run import StageRun, refuse_early
+from octane.errors import BadInput
+from octane.pair import environment_id
+
+
+class StageCommand(OctaneCommand):
+    """Base of the commands that run a stage."""
+
+    stage_name = ""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--test", action="store_true", help="say truthfully what would be done, and change nothing")
+        self.add_arguments(parser)
+        return parser
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """What names the upgrade; nothing for stages of the master itself."""
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        """The pillar of the orchestration.
+
+        :raises BadInput: something typed cannot be right.
+        """
+        return {}
+
+    def before(self, console: Console, test: bool) -> bool:
+        """What has to be done before Salt can run the orchestration; whether the orchestration can be run then."""
+        return True
+
+    def take_action(self, parsed: argparse.Namespace) -> None:
+        options = self.options(parsed)
+        stage = stages.get(self.stage_name)
+        state_dir = settings.state_dir()
+        console = Console()
+        refuse_early(state_dir, stage, options)
+        if not self.before(console, parsed.test):
+            return
+        run = StageRun(stage, options, state_dir, console)
+        if parsed.test:
+            run.dry_run()
+        else:
+            run.run()
+
+
+class SeedCommand(StageCommand):
+    """Base of the stages that take a seed."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("seed", metavar="SEED", help="number of the seed environment, see `octane status`")
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        return {"seed": environment_id(parsed.seed, "SEED")}
+
+
+class Prepare(StageCommand):
+    """Make this Fuel master ready: Salt, minions on the nodes, what Nailgun lacks"""
+
+    stage_name = "prepare"
+    examples = ("octane prepare", "octane prepare 1", "octane prepare --test")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "environments", metavar="ENV", nargs="*", help="environments whose nodes become minions, all without any"
+        )
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        return {"environments": [environment_id(value, "ENV") for value in parsed.environments]}
+
+    def before(self, console: Console, test: bool) -> bool:
+        """Salt itself; in a dry run on a master that was never prepared there is no orchestration to ask."""
+        from octane.procedure.salt_config import configure_salt
+
+        changes = configure_salt(progress=lambda text: console.print(text, highlight=False), test=test)
+        if not (test and changes):
+            return True
+        console.print(f"→ Configure Salt  would be done: {', '.join(sorted(changes))}", highlight=False)
+        console.print("  What comes after that cannot be told before it is done.", highlight=False)
+        return False
+
+
+class UpgradeEnv(StageCommand):
+    """Clone an environment and deploy the clone's controllers, isolated, on spare nodes"""
+
+    stage_name = "upgrade-env"
+    examples = ("octane upgrade-env 1", "octane upgrade-env 1 4 5 6", "octane upgrade-env 1 4 --test")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("original", metavar="ENV", help="number of the environment to upgrade")
+        parser.add_argument(
+            "nodes", metavar="NODE", nargs="*", help="numbers of one to three spare nodes; without any they are chosen"
+        )
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        nodes = [_node_id(value) for value in parsed.nodes]
+        if len(nodes) != len(set(nodes)):
+            raise BadInput(f"a node is named twice: {' '.join(parsed.nodes)}")
+        return {"original": environment_id(parsed.original, "ENV"), "nodes": nodes}
+
+
+class UpgradeDb(SeedCommand):
+    """Refuse writes on the original, move its databases to the seed, migrate and verify them"""
+
+    stage_name = "upgrade-db"
+    examples = ("octane upgrade-db 2", "octane upgrade-db 2 --test")
+
+
+class UpgradeControl(SeedCommand):
+    """Give the original's addresses to the seed's controllers, connect the computes, accept writes"""
+
+    stage_name = "upgrade-control"
+    examples = ("octane upgrade-control 2", "octane upgrade-control 2 --test")
+
+
+class CleanupEnv(SeedCommand):
+    """Remove stale records of hosts that are in neither environment, put temporary settings back"""
+
+    stage_name = "cleanup-env"
+    examples = ("octane cleanup-env 2", "octane cleanup-env 2 --test")
+
+
+class CleanupFuel(StageCommand):
+    """Put this Fuel master back to what it was before `octane prepare`, byte for byte"""
+
+    stage_name = "cleanup-fuel"
+    examples = ("octane cleanup-fuel", "octane cleanup-fuel --test")
+
+
+def _node_id(value: str) -> int:
+    """Fuel's number of a node, with or without ``node-`` before it."""
+    number = value.removeprefix("node-")
+    if not (number.isascii() and number.isdigit()) or int(number) < 1:
+        raise BadInput(f"NODE must be the number of a node (see `fuel2 node list`), not {value!r}")
+    return int(number)

@@ -1,0 +1,173 @@
+"""`octane status`: where every upgrade stands, from the journal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from octane import settings
+from octane.cli.app import OctaneCommand
+from octane.cli.lines import Lines
+from octane.journal import Journal
+from octane.pair import environment_id
+from octane.status import Data, overview, shown_numbers
+
+REFRESH_SECONDS = 1.0
+COLUMNS = ("upgrade", "stage", "state", "steps", "started", "seconds", "comment")
+
+
+class Status(OctaneCommand):
+    """Show stages, steps, attempts, times and evidence of upgrades, while they run or after
+
+    The journal is read, nothing else: it works while anything else is down. With SEED its steps are listed too. The
+    documents of `-f json` and `-f yaml` are
+
+      {"master": {"stages": [STAGE]}, "upgrades": [{"original", "seed", "stages": [STAGE]}]}
+      STAGE     {"stage", "state", "runs", "started", "ended", "seconds", "comment",
+                 "progress": [NOTE], "steps": [STEP]}
+      STEP      {"step", "sentence", "state", "started", "ended", "seconds", "comment", "changes",
+                 "attempts": [ATTEMPT], "evidence": [EVIDENCE]}
+      ATTEMPT   {"run", "act", "result", "started", "ended", "seconds", "comment"}
+      EVIDENCE  {"name", "phase", "held", "data", "at"}
+      NOTE      {"source", "what", "text", "numbers", "at"}
+
+    with times in seconds since the epoch; `-f value` prints one line a stage: upgrade, stage, state, steps.
+    """
+
+    examples = ("octane status", "octane status 2", "octane status 2 --watch", "octane status -f json")
+
+    def get_description(self) -> str:
+        return self.__doc__ or ""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("seed", metavar="SEED", nargs="?", help="number of a seed environment; without it, all")
+        parser.add_argument("--watch", action="store_true", help="follow it; Ctrl-C detaches, the upgrade goes on")
+        parser.add_argument("-f", "--format", choices=("table", "json", "yaml", "value"), default="table")
+        return parser
+
+    def take_action(self, parsed: argparse.Namespace) -> None:
+        seed = None if parsed.seed is None else environment_id(parsed.seed, "SEED")
+        state_dir = settings.state_dir()
+        console = Console()
+        if not parsed.watch:
+            _print(console, _read(state_dir, seed), parsed.format, with_steps=seed is not None)
+        elif console.is_terminal and parsed.format == "table":
+            _watch_table(console, state_dir, seed)
+        else:
+            _watch_lines(console, state_dir, seed)
+
+
+def _read(state_dir: Path, seed: int | None) -> Data:
+    with Journal.open_to_read(state_dir) as journal:
+        return overview(journal, seed)
+
+
+def _print(console: Console, data: Data, form: str, with_steps: bool) -> None:
+    if form == "json":
+        print(json.dumps(data, indent=2, sort_keys=True))
+    elif form == "yaml":
+        print(yaml.safe_dump(data, sort_keys=True), end="")
+    elif form == "value":
+        for row in _rows(data):
+            print(*row[:4])
+    else:
+        console.print(table(data, with_steps))
+
+
+def table(data: Data, with_steps: bool) -> RenderableType:
+    """DATA of :func:`octane.status.overview` for people; WITH_STEPS a table of each begun stage's steps as well."""
+    stages = Table(*COLUMNS)
+    for row in _rows(data):
+        stages.add_row(*row)
+    begun = [stage for _, stage in _stages(data) if with_steps and stage["steps"]]
+    return Group(stages, *(_steps_table(stage) for stage in begun), *_progress(data))
+
+
+def _rows(data: Data) -> Iterator[tuple[str, ...]]:
+    for upgrade, stage in _stages(data):
+        done = sum(1 for step in stage["steps"] if step["state"] == "done")
+        steps = f"{done}/{len(stage['steps'])}" if stage["steps"] else "-"
+        yield (upgrade, stage["stage"], stage["state"], steps, _clock(stage), _seconds(stage), stage["comment"])
+
+
+def _stages(data: Data) -> Iterator[tuple[str, Data]]:
+    """Stages with the upgrade they belong to, in the order of the procedure."""
+    first, *last = data["master"]["stages"]
+    yield "master", first
+    for upgrade in data["upgrades"]:
+        seed = upgrade["seed"] if upgrade["seed"] is not None else "?"
+        for stage in upgrade["stages"]:
+            yield f"{upgrade['original']}->{seed}", stage
+    for stage in last:
+        yield "master", stage
+
+
+def _steps_table(stage: Data) -> Table:
+    steps = Table("step", "state", "attempts", "seconds", "verified", "comment", title=stage["stage"])
+    for step in stage["steps"]:
+        seen = ", ".join(sorted({entry["name"] for entry in step["evidence"] if entry["held"]}))
+        steps.add_row(
+            step["sentence"], step["state"], str(len(step["attempts"])), _seconds(step), seen, step["comment"]
+        )
+    return steps
+
+
+def _progress(data: Data) -> Iterator[str]:
+    for _, stage in _stages(data):
+        for note in stage["progress"]:
+            yield f"{note['source']}: {note['text'] or note['what']} {shown_numbers(note['numbers'])}"
+
+
+def _clock(entry: Data) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(entry["started"])) if entry["started"] else ""
+
+
+def _seconds(entry: Data) -> str:
+    if entry["started"] is None:
+        return ""
+    ended = entry["ended"]
+    return f"{(ended if ended is not None else time.time()) - entry['started']:.1f}"
+
+
+def _watch_table(console: Console, state_dir: Path, seed: int | None) -> None:
+    """Until Ctrl-C, which only detaches."""
+    turn = threading.Event()
+    try:
+        with Live(table(_read(state_dir, seed), True), console=console, auto_refresh=False) as live:
+            while not turn.wait(REFRESH_SECONDS):
+                live.update(table(_read(state_dir, seed), True), refresh=True)
+    except KeyboardInterrupt:
+        console.print("Detached; the upgrade goes on.")
+
+
+def _watch_lines(console: Console, state_dir: Path, seed: int | None) -> None:
+    """Plain lines of every run that is going on, until none is."""
+    lines = Lines(console)
+    turn = threading.Event()
+    try:
+        while _look(lines, state_dir, seed):
+            turn.wait(REFRESH_SECONDS)
+    except KeyboardInterrupt:
+        console.print("Detached; the upgrade goes on.")
+    lines.close()
+
+
+def _look(lines: Lines, state_dir: Path, seed: int | None) -> bool:
+    """Print what is new of the run that is going on, or of the last one; whether one is going on."""
+    with Journal.open_to_read(state_dir) as journal:
+        pair = journal.pairs.of_seed(seed) if seed is not None else None
+        latest = journal.runs.latest(pair.id if pair else None)
+        if latest is None:
+            return False
+        lines.look(journal, latest)
+        return latest.ended is None and not latest.died
