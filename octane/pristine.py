@@ -81,17 +81,21 @@ class Pristine:
         mode = machine.mode(path) if before is not None else None
         self._set(Entry(machine.name, path, checksum(before), (str(checksum(now)),), mode))
 
-    def claim(self, machine: Machine, path: str, mark: bytes) -> None:
-        """See that PATH, a file that only we bring, is not there already by somebody else's hand.
+    def refuse_others(self, machine: Machine, path: str, mark: bytes) -> None:
+        """See that PATH, a file that only we bring, is not there by somebody else's hand.
 
         :param mark: how a file of ours begins
-        :raises Refused: when it is there, unknown, and does not begin like that
+        :raises Refused: when it is there, unknown, and does not begin like that; or when it is foreign
         """
         now = machine.read(path)
-        if now is None or _key(machine, path) in self._entries():
-            return
-        if not now.startswith(mark):
+        known = _key(machine, path) in self._entries()
+        if now is not None and not known and not now.startswith(mark):
             raise Refused(f"{path} on {machine.name} is there and is not ours: move it away")
+        self.refuse_foreign(machine, path)
+
+    def claim(self, machine: Machine, path: str, mark: bytes) -> None:
+        """`refuse_others`, then know PATH for ours, also when the index was lost."""
+        self.refuse_others(machine, path, mark)
         self.adopt(machine, path, None)
 
     def restore(self, machine: Machine, path: str) -> bool:

@@ -22,7 +22,7 @@ class FuelError(Failed):
     """
 
     def __init__(self, status: int, request: str, reason: str) -> None:
-        super().__init__(f"Fuel API: {request} answered {status}: {reason}", command=request)
+        super().__init__(f"Fuel API: {request} answered {status}: {reason}")
         self.status = status
         self.request = request
         self.reason = reason

@@ -8,9 +8,9 @@ from typing import Any
 
 from octane import nailgun_extension
 from octane.context import Context
-from octane.errors import Failed, Refused
+from octane.errors import Failed, Refused, WaitTimeout
 from octane.fuel import Fuel
-from octane.fuel.errors import Unreachable
+from octane.fuel.errors import ServerError, Unreachable
 from octane.machine import Machine, container
 from octane.procedure.salt_config import pristine
 from octane.step import LibraryStep, Outcome
@@ -24,34 +24,31 @@ PLACES = (
 RESTART_TIMEOUT = 180.0
 SOURCES = Path(nailgun_extension.__file__).parent / PACKAGE
 
-IMPORT = f"    from nailgun.extensions.{PACKAGE}.extension import CloneIPsExtension"
+RETURN = "    return ["
+HOOK = f"    from nailgun.extensions.{PACKAGE}.extension import CloneIPsExtension\n\n{RETURN}CloneIPsExtension, "
 _FUNCTION = re.compile(r"^def get_all_extensions\(\):\n(?:(?:[ \t].*)?\n)*", re.MULTILINE)
-_RETURN = re.compile(r"^    return \[(?P<classes>[^\]]*)\]", re.MULTILINE)
+_RETURN = re.compile(r"^    return \[", re.MULTILINE)
 
 
 def hook(text: str) -> str:
     """TEXT of Nailgun's extensions/base.py with our class in what `get_all_extensions` returns.
 
-    Nailgun 7.0 discovers nothing by itself: that function lists the classes (read in 7.0's source).
+    Nailgun 7.0 discovers nothing by itself: that function lists the classes (read in 7.0's source). Ours is put first,
+    so that `unhook` can take exactly this text away again whatever follows it.
 
     :raises Refused: when the function is not there or does not return a list
     """
     function = _FUNCTION.search(text)
     returned = list(_RETURN.finditer(function.group())) if function else []
     if function is None or len(returned) != 1:
-        raise Refused(
-            "get_all_extensions() in Nailgun's extensions/base.py is not what it is in 7.0: it cannot be extended"
-        )
-    classes = returned[0]["classes"].rstrip().rstrip(",")
-    line = f"{IMPORT}\n\n    return [{classes}, CloneIPsExtension]"
-    body = function.group()
-    edited = body[: returned[0].start()] + line + body[returned[0].end() :]
-    return text[: function.start()] + edited + text[function.end() :]
+        raise Refused("get_all_extensions() in Nailgun's extensions/base.py is not 7.0's: it cannot be extended")
+    at = function.start() + returned[0].start()
+    return text[:at] + HOOK + text[at + len(RETURN) :]
 
 
 def unhook(text: str) -> str:
     """TEXT of a hooked base.py as it was before; any other text unchanged."""
-    return text.replace(f"{IMPORT}\n\n", "").replace(", CloneIPsExtension]", "]")
+    return text.replace(HOOK, RETURN)
 
 
 class Addition:
@@ -127,15 +124,16 @@ class Addition:
         """Restart Nailgun and wait until its API answers, with `clone_ips` when EXPECTED, else without."""
         self.machine.run(["supervisorctl", "restart", "nailgun"])
         word = "with" if expected else "without"
-        until(lambda: serves(fuel) is expected, RESTART_TIMEOUT, f"Nailgun to answer {word} clone_ips")
+        what = f"Nailgun to answer {word} clone_ips"
+        until(lambda: serves(fuel) is expected, RESTART_TIMEOUT, what, interval=0.5)
 
 
 def serves(fuel: Fuel) -> bool | None:
-    """Whether the API knows `clone_ips`; None while it does not answer."""
+    """Whether the API knows `clone_ips`; None while it does not answer, or answers with an internal error."""
     try:
         # The URL matches whatever the number; a GET changes nothing.
         return fuel.environment(1).has_clone_ips()
-    except Unreachable:
+    except (ServerError, Unreachable):
         return None
 
 
@@ -172,7 +170,13 @@ class AddCloneIps(LibraryStep):
         changed = ours.changes()
         ours.install()
         ctx.progress("Nailgun restarts")
-        ours.restart(ctx.fuel, expected=True)
+        try:
+            ours.restart(ctx.fuel, expected=True)
+        except WaitTimeout:
+            # Better a Nailgun without the addition than none.
+            ours.remove()
+            ours.restart(ctx.fuel, expected=False)
+            raise
         return Outcome(changes=changed, comment="Nailgun serves clone_ips", evidence={"files": sorted(ours.wanted())})
 
     def verify(self, ctx: Context) -> dict[str, Any]:

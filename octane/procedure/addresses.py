@@ -80,6 +80,8 @@ def _partners(ctx: Context) -> list[tuple[Node, Node]]:
 class CopyAddresses(WithSeed):
     """Each of the seed's controllers has the management and public addresses of one of the original's."""
 
+    records = (ADDRESSES,)
+
     def pending(self, ctx: Context) -> dict[str, Any]:
         paired = pairs(**matching_nodes(ctx))
         left = [node.hostname for node in seed_nodes(ctx) if node.minion not in paired]

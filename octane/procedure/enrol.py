@@ -198,7 +198,7 @@ class Enrolment:
 
     def _synchronise(self, minions: list[str]) -> None:
         self.ctx.progress(f"modules for {len(minions)} minions")
-        self.ctx.nodes.call(minions, "saltutil.sync_all", timeout=SYNC_TIMEOUT)
+        self.ctx.nodes.sync_nodes(minions, timeout=SYNC_TIMEOUT)
         keys = self.keys.list()
         records = self.ctx.journal.records
         marks = {minion: self._sync_mark(keys, minion) for minion in minions}

@@ -145,7 +145,7 @@ class Clone(LibraryStep):
         # Cloned before, and interrupted before that was written down.
         seed_id = known.get(intent["name"]) or original(ctx).clone(intent["name"], intent["release"])
         ctx.record(CLONE, {**intent, "id": seed_id})
-        ctx.set_seed(seed_id)
+        ctx.bind_seed(seed_id)
         return Outcome(
             changes={"seed": seed_id}, comment=f"the seed is environment {seed_id}", evidence={"name": intent["name"]}
         )
@@ -183,7 +183,7 @@ class Clone(LibraryStep):
                 f"environment {seed_id} to be deleted",
             )
         ctx.forget(CLONE)
-        ctx.close_pair()
+        ctx.unbind_seed()
         return Outcome(
             changes={"deleted": seed_id} if seed_id else {}, comment="the seed is deleted, its nodes are free"
         )
@@ -202,14 +202,23 @@ def vips(environment: Environment) -> dict[str, str]:
 
 
 class WithSeed(LibraryStep):
-    """A step whose work is gone when the seed is deleted, which is how the stage is taken back."""
+    """A step whose work is gone when the seed is deleted, which is how the stage is taken back.
+
+    :cvar records: what it remembers in the journal
+    """
+
+    records: tuple[str, ...] = ()
 
     def undo(self, ctx: Context) -> Outcome:
+        for key in self.records:
+            ctx.forget(key)
         return Outcome(comment="goes with the deletion of the seed")
 
 
 class Settings(WithSeed):
     """Settings of the seed that its deployment must not take from the target release."""
+
+    records = (SETTINGS,)
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         have = settings.values(seed(ctx).attributes())

@@ -45,6 +45,8 @@ def computed(environment: Environment, nodes: Iterable[Node]) -> dict[str, Fact]
 class IsolateFacts(WithSeed):
     """The facts of the seed's controllers cut them off; the ports to attach later are recorded."""
 
+    records = (UPLINKS, SCHEMES, FACTS)
+
     def pending(self, ctx: Context) -> dict[str, Any]:
         uploaded = self._uploaded(ctx)
         return {
@@ -168,7 +170,7 @@ class Hearing:
             for purpose, bridge in bridges.items()
             for address in self.addresses[purpose]
         ]
-        found = self.ctx.nodes.call([minion], "octane_net.hears", addresses=asked, timeout=HEARING_TIMEOUT)
+        found = self.ctx.nodes.call([minion], "octane_net.hears", asked, HEARING_TIMEOUT)
         return found[minion]
 
     def _name(self, mac: str) -> str:

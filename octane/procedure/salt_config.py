@@ -127,8 +127,7 @@ def changes() -> dict[str, Any]:
     :raises Refused: when our file is neither pristine nor ours, or the site's configuration is in the way
     """
     content = render()
-    pristine().claim(THIS_MASTER, str(path()), HEADER.encode())
-    pristine().refuse_foreign(THIS_MASTER, str(path()))
+    pristine().refuse_others(THIS_MASTER, str(path()), HEADER.encode())
     found: dict[str, Any] = {}
     if THIS_MASTER.read(str(path())) != content:
         found[str(path())] = "written"
@@ -150,6 +149,7 @@ def configure_salt(progress: Progress = lambda text: None, test: bool = False) -
         return found
     if not SERVICE.is_active() and not pristine().paths(THIS_MASTER):
         _note_service_was_down()
+    pristine().claim(THIS_MASTER, str(path()), HEADER.encode())
     if pristine().put(THIS_MASTER, str(path()), render()):
         progress("Salt is configured")
     found.update(sync())

@@ -119,6 +119,8 @@ def _missing(found: scheme.Scheme, bridges: dict[str, dict[str, Any]]) -> list[s
 class Overlay(WithSeed):
     """Isolated controllers reach each other over the administration network; one alone needs nothing."""
 
+    records = (isolation.OVERLAYS,)
+
     def pending(self, ctx: Context) -> dict[str, Any]:
         found = {}
         for minion, plans in self._plans(ctx).items():

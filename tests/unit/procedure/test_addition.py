@@ -30,7 +30,7 @@ def get_extension(name):
 
 def test_the_class_is_imported_and_listed():
     edited = addition.hook(BASE)
-    assert "    return [VolumeManagerExtension, ClusterUpgradeExtension, CloneIPsExtension]\n" in edited
+    assert "    return [CloneIPsExtension, VolumeManagerExtension, ClusterUpgradeExtension]\n" in edited
     assert edited.count("CloneIPsExtension") == 2
     compile(edited, "base.py", "exec")
 
@@ -59,6 +59,10 @@ def test_a_list_over_several_lines_is_extended_too():
 def test_a_file_of_another_release_is_refused(text):
     with pytest.raises(Refused, match="get_all_extensions"):
         addition.hook(text)
+
+
+def test_an_empty_list_is_extended_too():
+    compile(addition.hook("def get_all_extensions():\n    return []\n"), "base.py", "exec")
 
 
 def test_unhooking_gives_every_byte_back():
