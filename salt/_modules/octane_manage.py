@@ -14,7 +14,8 @@ from salt.exceptions import CommandExecutionError
 
 _COMMAND = re.compile(r"[a-z]+(-[a-z]+)*-(manage|status|upgrade)")
 _REDACTIONS = (
-    (re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+@"), r"\1***@"),
+    # Also the second and further hosts of a broker's URL.
+    (re.compile(r"((?:://|,)[^\s:/@,]*:)[^\s@]+@"), r"\1***@"),
     (re.compile(r"((?:password|passwd|secret|token|connection|transport_url)\s*[=:]\s*)\S+", re.IGNORECASE), r"\1***"),
 )
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -293,11 +293,20 @@ def receive(folder, order, status):
         try:
             CONSUMERS[order["job"]["kind"]](order["job"], reader)
         except Broken as error:
-            with contextlib.suppress(OSError):
-                wire.sendall(json.dumps({"state": "failed", "error": str(error)}).encode() + b"\n")
+            refuse(wire, str(error))
             raise
         status.set(state="done", bytes=reader.count, sha256=reader.digest.hexdigest())
         wire.sendall(json.dumps({"state": "done", "sha256": reader.digest.hexdigest()}).encode() + b"\n")
+
+
+def refuse(wire, why):
+    """Tell the sender why, and take what it is still sending for a while: else the answer is lost with the connection."""
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(OSError):
+        wire.sendall(json.dumps({"state": "failed", "error": why}).encode() + b"\n")
+        wire.settimeout(1)
+        while time.monotonic() < deadline and wire.recv(CHUNK):
+            pass
 
 
 def main(folder):

@@ -1,0 +1,126 @@
+"""
+Directories of keys sent from one node to another through the encrypted stream.
+"""
+
+import os
+import re
+import shutil
+import tarfile
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.saltfiles import Node
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+
+
+class Side:
+    """One node: streams of its own; both sides see the same file system, so the names say whose files they are."""
+
+    def __init__(self, root):
+        self.node = Node()
+        self.node.set(STREAMS=str(root / "streams"))
+        # The real list names directories of the system that runs the tests.
+        self.node.modules["octane_trees"]._ALLOWED = re.compile(r"/.*/keys[a-z-]*")
+
+    def call(self, name, *args, **kwargs):
+        return self.node.call(f"octane_{name}", *args, **kwargs)
+
+
+@pytest.fixture
+def sides(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    return Side(tmp_path / "one"), Side(tmp_path / "two")
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Keys at the sender, other keys at the receiver."""
+    sent, there = tmp_path / "sent" / "keys", tmp_path / "there" / "keys"
+    for folder, names in ((sent, ("0", "1", "sub/2")), (there, ("9",))):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f"key {name} of {folder.parent.name}")
+            (folder / name).chmod(0o600)
+        folder.chmod(0o700)
+    return sent, there
+
+
+def transfer(sides, sent, there):
+    sender, receiver = sides
+    identity = sender.call("stream.identity")
+    waiting = receiver.call("trees.receive", [str(there)], "127.0.0.1", identity["certificate"])
+    address = ("127.0.0.1", waiting["port"], waiting["certificate"], identity["identity"])
+    return sender.call("trees.send", [str(sent)], *address), receiver.call("stream.received", waiting["ticket"])
+
+
+def content(folder):
+    return {
+        str(path.relative_to(folder)): (path.read_text(), path.stat().st_mode & 0o777)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_directory_takes_the_place_of_the_other_and_that_is_kept_once(sides, keys):
+    sent, there = keys
+    for _ in range(2):
+        ours, theirs = transfer(sides, sent, there)
+        assert ours["sha256"] == theirs["sha256"]
+        assert content(there) == content(sent) and there.stat().st_mode & 0o777 == 0o700
+        assert list(content(there.parent / "keys.octane-before")) == ["9"]
+    sides[1].call("trees.forget", [str(there)])
+    assert sorted(path.name for path in there.parent.iterdir()) == ["keys"]
+
+
+def test_an_archive_with_anything_but_files_is_refused_and_nothing_changes(sides, keys):
+    sent, there = keys
+    os.symlink("/etc/shadow", sent / "link")
+    before = content(there)
+    with pytest.raises(CommandExecutionError, match="unexpected entry"):
+        transfer(sides, sent, there)
+    assert content(there) == before and sorted(path.name for path in there.parent.iterdir()) == ["keys"]
+
+
+@pytest.mark.parametrize("name", ["0/../../escaped", "1/file", "x/file"])
+def test_an_entry_cannot_leave_its_directory(sides, tmp_path, name):
+    wire = sides[0].node.modules["octane_wire"]
+    with pytest.raises(wire.Broken, match="unexpected entry"):
+        wire.extract(None, tarfile.TarInfo(name), [str(tmp_path / "target")])
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_an_identity_serves_once(sides, keys):
+    sent, there = keys
+    sender, receiver = sides
+    identity = sender.call("stream.identity")
+    waiting = receiver.call("trees.receive", [str(there)], "127.0.0.1", identity["certificate"])
+    address = ("127.0.0.1", waiting["port"], waiting["certificate"], identity["identity"])
+    sender.call("trees.send", [str(sent)], *address)
+    with pytest.raises(CommandExecutionError, match="used up"):
+        sender.call("trees.send", [str(sent)], *address)
+
+
+def test_a_receiver_that_nobody_calls_gives_up_and_says_so(sides, keys):
+    sender, receiver = sides
+    certificate = sender.call("stream.identity")["certificate"]
+    waiting = receiver.call("trees.receive", [str(keys[1])], "127.0.0.1", certificate, timeout=1)
+    with pytest.raises(CommandExecutionError, match="not over after 1 s"):
+        receiver.call("stream.received", waiting["ticket"], timeout=20)
+    assert receiver.call("stream.abandon", waiting["ticket"]) is True
+    assert receiver.call("stream.abandon", waiting["ticket"]) is False
+
+
+def test_an_address_that_is_not_ours_is_no_receiver(sides, keys):
+    certificate = sides[0].call("stream.identity")["certificate"]
+    with pytest.raises(CommandExecutionError, match=r"no receiver on 192\.0\.2\.1"):
+        sides[1].call("trees.receive", [str(keys[1])], "192.0.2.1", certificate)
+
+
+def test_nobody_but_root_can_read_a_key(sides, tmp_path):
+    identity = sides[0].call("stream.identity")["identity"]
+    folder = tmp_path / "one" / "streams" / identity
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
