@@ -113,9 +113,8 @@ def changes(server: Application, cluster: Row) -> Row:
     if not _passes_checks(state, cluster, task):
         return task
     if doomed:
-        deletion = tasks.add(state, "node_deletion", cluster["id"], task["id"], [node["id"] for node in doomed])
+        tasks.add(state, "node_deletion", cluster["id"], task["id"], [node["id"] for node in doomed])
         _mark_doomed(doomed)
-        server.after(lambda: workers.delete_nodes(server, deletion["id"]))
     if to_provision:
         _begin_provision(server, cluster, to_provision, task["id"])
     if to_deploy:

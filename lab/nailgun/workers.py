@@ -7,6 +7,7 @@ ended meanwhile (stopped, forced away) makes the worker leave things as they are
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,13 @@ from lab.nailgun.state import Row, State
 if TYPE_CHECKING:
     from lab.nailgun.application import Application
 
+LOG = logging.getLogger("nailgun.workers")
 DEPLOYED = "deployed_before"
 STOPPED = ("deploy", "provision", "deployment")
 NODE_ERRORS = {"provision": "provision", "deployment": "deploy"}
 """Task name -> error_type of a node that failed at it."""
 
-FAILURES = {
-    "provision": "Provision has failed. Too many nodes failed to provision",
-    "deployment": "Deployment has failed. Method granular_deployment. Deployment failed on nodes {}.",
-}
+TOO_MANY = "Provision has failed. Too many nodes failed to provision"
 
 
 @contextmanager
@@ -112,15 +111,17 @@ def _conclude(state: State, number: int, errors: Errors, after: str) -> bool:
     task = _running(state, number)
     if task is None:
         return False
-    failed = [uid for uid, error in errors.items() if error]
+    failed = {uid for uid, error in errors.items() if error}
+    for uid in sorted(failed):
+        LOG.warning("%s failed on node %s: %s", task["name"], uid, errors[uid])
     for node in _nodes(state, list(errors)):
         if str(node["id"]) in failed:
             node.update(status="error", error_type=NODE_ERRORS[task["name"]], progress=100)
         else:
             node.update(status=after, progress=100)
     cluster = state.row("clusters", task["cluster"])
-    if failed:
-        _fail(state, cluster, task, failed)
+    if failed or (task["name"] == "deployment" and state.rows("nodes", cluster=cluster["id"], status="error")):
+        _fail(state, cluster, task)
         return False
     done = None
     if task["name"] == "deployment":
@@ -130,8 +131,11 @@ def _conclude(state: State, number: int, errors: Errors, after: str) -> bool:
     return True
 
 
-def _fail(state: State, cluster: Row, task: Row, failed: list[str]) -> None:
-    message = FAILURES[task["name"]].format(", ".join(failed))
+def _fail(state: State, cluster: Row, task: Row) -> None:
+    """End the task as failed. A deployment is that too when a node had failed before, as on the real server."""
+    names = [f"'{node['name']}'" for node in state.rows("nodes", cluster=cluster["id"], status="error")]
+    checked = "\n".join(["Deployment has failed. Check these nodes:", ", ".join(names)])
+    message = TOO_MANY if task["name"] == "provision" else checked
     tasks.finish(task, "error", message)
     cluster["status"] = "error"
     notifications.add(state, "error", message, cluster=cluster["id"])
@@ -139,7 +143,11 @@ def _fail(state: State, cluster: Row, task: Row, failed: list[str]) -> None:
 
 def changes(server: Application, number: int) -> None:
     """The steps of a ``deploy`` task, one after another until one fails; then its own end."""
-    steps: dict[str, Callable[[Application, int], bool]] = {"provision": provision, "deployment": deploy}
+    steps: dict[str, Callable[[Application, int], bool]] = {
+        "node_deletion": delete_nodes,
+        "provision": provision,
+        "deployment": deploy,
+    }
     with server.lock:
         task = _running(server.state, number)
         children = [
@@ -244,8 +252,8 @@ def return_discovered(state: State, reports: list[dict[str, Any]]) -> None:
         notifications.add(state, "discover", discovery_message(node["meta"]), node=node["id"])
 
 
-def delete_nodes(server: Application, number: int) -> None:
-    """Erase the task's nodes and forget them."""
+def delete_nodes(server: Application, number: int) -> bool:
+    """Erase the task's nodes and forget them. Returns whether that was done."""
     with server.lock:
         task = _running(server.state, number)
         uids = [str(identity) for identity in task["nodes"]] if task else []
@@ -253,12 +261,13 @@ def delete_nodes(server: Application, number: int) -> None:
     with locked(server) as state:
         task = _running(state, number)
         if task is None:
-            return
+            return False
         reports = [forget(state, node) for node in _nodes(state, uids)]
         message = f"Successfully removed {len(reports)} node(s). No errors occurred"
         tasks.finish(task, "ready", message)
         notifications.add(state, "done", f"Successfully removed {len(reports)} node(s)")
         return_discovered(state, reports)
+        return True
 
 
 def delete_cluster(server: Application, number: int) -> None:

@@ -216,6 +216,31 @@ def test_an_unassigned_node_that_was_only_discovered_stays_marked_for_addition(m
     assert master.get("/nodes/4")["pending_deletion"] is True
 
 
+def test_changes_remove_unassigned_nodes_too(master):
+    master.send("POST", "/clusters/1/unassignment", [{"id": 4}])
+    assert master.done("PUT", "/clusters/1/changes", {})["status"] == "ready"
+    assert master.send("GET", "/nodes/4")[0] == 404
+    assert master.get("/clusters/1")["status"] == "operational"
+
+
+def test_stopping_a_deployment_makes_its_node_a_new_one_and_its_tasks_vanish():
+    master = Master(deployer=FakeDeployer(1))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    _, deployment = master.send("PUT", "/clusters/2/changes", {})
+    status, task = master.send("PUT", "/clusters/2/stop_deployment")
+    assert (status, task["name"]) == (202, "stop_deployment")
+    message = "Stopping deployment task is already launched"
+    assert master.message("PUT", "/clusters/2/stop_deployment") == (409, message)
+    assert master.end_of(task)["status"] == "ready"
+    assert master.send("GET", f"/tasks/{deployment['id']}")[0] == 404
+    node = master.get("/nodes/6")
+    assert (node["status"], node["pending_addition"], node["pending_roles"]) == ("discover", True, ["controller"])
+    assert master.get("/clusters/2")["status"] == "stopped"
+    stopped = [note for note in master.get("/notifications") if "stopped" in note["message"]]
+    assert len(stopped) == 2
+
+
 def test_a_running_task_is_only_deleted_by_force():
     master = Master(deployer=FakeDeployer(0.5))
     _, task = master.send("PUT", "/clusters/1/provision?nodes=4", {})
