@@ -67,8 +67,8 @@ class Demo:
 
     def seed(self) -> str:
         """The id of the environment that upgrade-env made."""
-        rows = json.loads(self.commands.octane("status", "-f", "json").stdout)
-        return next(str(row["seed"]) for row in rows if str(row["original"]) == ORIGINAL)
+        upgrades = json.loads(self.commands.octane("status", "-f", "json").stdout)["upgrades"]
+        return next(str(upgrade["seed"]) for upgrade in upgrades if str(upgrade["original"]) == ORIGINAL)
 
     def tell(self) -> None:
         """How long it took, and how to go on from here."""

@@ -6,8 +6,8 @@ import json
 
 from demo.commands import MASTER, Commands
 
-# Files that stages may change on the Fuel master, and those that none of them may.
-MASTER_FOLDERS = ("/etc", "/usr/lib/python2.6", "/var/lib/octane", "/root", "/srv")
+# Where stages may change files of the Fuel master, their own journal apart.
+MASTER_FOLDERS = ("/etc", "/usr/lib/python2.6", "/root", "/srv")
 
 
 def nailgun(lab: Commands, path: str):
