@@ -87,6 +87,8 @@ class Host:
         disk, golden = self.directory / "disk", self.directory / "golden"
         if self.root in mounted:
             return
+        if self.directory not in mounted:
+            mounts.share(self.directory)
         lowers = [self.plan.image]
         # What was installed anew starts from the image, not from the snapshot.
         if self.plan.golden and not (self.directory / "reinstalled").exists():

@@ -74,7 +74,7 @@ def run_image_script(target: Path) -> None:
     mirror = sources[0].split()[1]
     log = CACHE / "image.log"
     environment = uv_environment() | {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    isolation = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+    isolation = ["unshare", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child"]
     command = [*isolation, "sh", str(HERE / "image.sh"), str(target), mirror, str(HERE), uv()]
     with log.open("w") as output, subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, text=True, env=environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,11 +37,27 @@ def make_disk(file: Path) -> None:
     run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", str(file)])
 
 
+def share(directory: Path) -> None:
+    """Make what is unmounted below ``directory`` go away in every mount namespace. Raises CommandFailed.
+
+    Each host's namespace begins as a copy of the machine's, the other hosts' mounts included. Where the machine's root
+    is not shared (systemd shares it, others do not), such a copy would keep the disk of a host in use for ever.
+    """
+    run(["mount", "--bind", str(directory), str(directory)])
+    run(["mount", "--make-shared", str(directory)])
+
+
 def mount_disk(file: Path, point: Path, *, read_only: bool = False) -> None:
-    """Mount a disk made by make_disk; its loop device is released with the mount. Raises CommandFailed."""
+    """Mount a disk made by make_disk; its loop device is released with the mount. Raises CommandFailed.
+
+    The device is made first, because ``mount -o loop`` would take another's that shows the same file.
+    """
     point.mkdir(parents=True, exist_ok=True)
-    options = "loop,ro" if read_only else "loop,discard,noatime"
-    run(["mount", "-t", "ext4", "-o", options, str(file), str(point)])
+    device = run(["losetup", "--find", "--show", *(["--read-only"] if read_only else []), str(file)]).stdout.strip()
+    try:
+        run(["mount", "-t", "ext4", "-o", "ro" if read_only else "discard,noatime", device, str(point)])
+    finally:
+        run(["losetup", "--detach", device])
 
 
 def mount_root(point: Path, disk: Path, lowers: Sequence[Path]) -> None:
@@ -53,7 +70,7 @@ def mount_root(point: Path, disk: Path, lowers: Sequence[Path]) -> None:
         (disk / name).mkdir(exist_ok=True)
     mark = disk / "work/work/incompat/volatile"
     if mark.exists():
-        mark.rmdir()
+        shutil.rmtree(mark)
     lower = ":".join(str(path) for path in lowers)
     point.mkdir(exist_ok=True)
     options = f"lowerdir={lower},upperdir={disk}/upper,workdir={disk}/work,volatile"
