@@ -6,6 +6,7 @@ listing of ``crm_mon`` 1.1, so that the two are always read together.
 """
 
 import re
+import shutil
 import time
 
 from salt.exceptions import CommandExecutionError
@@ -376,6 +377,10 @@ def _monitor():
 
 
 def _run(command, check=True, timeout=60):
+    if shutil.which(command[0]) is None:
+        if check:
+            raise CommandExecutionError(f"this node has no {command[0]}: it is no member of a cluster")
+        return {"retcode": 127, "stdout": "", "stderr": ""}
     done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout)
     if check and done["retcode"]:
         raise CommandExecutionError(f"{' '.join(command)}: {done['stderr'].strip() or done['stdout'].strip()}"[:500])

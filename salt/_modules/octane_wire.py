@@ -300,7 +300,7 @@ def receive(folder, order, status):
 
 
 def refuse(wire, why):
-    """Tell the sender why, and take what it is still sending for a while: else the answer is lost with the connection."""
+    """Tell the sender why; what it still sends is taken for a while, else the answer is lost with the connection."""
     deadline = time.monotonic() + 10
     with contextlib.suppress(OSError):
         wire.sendall(json.dumps({"state": "failed", "error": why}).encode() + b"\n")

@@ -2,7 +2,25 @@
 The mode of a controller's OpenStack APIs; each state can be used by hand.
 """
 
+import functools
 
+from salt.exceptions import CommandExecutionError
+
+
+def _said(function):
+    """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
+
+    @functools.wraps(function)
+    def state(name, *args, **kwargs):
+        try:
+            return function(name, *args, **kwargs)
+        except CommandExecutionError as error:
+            return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+
+    return state
+
+
+@_said
 def armed(name):
     """
     HAProxy can be flipped between read-only and read-write; the mode itself does not change.
@@ -23,6 +41,7 @@ def armed(name):
     return _result(name, {**changes, "processes": {"old": "", "new": done["reload"]}}, "haproxy armed")
 
 
+@_said
 def read_only(name, frontends=None, services_allowed_from=None):
     """
     Writes to the APIs are refused, now and after a reload or a move of the addresses.
@@ -39,6 +58,7 @@ def read_only(name, frontends=None, services_allowed_from=None):
     return _in_mode(name, "ro", frontends, services_allowed_from)
 
 
+@_said
 def read_write(name, frontends=None):
     """
     Writes to the APIs are served. HAProxy stays armed.
@@ -52,6 +72,7 @@ def read_write(name, frontends=None):
     return _in_mode(name, "rw", frontends, None)
 
 
+@_said
 def absent(name):
     """
     Nothing of ours is left in HAProxy: every byte of its files is what it was.

@@ -2,7 +2,25 @@
 States of the Pacemaker cluster; each can be used by hand.
 """
 
+import functools
 
+from salt.exceptions import CommandExecutionError
+
+
+def _said(function):
+    """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
+
+    @functools.wraps(function)
+    def state(name, *args, **kwargs):
+        try:
+            return function(name, *args, **kwargs)
+        except CommandExecutionError as error:
+            return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+
+    return state
+
+
+@_said
 def stopped(name, resources=None, timeout=300):
     """
     Resources of the cluster run nowhere.
@@ -30,6 +48,7 @@ def stopped(name, resources=None, timeout=300):
     return _result(name, changes, "resources stopped")
 
 
+@_said
 def started(name, resources=None, timeout=300):
     """
     Resources of the cluster run: a clone on every node that is online.
@@ -54,6 +73,7 @@ def started(name, resources=None, timeout=300):
     return _result(name, changes, "resources run")
 
 
+@_said
 def shutdown(name, timeout=300):
     """
     The cluster is stopped on this node, cleanly, and does not come back at boot.
@@ -81,6 +101,7 @@ def shutdown(name, timeout=300):
     return _result(name, changes, "the cluster is down on this node")
 
 
+@_said
 def up(name, timeout=300):
     """
     This node is online in its cluster, also after a reboot.

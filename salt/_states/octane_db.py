@@ -2,7 +2,25 @@
 Databases of a node's own server; each state can be used by hand.
 """
 
+import functools
 
+from salt.exceptions import CommandExecutionError
+
+
+def _said(function):
+    """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
+
+    @functools.wraps(function)
+    def state(name, *args, **kwargs):
+        try:
+            return function(name, *args, **kwargs)
+        except CommandExecutionError as error:
+            return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+
+    return state
+
+
+@_said
 def absent_databases(name, databases, server):
     """
     Databases are not there, on the one server that is meant.

@@ -2,7 +2,25 @@
 Ports of bridges, overlays, and controllers that were set aside; each state can be used by hand.
 """
 
+import functools
 
+from salt.exceptions import CommandExecutionError
+
+
+def _said(function):
+    """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
+
+    @functools.wraps(function)
+    def state(name, *args, **kwargs):
+        try:
+            return function(name, *args, **kwargs)
+        except CommandExecutionError as error:
+            return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+
+    return state
+
+
+@_said
 def detached(name, bridge, port):
     """
     A port is not in a bridge, now and after the next boot.
@@ -16,6 +34,7 @@ def detached(name, bridge, port):
     return _plugged(name, "detach", bridge, port)
 
 
+@_said
 def attached(name, bridge, port):
     """
     A port is in a bridge, now and after the next boot.
@@ -29,6 +48,7 @@ def attached(name, bridge, port):
     return _plugged(name, "attach", bridge, port)
 
 
+@_said
 def overlay(name, bridge, key, local, remotes, mtu=1450):
     """
     A bridge is stretched over the network of ``local`` to the same bridge of ``remotes``.
@@ -49,6 +69,7 @@ def overlay(name, bridge, key, local, remotes, mtu=1450):
     return _result(name, changes, "the overlay is there")
 
 
+@_said
 def overlay_absent(name, bridge, key):
     """
     A bridge is not stretched, now and after the next boot.
@@ -68,6 +89,7 @@ def overlay_absent(name, bridge, key):
     return _result(name, changes, "the overlay is removed")
 
 
+@_said
 def fence(name, bridges, reason, services=None, timeout=300):
     """
     A controller is silent on the cloud's networks, also after a reboot: ports out of the bridges, OpenStack and the
@@ -98,13 +120,14 @@ def fence(name, bridges, reason, services=None, timeout=300):
         __states__["octane_service.stopped"](name, services=_jobs(known), disable=True),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),
     ):
-        changes.update(part["changes"])
+        changes.update(_done(part)["changes"])
     if not changes or __opts__["test"]:
         return _result(name, changes, "the node would be fenced" if changes else "fenced already")
     __salt__["octane_fence.remove_leftovers"]()
     return _result(name, changes, "the node is fenced")
 
 
+@_said
 def unfenced(name, timeout=300):
     """
     A controller that was set aside is back: ports, cluster, OpenStack jobs as they were.
@@ -122,12 +145,18 @@ def unfenced(name, timeout=300):
     if __opts__["test"]:
         return _result(name, changes, "the node would be taken back")
     __salt__["octane_net.switch"](_plan("attach", known["ports"]), announce=True)
-    __states__["octane_cluster.up"](name, timeout=timeout)
+    _done(__states__["octane_cluster.up"](name, timeout=timeout))
     for job in known["at_boot"]:
         __salt__["service.enable"](job)
-    __states__["octane_service.started"](name, services=known["running"])
+    _done(__states__["octane_service.started"](name, services=known["running"]))
     __salt__["octane_fence.forget"]()
     return _result(name, changes, "the node is back")
+
+
+def _done(part):
+    if part["result"] is False:
+        raise CommandExecutionError(part["comment"])
+    return part
 
 
 def _jobs(known):

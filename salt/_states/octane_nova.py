@@ -2,7 +2,25 @@
 Settings of nova on a node; each state can be used by hand.
 """
 
+import functools
 
+from salt.exceptions import CommandExecutionError
+
+
+def _said(function):
+    """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
+
+    @functools.wraps(function)
+    def state(name, *args, **kwargs):
+        try:
+            return function(name, *args, **kwargs)
+        except CommandExecutionError as error:
+            return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+
+    return state
+
+
+@_said
 def upgrade_levels(name, compute, config="/etc/nova/nova.conf"):
     """
     Nova on this node speaks a release that the computes understand. Services must be restarted for it.

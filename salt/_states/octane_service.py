@@ -2,6 +2,25 @@
 OpenStack jobs of a node; each state can be used by hand.
 """
 
+import functools
+
+from salt.exceptions import CommandExecutionError
+
+
+def _said(function):
+    """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
+
+    @functools.wraps(function)
+    def state(name, *args, **kwargs):
+        try:
+            return function(name, *args, **kwargs)
+        except CommandExecutionError as error:
+            return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+
+    return state
+
+
+@_said
 def stopped(name, services=None, disable=False):
     """
     Jobs do not run, and with ``disable`` do not come back at boot.
@@ -32,6 +51,7 @@ def stopped(name, services=None, disable=False):
     return _result(name, changes, "jobs stopped")
 
 
+@_said
 def started(name, services=None, enable=False):
     """
     Jobs run, and with ``enable`` come back at boot.
@@ -60,6 +80,7 @@ def started(name, services=None, enable=False):
     return _result(name, changes, "jobs started")
 
 
+@_said
 def restarted(name, services=None):
     """
     Restart jobs that run; those that do not are started. This one changes something every time.

@@ -196,7 +196,8 @@ def test_an_overlay_wider_than_the_path_is_refused(network):
     for host in (network.one, network.two):
         host.run("ip", "link", "set", "eth0", "mtu", "1400")
     given = {"bridge": "br-mgmt", "key": 7, "local": "10.20.0.1", "remotes": ["10.20.0.2"]}
-    assert "1500 bytes" in network.one.state("octane_net.overlay", **given)["error"]
+    refused = network.one.state("octane_net.overlay", **given)
+    assert refused["result"] is False and "1500 bytes" in refused["comment"]
     assert network.one.state("octane_net.overlay", mtu=1350, **given)["result"] is True
 
 

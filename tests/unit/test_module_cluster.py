@@ -3,6 +3,7 @@ What Pacemaker's XML says, old and new, and stopping and starting resources of a
 """
 
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -77,6 +78,8 @@ class Cluster:
         self.root, self.stubborn = ElementTree.fromstring(RESOURCES), stubborn
         self.commands: list[list[str]] = []
         self.node = Node({"cmd.run_all": self.run})
+        # The commands are those of this class, wherever the tests run.
+        self.node.modules["octane_cluster"].shutil = SimpleNamespace(which=lambda name: f"/usr/sbin/{name}")
 
     def run(self, command, **_):
         self.commands.append(command)
@@ -183,11 +186,19 @@ def test_test_mode_tells_the_cluster_nothing(cluster):
 
 def test_a_resource_that_does_not_stop_is_named():
     cluster = Cluster(stubborn=("clone_p_heat-engine",))
-    with pytest.raises(CommandExecutionError, match=r"still running after 0 s: clone_p_heat-engine"):
-        cluster.node.state("octane_cluster.stopped", "openstack", timeout=0)
+    result = cluster.node.state("octane_cluster.stopped", "openstack", timeout=0)
+    assert result["result"] is False and "still running after 0 s: clone_p_heat-engine" in result["comment"]
 
 
 def test_an_unknown_resource_is_refused_before_anything_is_told(cluster):
     with pytest.raises(CommandExecutionError, match="no resource p_nothing"):
         cluster.node.call("octane_cluster.stop", ["clone_p_heat-engine", "p_nothing"])
     assert cluster.told_to_stop() == set()
+
+
+def test_a_node_without_a_cluster_runs_none_and_says_so():
+    node = Node()
+    node.modules["octane_cluster"].shutil = SimpleNamespace(which=lambda name: None)
+    assert node.call("octane_cluster.running") is False and node.call("octane_cluster.online") is False
+    with pytest.raises(CommandExecutionError, match="no cibadmin"):
+        node.call("octane_cluster.resources")
