@@ -18,6 +18,7 @@ import salt.wheel
 
 from octane.definition import MINION_ID
 from octane.errors import BadInput, Failed, NodeFailed
+from octane.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -159,12 +160,17 @@ class KeyRing:
 
     def list(self) -> dict[str, dict[str, str]]:
         """``{"state": accepted|pending|rejected|denied, "fingerprint"}`` by minion id; a denied copy of an accepted
-        minion's id counts as accepted."""
-        fingers = self._wheel("key.finger", match="*")
+        minion's id counts as accepted.
+
+        The fingerprint is made from the key: ``key.finger`` of 3008 hashes the whole text of a minion's key, which is
+        not what the minion says of the same key (observed on 3008.3).
+        """
+        texts = self._wheel("key.print", match="*")
         found: dict[str, dict[str, str]] = {}
         for section, state in KEY_STATES.items():
-            for minion, fingerprint in fingers.get(section, {}).items():
-                found.setdefault(minion, {"state": state, "fingerprint": fingerprint})
+            for minion, text in texts.get(section, {}).items():
+                key = text if isinstance(text, str) else text[0]
+                found.setdefault(minion, {"state": state, "fingerprint": fingerprint(key.encode())})
         return found
 
     def accept(self, minion_id: str) -> None:

@@ -17,6 +17,7 @@ import yaml
 from octane import machine, settings
 from octane.context import Context
 from octane.errors import Failed, NodeFailed, OctaneError
+from octane.fingerprint import fingerprint
 from octane.fuel.nodes import Node
 from octane.machine import RemoteMachine
 from octane.pair import MASTER_ID
@@ -39,13 +40,6 @@ START_TIMEOUT = 120.0
 LOGIN_TIMEOUT = 300.0
 SYNC_TIMEOUT = 300.0
 SYNCED = "enrol.synced"
-
-
-def fingerprint(public_key: bytes) -> str:
-    """SHA-256 of a PEM public key as Salt prints it ("1f:02:..."): of the lines between the first and the last."""
-    lines = [line for line in public_key.splitlines(keepends=True) if line.strip()]
-    digest = hashlib.sha256(b"".join(lines[1:-1])).hexdigest()
-    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
 
 
 def config(minion: str, master: str, master_finger: str) -> bytes:
