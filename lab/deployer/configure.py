@@ -14,7 +14,7 @@ NETWORK_TASKS = frozenset({"netconfig"})
 KNOWN_TASKS = HIERA_TASKS | NETWORK_TASKS
 """Deployment tasks of Fuel that this deployer runs by themselves."""
 
-EXECUTED_BY_RABBITMQ = "/var/lib/rabbitmq"
+BROKER_HOME = "/var/lib/rabbitmq"
 
 
 def hiera(host: Any, environment: Environment, node: Node) -> None:
@@ -40,7 +40,7 @@ def services(host: Any, environment: Environment, node: Node, venv: Path) -> lis
     if node.is_controller:
         replace_link(host, "/etc/mysql/my.cnf")
         changed += write(host, controller_files(environment, node))
-        host.run(["chown", "-R", rabbitmq.OWNER, EXECUTED_BY_RABBITMQ])
+        host.run(["chown", "-R", rabbitmq.OWNER, BROKER_HOME])
     host.run(["systemctl", "daemon-reload"])
     return changed
 

@@ -17,6 +17,8 @@ from . import configure
 from .deployment import Deployment
 from .environment import Environment, parse
 from .errors import DeploymentError, UnsupportedFacts
+from .files import current
+from .network import INTERFACES
 
 Progress = Callable[[str, int], None]
 Errors = dict[str, str | None]
@@ -28,7 +30,8 @@ WORKERS = 4
 """Nodes that are worked on at once: more only wait for one another on a small machine."""
 
 BOOT_TIMEOUT = 120
-BOOTSTRAP_INTERFACE = "/etc/network/interfaces.d/ifcfg-eth0"
+ADMIN_STANZA = f"{INTERFACES}/ifcfg-eth0"
+ADMIN_BRIDGE_STANZA = f"{INTERFACES}/ifcfg-br-fw-admin"
 
 
 class LabDeployer:
@@ -80,10 +83,14 @@ class LabDeployer:
 
         def one(uid: str) -> None:
             host = self._host(uid)
-            stanza = host.root / BOOTSTRAP_INTERFACE.lstrip("/")
-            self._install(host, stanza.read_text(encoding="utf-8") if stanza.exists() else None)
+            host.mount()
+            gateway = self.lab.definition["networks"]["admin"]["gateway"]
+            self._install(host, static_stanza("eth0", admin_address(host), gateway))
 
-        _each({uid: uid for uid in uids}, one)
+        errors = _each({uid: uid for uid in uids}, one)
+        failed = "; ".join(error for error in errors.values() if error)
+        if failed:
+            raise DeploymentError(failed)
 
     def _host(self, uid: str) -> Host:
         name = f"node-{uid}"
@@ -92,16 +99,19 @@ class LabDeployer:
         host: Host = self.lab.hosts[name]
         return host
 
-    def _install(self, host: Host, stanza: str | None) -> None:
-        """A new system with the admin address, booted. Who may log in is what the lab gave the host before."""
-        keys = host.root / "root/.ssh/authorized_keys"
-        authorized = keys.read_text(encoding="utf-8") if keys.exists() else ""
+    def _install(self, host: Host, stanza: str) -> None:
+        """A new system with the admin address, booted, which the Fuel master may enter."""
         host.reinstall()
-        if stanza:
-            host.write(BOOTSTRAP_INTERFACE, stanza)
-        host.write("/root/.ssh/authorized_keys", authorized, mode=0o600)
+        host.write(ADMIN_STANZA, stanza)
+        host.write("/root/.ssh/authorized_keys", self._master_key(), mode=0o600)
         host.start()
         host.wait_booted(BOOT_TIMEOUT)
+
+    def _master_key(self) -> str:
+        """The public key of the Fuel master's root; empty in a lab without a master."""
+        master = self.lab.hosts.get("fuel")
+        key = master.root / "root/.ssh/id_rsa.pub" if master else None
+        return key.read_text(encoding="utf-8") if key and key.exists() else ""
 
     def _fail_on_demand(self, uid: str, what: str) -> None:
         """Raise DeploymentError when a fault was asked for (a file of the lab's state); it happens once."""
@@ -126,10 +136,23 @@ def admin_stanza(node: dict[str, Any]) -> str:
     for name, interface in node["interfaces"].items():
         if interface.get("ip_address"):
             address = f"{interface['ip_address']}/{_prefix(interface)}"
-            gateway = node.get("ks_meta", {}).get("gw")
-            lines = [f"auto {name}", f"iface {name} inet static", f"address {address}"]
-            return "\n".join(lines + ([f"gateway {gateway}"] if gateway else [])) + "\n"
+            return static_stanza(name, address, node.get("ks_meta", {}).get("gw"))
     raise UnsupportedFacts(f"{node['name']}: no interface of the provisioning facts has an address")
+
+
+def static_stanza(name: str, address: str, gateway: str | None) -> str:
+    """ifupdown's stanza for an interface with an address ("10.20.0.131/24")."""
+    lines = [f"auto {name}", f"iface {name} inet static", f"address {address}"]
+    return "\n".join(lines + ([f"gateway {gateway}"] if gateway else [])) + "\n"
+
+
+def admin_address(host: Any) -> str:
+    """The address that a host has in the admin network by its files, deployed or not. Raises DeploymentError."""
+    for path in (ADMIN_STANZA, ADMIN_BRIDGE_STANZA):
+        for line in (current(host, path) or "").splitlines():
+            if line.split()[:1] == ["address"]:
+                return line.split()[1]
+    raise DeploymentError(f"{host.name}: no file of it has an address of the admin network")
 
 
 def _prefix(interface: dict[str, Any]) -> int:

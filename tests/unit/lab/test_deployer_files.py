@@ -6,13 +6,14 @@ import configparser
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from lab.deployer import cluster, configure, galera, haproxy, nodefiles, openstack, rabbitmq
+from lab.deployer import cluster, configure, deployer, galera, haproxy, nodefiles, openstack, rabbitmq
 from lab.deployer.environment import parse
-from lab.deployer.errors import UnsupportedFacts
+from lab.deployer.errors import DeploymentError, UnsupportedFacts
 from tests.unit.lab.deployment_facts import facts
 
 VENV = Path("/opt/openstack")
@@ -263,3 +264,46 @@ def test_the_administrators_file_leads_to_the_inner_address(environment):
 def test_all_nodes_of_the_environment_are_known_by_short_and_full_name(environment):
     text = contents(nodefiles.names(environment, environment.node("7")))["/etc/hosts"]
     assert "192.168.0.3 node-1.domain.tld node-1" in text and "192.168.0.6 node-7.domain.tld node-7" in text
+
+
+# ---- provisioning
+
+
+def test_a_provisioned_node_has_the_address_and_gateway_of_its_facts():
+    node = {
+        "name": "node-4",
+        "interfaces": {
+            "eth1": {"mac_address": "52:54:00:00:04:01"},
+            "eth0": {"ip_address": "10.20.0.134", "netmask": "255.255.255.0"},
+        },
+        "ks_meta": {"gw": "10.20.0.1"},
+    }
+    stanza = deployer.admin_stanza(node)
+    assert "iface eth0 inet static\naddress 10.20.0.134/24\ngateway 10.20.0.1\n" in stanza
+    del node["interfaces"]["eth0"]
+    with pytest.raises(UnsupportedFacts, match="node-4"):
+        deployer.admin_stanza(node)
+
+
+@pytest.mark.parametrize("stanza", ["ifcfg-eth0", "ifcfg-br-fw-admin"])
+def test_the_admin_address_is_found_on_a_bare_and_on_a_deployed_node(tmp_path, stanza):
+    folder = tmp_path / "etc/network/interfaces.d"
+    folder.mkdir(parents=True)
+    (folder / "ifcfg-eth0").write_text("auto eth0\niface eth0 inet manual\n")
+    (folder / stanza).write_text("auto x\niface x inet static\naddress 10.20.0.131/24\n")
+    assert deployer.admin_address(SimpleNamespace(root=tmp_path, name="node-1")) == "10.20.0.131/24"
+
+
+def test_an_ordered_failure_happens_once_and_names_its_node(tmp_path):
+    (tmp_path / "faults").mkdir()
+    (tmp_path / "faults/node-4.deploy").touch()
+    made = deployer.LabDeployer(SimpleNamespace(state=tmp_path, hosts={}))
+    with pytest.raises(DeploymentError, match="node-4"):
+        made._fail_on_demand("4", "deploy")
+    made._fail_on_demand("4", "deploy")
+
+
+def test_tasks_that_cannot_run_by_themselves_are_named(tmp_path):
+    made = deployer.LabDeployer(SimpleNamespace(state=tmp_path, hosts={}))
+    errors = made.run_tasks(facts("7.0"), ["netconfig", "ceph-mon"], lambda uid, percent: None)
+    assert set(errors) == {"1", "2", "3", "7"} and "ceph-mon" in errors["1"]
