@@ -97,7 +97,7 @@ class StepRunner:
         if run is None or run.stage != self.ctx.stage.name:
             return _not_run(f"the stage {self.ctx.stage.name} was not opened")
         if run.result == runs.PASSED:
-            return Report(True, f"nothing to do: {run.comment}")
+            return Report(True, run.note)
         if self.definition.always:
             return None
         if run.failed_step:

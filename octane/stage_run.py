@@ -47,7 +47,7 @@ def open_stage(ctx: Context, plan: list[Definition]) -> Report:
         ctx.pair = ctx.journal.pairs.create(ctx.pair.original)
     run = ctx.journal.runs.begin(_new_run(ctx, plan, passed), me)
     ctx.event("begin", {"run": run.id})
-    return Report(True, run.comment or f"{ctx.stage.name} begins")
+    return Report(True, run.note or f"{ctx.stage.name} begins")
 
 
 def finish_stage(ctx: Context) -> Report:
@@ -152,7 +152,7 @@ def _new_run(ctx: Context, plan: list[Definition], passed: str) -> NewRun:
         options=dict(ctx.options),
         plan=tuple((definition.step, definition.sentence) for definition in plan),
         result=runs.PASSED if passed else runs.RUNNING,
-        comment=passed,
+        note=passed,
     )
 
 
@@ -167,7 +167,7 @@ def _finish_dry_run(ctx: Context) -> Report:
 def _verdict(ctx: Context, run: Run) -> tuple[str, str, int]:
     """Result, comment and exit code of RUN, from what its steps left in the journal."""
     if run.result == runs.PASSED:
-        return runs.PASSED, run.comment, 0
+        return runs.PASSED, run.note, 0
     if run.failed_step:
         return runs.FAILED, run.comment, run.exit_code or 1
     records = {record.name: record for record in ctx.journal.steps.of_stage(run.pair_id, run.stage)}

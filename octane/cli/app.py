@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from cliff.app import App
 from cliff.command import Command
@@ -38,8 +39,11 @@ class OctaneApp(App):
             deferred_help=True,
         )
 
-    def build_option_parser(self, description: str | None, version: str | None) -> argparse.ArgumentParser:
+    def build_option_parser(
+        self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
+    ) -> argparse.ArgumentParser:
         layout = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        layout.update(argparse_kwargs or {})
         parser: argparse.ArgumentParser = super().build_option_parser(description, version, layout)
         return parser
 

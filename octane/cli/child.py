@@ -11,10 +11,9 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from octane.errors import Failed
 from octane.stage import Stage
@@ -26,30 +25,13 @@ STDERR_BYTES = 20_000
 
 
 class Orchestration:
-    """`salt-run state.orchestrate` for STAGE; the journal's run of it is found by ``request``."""
+    """`salt-run state.orchestrate` of a stage; the journal's run of it is found by ``request``."""
 
-    def __init__(self, stage: Stage, options: Mapping[str, Any], test: bool = False) -> None:
-        self.request = uuid.uuid4().hex
-        self._files = contextlib.ExitStack()
-        self._output = self._files.enter_context(tempfile.TemporaryFile())
-        self._errors = self._files.enter_context(tempfile.TemporaryFile())
-        # In a session of its own: Ctrl-C and a lost terminal reach this command only, which then decides.
-        self.process = subprocess.Popen(
-            _command(stage, options, test),
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._errors,
-            env={**os.environ, REQUEST_VARIABLE: self.request},
-            start_new_session=True,
-        )
-
-    def __enter__(self) -> Orchestration:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._files.close()
+    def __init__(self, process: subprocess.Popen[bytes], request: str, output: IO[bytes], errors: IO[bytes]) -> None:
+        self.process = process
+        self.request = request
+        self._output = output
+        self._errors = errors
 
     def wait(self, seconds: float) -> bool:
         """Whether it ends within SECONDS."""
@@ -83,6 +65,27 @@ class Orchestration:
         self._output.seek(0)
         lines += self._output.read(STDERR_BYTES).decode(errors="replace").splitlines()
         return "\n".join([line for line in lines if line.strip()][-STDERR_LINES:])
+
+
+@contextlib.contextmanager
+def started(stage: Stage, options: Mapping[str, Any], test: bool = False) -> Iterator[Orchestration]:
+    """The orchestration of STAGE with OPTIONS as its pillar, started.
+
+    :raises Failed: there is no salt-run.
+    """
+    command = _command(stage, options, test)
+    request = uuid.uuid4().hex
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        # In a session of its own: Ctrl-C and a lost terminal reach this command only, which then decides.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env={**os.environ, REQUEST_VARIABLE: request},
+            start_new_session=True,
+        )
+        yield Orchestration(process, request, output, errors)
 
 
 def _command(stage: Stage, options: Mapping[str, Any], test: bool) -> list[str]:

@@ -24,6 +24,7 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._shown: set[int] = set()
+        self._noted = False
         self._running: Status | None = None
 
     def say(self, sentence: str) -> None:
@@ -31,6 +32,9 @@ class Lines:
 
     def look(self, journal: Journal, run: Run) -> None:
         """Print the attempts of RUN that ended since the last look."""
+        if run.note and not self._noted:
+            self._noted = True
+            self.say(run.note)
         sentences = dict(run.plan)
         attempts = journal.steps.attempts_of_run(run.id)
         for step, attempt in attempts:

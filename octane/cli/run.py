@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from octane import stage as stages
+from octane.cli import child
 from octane.cli.child import Orchestration
 from octane.cli.lines import MARKS, Lines
 from octane.errors import Failed, Interrupted, OctaneError
@@ -50,42 +51,42 @@ class StageRun:
 
         :raises OctaneError: it did not end well; ``exit_code`` says how.
         """
-        with Orchestration(self._stage, self._options) as child:
+        with child.started(self._stage, self._options) as orchestration:
             try:
-                stopped = self._follow(child)
+                stopped = self._follow(orchestration)
             finally:
                 self._lines.close()
             if stopped:
                 raise Interrupted("stopped at once; the journal knows how far it got", next_command=self._command())
-            self._tell(self._verdict(child))
+            self._tell(self._verdict(orchestration))
 
     def dry_run(self) -> None:
         """Print what would be done, changing nothing.
 
         :raises OctaneError: the stage or one of its steps would be refused.
         """
-        with Orchestration(self._stage, self._options, test=True) as child:
-            while not child.wait(LOOK_SECONDS):
+        with child.started(self._stage, self._options, test=True) as orchestration:
+            while not orchestration.wait(LOOK_SECONDS):
                 pass
-            states = child.states()
+            states = orchestration.states()
             if not states:
-                raise Failed(f"the dry run told nothing:\n{child.last_words()}")
+                raise Failed(f"the dry run told nothing:\n{orchestration.last_words()}")
         for state in states:
             self._dry_line(state)
         _raise_false(states)
 
-    def _follow(self, child: Orchestration) -> bool:
-        """Print steps until CHILD ended; the first Ctrl-C asks it to stop, the second ends it: then True."""
+    def _follow(self, orchestration: Orchestration) -> bool:
+        """Print steps until it ended; the first Ctrl-C asks it to stop, the second ends it: then True."""
         asked = False
         while True:
             try:
-                ended = child.wait(LOOK_SECONDS)
-                self._look(child.request)
+                ended = orchestration.wait(LOOK_SECONDS)
+                self._look(orchestration.request)
                 if ended:
                     return False
             except KeyboardInterrupt:
-                if asked or not self._ask_to_stop(child.request):
-                    child.end_now()
+                if asked or not self._ask_to_stop(orchestration.request):
+                    orchestration.end_now()
                     return True
                 asked = True
                 self._lines.say("Stopping after the step that is running; Ctrl-C again stops at once.")
@@ -104,18 +105,18 @@ class StageRun:
                 journal.runs.request_stop(run)
             return run is not None
 
-    def _verdict(self, child: Orchestration) -> Run:
+    def _verdict(self, orchestration: Orchestration) -> Run:
         """The run that ended well.
 
         :raises OctaneError: it did not, was never opened, or its process died.
         """
         with Journal.open_to_read(self._state_dir) as journal:
-            run = journal.runs.of_request(child.request)
+            run = journal.runs.of_request(orchestration.request)
         if run is None:
-            _raise_false(child.states())
-            raise Failed(f"the orchestration never began:\n{child.last_words()}")
+            _raise_false(orchestration.states())
+            raise Failed(f"the orchestration never began:\n{orchestration.last_words()}")
         if run.ended is None:
-            how = run.comment or f"its process ended with {child.process.returncode}"
+            how = run.comment or f"its process ended with {orchestration.process.returncode}"
             raise Failed(f"{self._stage.name} died: {how}", next_command=self._command())
         if run.result == runs.INTERRUPTED:
             raise Interrupted(run.comment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import threading
 import time
@@ -46,7 +47,7 @@ class Status(OctaneCommand):
     examples = ("octane status", "octane status 2", "octane status 2 --watch", "octane status -f json")
 
     def get_description(self) -> str:
-        return self.__doc__ or ""
+        return inspect.cleandoc(self.__doc__ or "")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)

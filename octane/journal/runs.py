@@ -32,7 +32,7 @@ class NewRun:
     options: dict[str, Any] = field(default_factory=dict)
     plan: tuple[tuple[str, str], ...] = ()
     result: str = RUNNING
-    comment: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Run:
     started: float
     ended: float | None
     result: str
+    note: str
     comment: str
     failed_step: str | None
     exit_code: int | None
@@ -68,19 +69,19 @@ class Runs:
         self._locks = locks
 
     def begin(self, new: NewRun, me: Holder) -> Run:
-        """Take the pair's lock and open a run; its comment begins with that when the lock was a dead process's.
+        """Take the pair's lock and open a run; its note begins with that when the lock was a dead process's.
 
         :raises Refused: a living process holds the lock.
         """
         lock = self._locks.acquire(new.pair_id, new.stage, me)
-        comment = "; ".join(part for part in (lock.taken_over, new.comment) if part)
+        note = "; ".join(part for part in (lock.taken_over, new.note) if part)
         with self._database.writing() as connection:
             check_token(connection, new.pair_id, lock.token)
             made = connection.execute(
                 "INSERT INTO runs (pair_id, stage, act, token, request, holder, options, plan, started, result,"
-                " comment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (new.pair_id, new.stage, new.act, lock.token, new.request, encode(me.to_dict()), encode(new.options),
-                 encode(new.plan), time.time(), new.result, comment),
+                 encode(new.plan), time.time(), new.result, note),
             ).lastrowid  # fmt: skip
         assert made is not None
         return self.get(made)

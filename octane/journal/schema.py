@@ -26,6 +26,7 @@ CREATE TABLE runs (                 -- one execution of one stage
     started REAL NOT NULL,
     ended REAL,
     result TEXT NOT NULL,           -- running, done, failed, interrupted, passed
+    note TEXT NOT NULL,             -- what is to be said at its begin: a lock taken over, nothing to do
     comment TEXT NOT NULL DEFAULT '',
     failed_step TEXT,               -- set as soon as a step fails: nothing after it acts
     exit_code INTEGER,

@@ -1,0 +1,326 @@
+"""The stage commands: input checked before anything is started, one line per step, the verdict from the journal."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from octane import stage as stages
+from octane import stage_run
+from octane.cli import app, child
+from octane.definition import Definition
+from octane.journal.runs import NewRun
+from octane.running import StepRunner
+from tests.unit import steps as toys
+from tests.unit.fakes import Bench, holder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPT = """
+import json, os, pathlib, signal, sys
+from octane import stage_run
+from octane.definition import Definition
+from octane.errors import OctaneError
+from octane.running import StepRunner
+from tests.unit import steps as toys
+from tests.unit.fakes import Bench
+
+directory = pathlib.Path(os.environ["OCTANE_STATE_DIR"])
+bench = Bench(directory)
+stage, options = sys.argv[1], json.loads(sys.argv[2])
+ctx = bench.context(stage, **options)
+plan = [
+    Definition.from_state(f"Set {key}", {"step": f"toy.{key}", "library": "tests.unit.steps:Set", "kwargs": {"key": key}})
+    for key in ("one", "two")
+]
+"""
+
+WORKS = (
+    SCRIPT
+    + """
+stage_run.open_stage(ctx, plan)
+for step in plan:
+    StepRunner(ctx, step).apply()
+stage_run.finish_stage(ctx)
+"""
+)
+
+FAILS = (
+    SCRIPT
+    + """
+def fail(ctx):
+    from octane.errors import NodeFailed
+    raise NodeFailed("node-2", "x.y", "disk full")
+toys.HOOKS["apply.two"] = fail
+stage_run.open_stage(ctx, plan)
+for step in plan:
+    StepRunner(ctx, step).apply()
+stage_run.finish_stage(ctx)
+sys.exit(0)
+"""
+)
+
+DIES = (
+    SCRIPT
+    + """
+toys.HOOKS["apply.two"] = lambda ctx: os.kill(os.getpid(), signal.SIGKILL)
+stage_run.open_stage(ctx, plan)
+for step in plan:
+    StepRunner(ctx, step).apply()
+"""
+)
+
+STOPS = (
+    SCRIPT
+    + """
+def wait_for_the_request(ctx):
+    os.kill(os.getppid(), signal.SIGINT)
+    from octane.journal.holder import Holder
+    from octane.wait import until
+    until(lambda: bench.journal.runs.open_of(Holder.current()).stop_requested, 20, "a stop", interval=0.02)
+toys.HOOKS["apply.one"] = wait_for_the_request
+stage_run.open_stage(ctx, plan)
+for step in plan:
+    StepRunner(ctx, step).apply()
+stage_run.finish_stage(ctx)
+"""
+)
+
+HANGS = (
+    SCRIPT
+    + """
+import threading
+def hang(ctx):
+    from octane.journal.holder import Holder
+    from octane.wait import until
+    os.kill(os.getppid(), signal.SIGINT)
+    until(lambda: bench.journal.runs.open_of(Holder.current()).stop_requested, 20, "a stop", interval=0.02)
+    os.kill(os.getppid(), signal.SIGINT)
+    threading.Event().wait(60)
+toys.HOOKS["apply.one"] = hang
+stage_run.open_stage(ctx, plan)
+for step in plan:
+    StepRunner(ctx, step).apply()
+"""
+)
+
+REFUSED = """
+print('{"data": {"m": {"a": {"__id__": "The stage may run", "__run_num__": 0, "result": false,'
+      ' "comment": "somebody was faster", "exit_code": 3, "changes": {}}}}}')
+"""
+
+BROKEN = """
+import sys
+print("Data failed to compile: no such SLS", file=sys.stderr)
+sys.exit(1)
+"""
+
+DRY = """
+print('{"data": {"m": {"b": {"__id__": "Two", "__run_num__": 1, "result": null, "comment": "would be done",'
+      ' "changes": {"key": 1}}, "a": {"__id__": "One", "__run_num__": 0, "result": true, "comment": "nothing to do",'
+      ' "changes": {}}}}, "outputter": "highstate"}')
+"""
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    toys.reset()
+    monkeypatch.setenv("OCTANE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("COLUMNS", "200")
+    return Bench(tmp_path / "state")
+
+
+@pytest.fixture
+def ready(bench):
+    """The seed 2 of environment 1 is there; the next stage is upgrade-db."""
+    toys.HOOKS["apply.key"] = lambda ctx: ctx.bind_seed(2) if ctx.stage.name == "upgrade-env" else None
+    step = Definition.from_state("Set", {"step": "toy.set", "library": "tests.unit.steps:Set"})
+    for stage, options in (("prepare", {}), ("upgrade-env", {"original": 1})):
+        toys.WORLD.clear()
+        ctx = bench.context(stage, **options)
+        stage_run.open_stage(ctx, [step])
+        StepRunner(ctx, step).apply()
+        assert stage_run.finish_stage(ctx).result is True
+    return bench
+
+
+@pytest.fixture
+def orchestration(monkeypatch):
+    """Makes a script the orchestration; it is given the stage and the pillar."""
+    started = []
+
+    def replace(script):
+        def command(stage, options, test):
+            import json
+
+            started.append((stage.name, options, test))
+            return [sys.executable, "-c", script, stage.name, json.dumps(options)]
+
+        monkeypatch.setattr(child, "_command", command)
+        return started
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["upgrade-db", "two"], 2, "SEED must be the number of an environment"),
+        (["upgrade-db", "0"], 2, "SEED must be the number of an environment"),
+        (["upgrade-db", "1"], 2, "environment 1 is an original, not a seed: its seed is 2"),
+        (["upgrade-db", "9"], 2, "environment 9 is not a seed of any upgrade; known seeds: 2"),
+        (["upgrade-env", "2"], 2, "environment 2 is a seed (of environment 1), not an original"),
+        (["upgrade-env", "1", "x"], 2, "NODE must be the number of a node"),
+        (["upgrade-env", "1", "4", "node-4"], 2, "a node is named twice"),
+        (["upgrade-control", "2"], 3, "upgrade-control comes after upgrade-db"),
+        (["cleanup-fuel"], 3, "the upgrade of environment 1 is not finished"),
+        (["status", "x"], 2, "SEED must be the number"),
+        (["status", "9"], 2, "environment 9 is not a seed"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_starts_nothing(ready, orchestration, capsys, words, code, sentence):
+    started = orchestration(WORKS)
+    assert app.main(words) == code
+    output = capsys.readouterr()
+    assert sentence in output.err and output.err.count("\n") == 1
+    assert started == []
+
+
+def test_a_missing_argument_is_code_2(bench, capsys):
+    with pytest.raises(SystemExit) as caught:
+        app.main(["upgrade-db"])
+    assert caught.value.code == 2 and "SEED" in capsys.readouterr().err
+
+
+def test_a_stage_that_somebody_else_runs_is_refused(ready, orchestration, capsys):
+    from octane.journal.holder import start_ticks
+
+    started = orchestration(WORKS)
+    ready.journal.runs.begin(NewRun(1, "upgrade-db"), holder(pid=1, ticks=start_ticks(1), who="alice"))
+    assert app.main(["upgrade-db", "2"]) == 3
+    assert "upgrade-db is being run by alice" in capsys.readouterr().err
+    assert started == []
+
+
+def test_each_step_is_a_line_with_time_and_what_was_verified(ready, orchestration, capsys):
+    started = orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert started == [("upgrade-db", {"seed": 2}, False)]
+    assert lines[0].startswith("✔ Set one  0.") and "set  verified: seen set, value set" in lines[0]
+    assert lines[1].startswith("✔ Set two")
+    assert lines[2].startswith("upgrade-db: all 2 steps done, 2 of them changed something")
+    assert lines[3] == "Next: octane upgrade-control 2"
+
+
+def test_a_failed_step_is_told_although_the_child_ends_with_0(ready, orchestration, capsys):
+    orchestration(FAILS)
+    assert app.main(["upgrade-db", "2"]) == 1
+    output = capsys.readouterr()
+    assert "✘ Set two" in output.out
+    assert "toy.two: node-2: x.y: disk full; to go on: `octane upgrade-db 2`" in output.err
+    assert "to go back: `salt-run octane.undo upgrade-db seed=2`" in output.err
+
+
+def test_an_orchestration_that_died_is_told_and_the_same_command_goes_on(ready, orchestration, capsys):
+    orchestration(DIES)
+    assert app.main(["upgrade-db", "2"]) == 1
+    assert "upgrade-db died: its process ended with -9; next: `octane upgrade-db 2`" in capsys.readouterr().err
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    assert stages.is_done(ready.journal, 1, "upgrade-db")
+    assert "took over the lock of upgrade-db" in capsys.readouterr().out
+
+
+def test_the_first_interrupt_stops_after_the_running_step(ready, orchestration, capsys):
+    orchestration(STOPS)
+    assert app.main(["upgrade-db", "2"]) == 130
+    output = capsys.readouterr()
+    assert "Stopping after the step that is running" in output.out and "✔ Set one" in output.out
+    assert "stopped before toy.two as asked; to go on: `octane upgrade-db 2`" in output.err
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+
+
+def test_the_second_interrupt_stops_at_once_and_the_stage_can_be_resumed(ready, orchestration, capsys):
+    orchestration(HANGS)
+    assert app.main(["upgrade-db", "2"]) == 130
+    assert "stopped at once" in capsys.readouterr().err
+    assert ready.journal.runs.of_pair(1, "upgrade-db")[-1].died
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+
+
+def test_a_refusal_by_the_orchestration_keeps_its_code(ready, orchestration, capsys):
+    orchestration(REFUSED)
+    assert app.main(["upgrade-db", "2"]) == 3
+    assert "somebody was faster" in capsys.readouterr().err
+
+
+def test_an_orchestration_that_never_began_is_told_in_its_last_words(ready, orchestration, capsys):
+    orchestration(BROKEN)
+    assert app.main(["upgrade-db", "2"]) == 1
+    assert "never began:\nData failed to compile: no such SLS" in capsys.readouterr().err
+
+
+def test_a_dry_run_prints_what_would_be_done_in_order(ready, orchestration, capsys):
+    started = orchestration(DRY)
+    assert app.main(["upgrade-db", "2", "--test"]) == 0
+    assert started == [("upgrade-db", {"seed": 2}, True)]
+    assert capsys.readouterr().out.splitlines() == ["✔ One  nothing to do", "→ Two  would be done: key"]
+
+
+def test_upgrade_env_names_the_seed_it_made(bench, orchestration, capsys):
+    step = Definition.from_state("Set", {"step": "toy.set", "library": "tests.unit.steps:Set"})
+    ctx = bench.context("prepare")
+    stage_run.open_stage(ctx, [step])
+    StepRunner(ctx, step).apply()
+    stage_run.finish_stage(ctx)
+    started = orchestration(SCRIPT + "toys.HOOKS['apply.one'] = lambda ctx: ctx.bind_seed(2)\n" + WORKS[len(SCRIPT) :])
+    assert app.main(["upgrade-env", "1", "4", "node-5"]) == 0
+    assert started == [("upgrade-env", {"original": 1, "nodes": [4, 5]}, False)]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["The seed of environment 1 is environment 2.", "Next: octane upgrade-db 2"]
+
+
+def test_the_command_names_the_orchestration_and_carries_no_secret():
+    words = child._command(stages.get("upgrade-db"), {"seed": 2}, test=True)
+    assert words[1:] == [
+        "state.orchestrate",
+        "upgrade.db",
+        'pillar={"seed": 2}',
+        "test=True",
+        "--out=json",
+        "--log-level=error",
+    ]
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["help"]])
+def test_help_shows_commands_and_examples(words, capsys):
+    with pytest.raises(SystemExit) if "--help" in words else pytest.MonkeyPatch.context():
+        app.main(words)
+    text = capsys.readouterr().out
+    for command in ("prepare", "upgrade-env", "upgrade-db", "upgrade-control", "cleanup-env", "cleanup-fuel", "status"):
+        assert command in text
+    assert "upgrade-node" not in text and "upgrade-ceph" not in text
+
+
+@pytest.mark.parametrize(
+    "command", ["prepare", "upgrade-env", "upgrade-db", "upgrade-control", "cleanup-env", "status"]
+)
+def test_each_command_s_help_has_examples(command, capsys):
+    assert app.main([command, "--help"]) == 0
+    assert f"  octane {command}" in capsys.readouterr().out
+
+
+def test_signals_of_the_terminal_do_not_reach_the_orchestration(ready, orchestration):
+    import os
+
+    orchestration("import os, time; print(os.getsid(0) == os.getpid(), flush=True)")
+    with child.started(stages.get("upgrade-db"), {"seed": 2}) as started:
+        assert started.wait(20)
+        assert os.getpgid(0) != started.process.pid
+        assert started.last_words() == "True"
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,179 @@
+"""Answers of nodes: what counts as a failure, what is named, what is never sent. The client of Salt is a stand-in."""
+
+from typing import Any
+
+import pytest
+
+from octane import salt_master
+from octane.errors import BadInput, Failed, NodeFailed
+from octane.salt_master import KeyRing, NodeCaller
+
+
+class FakeClient:
+    """Salt's LocalClient as far as it is used: ``answers`` by minion come over the bus, ``cached`` from the job cache."""
+
+    def __init__(self, answers: dict[str, Any], cached: dict[str, Any] | None = None, accepted: Any = None) -> None:
+        self.answers = answers
+        self.cached = cached or {}
+        self.accepted = accepted
+        self.published: list[tuple[Any, ...]] = []
+
+    def run_job(self, targets, fun, args, tgt_type, kwarg, listen):
+        self.published.append((targets, fun, args, tgt_type, kwarg))
+        minions = [target for target in targets if self.accepted is None or target in self.accepted]
+        return {"jid": "1", "minions": minions} if minions else {}
+
+    def get_iter_returns(self, jid, minions, **kwargs):
+        yield None
+        for minion, answer in self.answers.items():
+            yield {minion: answer}
+
+    def get_cache_returns(self, jid):
+        return self.cached
+
+
+def caller(client):
+    nodes = NodeCaller({"conf_file": "/etc/salt/master"})
+    nodes.__dict__["_client"] = client
+    return nodes
+
+
+def state(result, comment="", changes=None):
+    return {"ret": {"x_|-a_|-a_|-y": {"result": result, "comment": comment, "changes": changes or {}}}, "retcode": 0}
+
+
+def test_every_target_is_asked_by_name():
+    client = FakeClient({"node-1": {"ret": 1, "retcode": 0}, "node-2": {"ret": [], "retcode": 0}})
+    assert caller(client).call(["node-1", "node-2"], "x.y", 5, size=2) == {"node-1": 1, "node-2": []}
+    assert client.published == [(["node-1", "node-2"], "x.y", (5,), "list", {"size": 2})]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"ret": False, "retcode": 0}, "returned False"),
+        ({"ret": "ERROR: no such file", "retcode": 1}, "ERROR: no such file"),
+        ({"ret": "Traceback ...", "retcode": 0, "success": False}, "Traceback ..."),
+        ({"ret": "'x.y' is not available.", "retcode": 254}, "'x.y' is not available."),
+    ],
+)
+def test_a_failed_or_false_return_is_an_error_that_names_node_and_function(answer, reason):
+    with pytest.raises(NodeFailed) as caught:
+        caller(FakeClient({"node-1": {"ret": 1}, "node-2": answer})).call(["node-1", "node-2"], "x.y")
+    assert (caught.value.node, caught.value.command, caught.value.message) == ("node-2", "x.y", reason)
+
+
+def test_a_silent_minion_is_an_error():
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: no answer within \d+ s \(and node-3\)"):
+        caller(FakeClient({"node-1": {"ret": 1}})).call(["node-1", "node-2", "node-3"], "x.y")
+
+
+def test_a_minion_without_an_accepted_key_is_said_to_be_one():
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: its key is not accepted"):
+        caller(FakeClient({"node-1": {"ret": 1}}, accepted=["node-1"])).call(["node-1", "node-2"], "x.y")
+    with pytest.raises(NodeFailed, match="its key is not accepted"):
+        caller(FakeClient({}, accepted=[])).call(["node-1"], "x.y")
+
+
+def test_a_return_that_the_bus_lost_is_looked_up():
+    client = FakeClient({}, cached={"node-1": {"ret": 1, "retcode": 0}})
+    assert caller(client).call(["node-1"], "x.y") == {"node-1": 1}
+
+
+def test_an_answer_of_somebody_else_counts_for_nothing():
+    with pytest.raises(NodeFailed, match="node-1"):
+        caller(FakeClient({"node-9": {"ret": 1}})).call(["node-1"], "x.y")
+
+
+def test_a_minion_that_runs_on_for_ever_is_given_up_at_the_deadline():
+    class Busy(FakeClient):
+        def get_iter_returns(self, jid, minions, **kwargs):
+            while True:
+                yield None
+
+    with pytest.raises(NodeFailed, match="no answer within 0 s"):
+        caller(Busy({})).call(["node-1"], "x.y", timeout=0.1)
+
+
+@pytest.mark.parametrize("targets", [["*"], ["node-1,node-2"], ["node 1"], [""], ["-node"], []])
+def test_patterns_and_nonsense_are_no_targets(targets):
+    client = FakeClient({})
+    with pytest.raises(BadInput):
+        caller(client).call(targets, "x.y")
+    assert client.published == []
+
+
+def test_text_that_salt_would_take_for_a_keyword_is_not_sent():
+    client = FakeClient({"node-1": {"ret": 1}})
+    with pytest.raises(ValueError, match="by name"):
+        caller(client).call(["node-1"], "x.y", "name=value")
+    caller(client).call(["node-1"], "x.y", "a == b")
+    assert len(client.published) == 1
+
+
+def test_a_state_is_run_and_waits_for_one_that_still_runs():
+    client = FakeClient({"node-1": state(True, "done", {"a": 1})})
+    returned = caller(client).state(["node-1"], "x.y", arguments={"name": "n", "timeout": 5}, size=1)
+    assert returned == {"node-1": {"changes": {"a": 1}, "comment": "done", "result": True}}
+    (published,) = client.published
+    assert published[1:3] == ("state.single", ("x.y",))
+    assert published[4] == {"name": "n", "timeout": 5, "size": 1, "test": False, "queue": True}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (state(False, "no such disk"), "no such disk"),
+        (state(False), "failed without a comment"),
+        (state(None, "would change"), "would change"),
+        ({"ret": ["The function state.apply is running", "as PID 7"]}, "is running; as PID 7"),
+        ({"ret": "Traceback", "retcode": 1}, "Traceback"),
+        ({"ret": {"odd": "thing"}}, "odd"),
+    ],
+)
+def test_a_state_that_did_not_work_is_an_error(answer, reason):
+    with pytest.raises(NodeFailed) as caught:
+        caller(FakeClient({"node-1": answer})).state(["node-1"], "x.y")
+    assert reason in caught.value.message and caught.value.command == "x.y"
+
+
+def test_a_dry_run_of_a_state_may_say_that_it_would_change():
+    returned = caller(FakeClient({"node-1": state(None, "would change")})).state(["node-1"], "x.y", test=True)
+    assert returned["node-1"]["result"] is None
+
+
+def test_ping_says_who_is_there():
+    client = FakeClient({"node-1": {"ret": True}, "node-2": {"ret": False}})
+    assert caller(client).ping(["node-1", "node-2", "node-3"]) == {"node-1"}
+
+
+def test_a_master_that_cannot_be_reached_is_said_to_be(monkeypatch):
+    class Down(FakeClient):
+        def run_job(self, *args, **kwargs):
+            raise salt_master.salt.exceptions.SaltClientError("Is master running?")
+
+    with pytest.raises(Failed, match="could not be published to node-1: Is master running"):
+        caller(Down({})).call(["node-1"], "x.y")
+
+
+def test_keys_are_listed_with_state_and_fingerprint_and_taken_by_exact_name(monkeypatch):
+    asked = []
+
+    def wheel(self, fun, **kwargs):
+        asked.append((fun, kwargs))
+        if fun == "key.print":
+            return {"minions": {"a": "KEY A"}, "minions_pre": {"b": "KEY B"}, "minions_denied": {"a": ["KEY C"]}}
+        return {"minions": ["b"]} if fun == "key.accept" else {}
+
+    monkeypatch.setattr(KeyRing, "_wheel", wheel)
+    keys = KeyRing({})
+    assert keys.list() == {
+        "a": {"state": "accepted", "fingerprint": salt_master.fingerprint(b"KEY A")},
+        "b": {"state": "pending", "fingerprint": salt_master.fingerprint(b"KEY B")},
+    }
+    keys.accept("b")
+    with pytest.raises(Failed, match="no pending key of c"):
+        keys.accept("c")
+    with pytest.raises(BadInput):
+        keys.delete("*")
+    assert ("key.delete", {"match": "*"}) not in asked
