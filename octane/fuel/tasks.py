@@ -17,7 +17,7 @@ from octane.fuel.nodes import Node
 from octane.wait import until
 
 RUNNING = ("running", "pending")
-INTERVAL = 2.0
+INTERVAL = 1.0
 """Seconds between two looks at a task."""
 
 Progress = Callable[[str], None]

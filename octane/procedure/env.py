@@ -19,6 +19,7 @@ from octane.fuel.nodes import Node, controllers
 from octane.fuel.tasks import Wait, wait_for_environment, wait_for_nodes, wait_for_task
 from octane.pair import environment_id
 from octane.procedure import preflight
+from octane.procedure.checks import Precondition
 from octane.procedure.master_check import deployable_release
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
@@ -103,14 +104,8 @@ def _spares(ctx: Context, nodes: list[Node], originals: int) -> list[int]:
     return sorted(begun or named or preflight.choose_spares(nodes, originals))
 
 
-class Preflight(LibraryStep):
+class Preflight(Precondition):
     """All that stands in the way of the upgrade, told at once, before anything is changed."""
-
-    changes_nothing = True
-
-    def pending(self, ctx: Context) -> dict[str, Any]:
-        self.verify(ctx)
-        return {}
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         found = snapshot(ctx)

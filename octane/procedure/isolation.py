@@ -14,8 +14,9 @@ from octane.errors import Failed, InvariantBroken, Refused
 from octane.fuel import facts, scheme
 from octane.fuel.environment import Environment, Fact
 from octane.fuel.nodes import Node, controllers
+from octane.procedure.checks import Check
 from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
-from octane.step import LibraryStep, Outcome
+from octane.step import Outcome
 
 UPLINKS = "env.uplinks"
 """{minion id: [uplink]} of the seed's controllers: what joins management and public when they are not isolated."""
@@ -105,13 +106,11 @@ def isolated_bridges(ctx: Context, minion: str) -> dict[str, str]:
     return {uplink["purpose"]: uplink["bridge"] for uplink in ctx.recall(UPLINKS)[minion]}
 
 
-class Isolated(LibraryStep):
+class Isolated(Check):
     """Proof from both sides: the seed hears no address of the original, the original no controller of the seed.
 
     Nothing to prove any more once the addresses have changed hands.
     """
-
-    changes_nothing = True
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(SWITCHED):

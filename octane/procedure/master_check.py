@@ -12,7 +12,7 @@ from octane.context import Context
 from octane.errors import OctaneError, Refused
 from octane.fuel import Fuel, versions
 from octane.procedure.addition import addition
-from octane.step import LibraryStep
+from octane.procedure.checks import Precondition
 
 MASTER_VERSION = (7, 0)
 FREE_MIB = 1024
@@ -100,14 +100,8 @@ def check(ctx: Context) -> dict[str, Any]:
     return evidence
 
 
-class CheckMaster(LibraryStep):
+class CheckMaster(Precondition):
     """Credentials, version, target release, Nailgun's place, disk space, commands."""
-
-    changes_nothing = True
-
-    def pending(self, ctx: Context) -> dict[str, Any]:
-        check(ctx)
-        return {}
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         return check(ctx)

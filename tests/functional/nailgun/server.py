@@ -1,6 +1,5 @@
 """A server that behaves as Nailgun 7.0, started as a process with an edited copy of the recorded master's state."""
 
-import json
 import socket
 import subprocess
 import sys
@@ -38,14 +37,6 @@ class Master:
         """A client with a session of its own."""
         return Fuel(Credentials("127.0.0.1", self.port, "admin", "admin"))
 
-    def edit(self, change) -> None:
-        """Stop the server, let CHANGE edit its state, start it again."""
-        self.stop()
-        state = json.loads(self.state.read_text())
-        change(state)
-        self.state.write_text(json.dumps(state))
-        self.start()
-
     def start(self) -> None:
         command = [sys.executable, "-m", "lab.nailgun", "--listen", f"127.0.0.1:{self.port}", "--cloud", "captured"]
         files = ["--state", self.state, "--site-packages", self.site_packages, "--restart-file", self.restart_file]
@@ -80,12 +71,13 @@ class Master:
 
 
 @contextmanager
-def running(directory: Path):
-    """A master as it was recorded, without any clone_ips."""
+def running(directory: Path, state: str | None = None):
+    """A master in STATE, or as it was recorded."""
     master = Master(directory)
+    if state is not None:
+        master.state.write_text(state)
     master.start()
     try:
-        master.edit(lambda state: state["settings"].update(extensions=[]))
         yield master
     finally:
         master.stop()

@@ -1,0 +1,28 @@
+"""A step that only looks: it finds out that something holds, or says what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from octane.context import Context
+from octane.step import LibraryStep, Outcome
+
+
+class Check(LibraryStep):
+    """Subclasses say in `verify` what must hold; asked in a dry run too, and again after one that failed."""
+
+    changes_nothing = True
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return {}
+
+    def apply(self, ctx: Context) -> Outcome:
+        return Outcome(comment="checked")
+
+
+class Precondition(Check):
+    """A check whose failure stops a dry run too: nothing has to be done before it can hold."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        self.verify(ctx)
+        return {}
