@@ -92,8 +92,8 @@ def forget():
 
 def physical_ports(bridge):
     """
-    Ports of a bridge that lead out of the node, not to its own namespaces: those it has now, after the next boot, and
-    had before ports were moved for the upgrade.
+    Ports of a bridge that lead out of the node, not to its own namespaces and bridges: those it has now, after the next
+    boot, and had before ports were moved for the upgrade.
 
     CLI Example:
 
@@ -106,8 +106,7 @@ def physical_ports(bridge):
         *(__salt__["octane_net.persistent_ports"](bridge) or ()),
         *__salt__["octane_interfaces.pristine_ports"](bridge),
     }
-    inner = {name for name, namespace in _veths().items() if namespace}
-    return sorted(found - inner)
+    return sorted(found - set(_veths()) - set(__salt__["octane_net.patches"]()))
 
 
 def leftovers():

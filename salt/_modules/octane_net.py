@@ -146,6 +146,21 @@ def peers(namespace):
     return {inside: name for inside, name in named.items() if name}
 
 
+def patches():
+    """
+    Interfaces whose other end is here too: veth pairs that join two bridges of this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.patches
+    """
+    pairs = dict(re.findall(r"^\d+: ([^@\s:]+)@([^@\s:]+):", _ip(["-o", "link", "show"]), re.MULTILINE))
+    # A VLAN names its parent in the same way, but no parent names its VLAN.
+    return sorted(name for name, other in pairs.items() if pairs.get(other) == name)
+
+
 def namespaces():
     """
     Named network namespaces of this node.

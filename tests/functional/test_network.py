@@ -129,6 +129,19 @@ def test_a_detached_port_is_out_now_and_after_a_boot_and_comes_back_the_same(net
     assert network.one.file("br-mgmt") == before
 
 
+def test_a_fence_takes_what_leads_out_of_the_node_and_leaves_its_inner_links(network):
+    one = network.one
+    one.virtual_address("192.168.0.50/24", "br-mgmt")
+    one.run("ip", "link", "add", "p_a", "type", "veth", "peer", "name", "p_b")
+    one.run("ip", "link", "set", "p_a", "master", "br-mgmt")
+    assert one.call("octane_fence.physical_ports", "br-mgmt") == ["eth1"]
+    one.state("octane_net.detached", **PORT)
+    assert one.call("octane_fence.physical_ports", "br-mgmt") == ["eth1"]
+    assert one.call("octane_fence.leftovers") == ["v_vip"]
+    one.call("octane_fence.remove_leftovers")
+    assert one.call("octane_fence.leftovers") == [] and one.call("octane_net.ports", "br-mgmt") == ["p_a"]
+
+
 def test_a_half_done_change_is_finished(network):
     network.one.run("ip", "link", "set", "eth1", "nomaster")
     assert network.one.state("octane_net.detached", **PORT)["changes"]

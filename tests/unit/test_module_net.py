@@ -84,6 +84,7 @@ class Controller(Init):
                 "octane_net.switch": self.switch,
                 "octane_interfaces.pristine_ports": lambda bridge: ["eth1"],
                 "octane_net.namespaces": list,
+                "octane_net.patches": list,
                 "octane_fence.leftovers": lambda: list(self.vips),
                 "octane_fence.remove_leftovers": self.vips.clear,
                 "octane_cluster.leave": lambda timeout: self.leave(),
