@@ -41,7 +41,7 @@ def verify(call: Call, number: int, provider: str) -> Reply:
 @route("GET", r"/clusters/(\d+)/network_configuration/template")
 def get_template(call: Call, number: int) -> Any:
     """The network template, or null."""
-    return clusters.find(call.state, number)["parameters"]["configuration_template"]
+    return clusters.find(call.state, number)["parameters"].get("configuration_template")
 
 
 @route("PUT", r"/clusters/(\d+)/network_configuration/template")
