@@ -16,6 +16,9 @@ from .environment import Environment, Node
 from .errors import DeploymentError
 
 SCRIPTS = Path(__file__).parent / "node_scripts"
+API_TIMEOUT = 600
+"""Seconds for all services of three controllers to start on a machine that has other things to do."""
+
 SYNC_TIMEOUT = 600
 """Seconds for one release's whole first schema of one service on a busy machine."""
 
@@ -171,7 +174,7 @@ def silent(host: Any, urls: Sequence[str]) -> list[str]:
     return [url for url, status in answers.items() if status == 0 or status >= 500]
 
 
-def wait_answering(host: Any, urls: Sequence[str], timeout: float = 240) -> None:
+def wait_answering(host: Any, urls: Sequence[str], timeout: float = API_TIMEOUT) -> None:
     """Wait until all ``urls`` answer the node. Raises DeploymentError naming those that do not."""
     left = list(urls)
 
@@ -186,8 +189,9 @@ def wait_answering(host: Any, urls: Sequence[str], timeout: float = 240) -> None
 
 
 def urls_of_vip(environment: Environment) -> list[str]:
-    """Every API through the management VIP."""
-    return [f"http://{environment.vips['management']}:{port}/" for port in haproxy.APIS.values()]
+    """Every API through the management and the public VIP."""
+    vips = (environment.vips["management"], environment.vips["public"])
+    return [f"http://{vip}:{port}/" for vip in vips for port in haproxy.APIS.values()]
 
 
 def urls_of_backends(nodes: Iterable[Node]) -> list[str]:
@@ -205,7 +209,7 @@ def computes_reporting(host: Any, environment: Environment) -> set[str]:
     return set(answer.stdout.split()) if answer.returncode == 0 else set()
 
 
-def wait_computes(host: Any, environment: Environment, nodes: Iterable[Node], timeout: float = 180) -> None:
+def wait_computes(host: Any, environment: Environment, nodes: Iterable[Node], timeout: float = API_TIMEOUT) -> None:
     """Wait until the compute services of ``nodes`` report. Raises lab.wait.Timeout."""
     wanted = {node.fqdn for node in nodes}
     what = f"nova-compute of {', '.join(sorted(wanted))} to report"

@@ -13,11 +13,12 @@ from .environment import Environment, Node
 from .files import File, render
 
 UWSGI = (
-    "uwsgi --http-socket {address}:%d --wsgi-file {venv}/bin/%s --processes %d --threads %d"
+    "uwsgi --http-socket {address}:%d --wsgi-file {venv}/bin/%s --threads %d"
     " --master --die-on-term --need-app --lazy-apps --disable-logging --thunder-lock --buffer-size 32768"
     ' --add-header "Connection: close"'
 )
-"""One request a connection: else a client sometimes meets a connection that was closed under it."""
+"""One request a connection: else a client sometimes meets a connection that was closed under it. One process with
+threads: a second one costs 75 MiB a controller and there are three controllers on two cores."""
 
 COMMANDS = re.compile(r"(openstack|(keystone|nova|glance|neutron|cinder|heat|placement)(-[a-z-]+)?)$")
 """Programs of the environment that are linked into /usr/bin, where Fuel's packages put theirs."""
@@ -35,8 +36,8 @@ class Service:
 
 
 CONTROLLER_SERVICES = (
-    Service("keystone", "keystone", UWSGI % (5000, "keystone-wsgi-public", 2, 1)),
-    Service("placement-api", "placement", UWSGI % (8778, "placement-api", 1, 2)),
+    Service("keystone", "keystone", UWSGI % (5000, "keystone-wsgi-public", 4)),
+    Service("placement-api", "placement", UWSGI % (8778, "placement-api", 2)),
     Service("glance-api", "glance", "glance-api"),
     Service("nova-api", "nova", "nova-api-os-compute --log-file /var/log/nova/nova-api.log"),
     Service("nova-conductor", "nova", "nova-conductor"),
