@@ -12,7 +12,7 @@ from typing import Any
 
 from lab import content, image, machine, master, network, snapshot, teardown
 from lab.cache import say
-from lab.deployer import cloud as services
+from lab.deployer import power
 from lab.deployer.deployer import LabDeployer
 from lab.deployer.environment import Environment, parse
 from lab.hosts import Host
@@ -170,16 +170,9 @@ def take_snapshot(lab: Lab, directory: Path) -> Lab:
 
 
 def stop_cloud(lab: Lab) -> None:
-    """Stop OpenStack everywhere, then the hosts: services that lose their database or broker only wait and log."""
-    running = [host for host in lab.hosts.values() if host.is_running()]
-    on_all(running, stop_openstack)
-    on_all(running, lambda host: host.stop(180))
-
-
-def stop_openstack(host: Host) -> None:
-    """Stop the units of OpenStack that the host runs."""
-    patterns = [f"{name}*.service" for name in ("keystone", "nova", "glance", "neutron", "cinder", "heat", "placement")]
-    host.run(["systemctl", "stop", *patterns], timeout=120, check=False)
+    """Stop the services of the cloud in their order, then the hosts."""
+    power.stop_cloud(lab)
+    on_all([host for host in lab.hosts.values() if host.is_running()], lambda host: host.stop(180))
 
 
 def start_from_snapshot(lab: Lab, directory: Path) -> None:
@@ -201,8 +194,5 @@ def start_hosts(lab: Lab) -> None:
 
 
 def wait_for_cloud(lab: Lab) -> None:
-    """Wait until every API answers through the VIP and every compute node reports. Raises Timeout."""
-    environment = old_environment(lab)
-    primary = lab.hosts[environment.primary.name]
-    services.wait_answering(primary, services.urls_of_vip(environment))
-    services.wait_computes(primary, environment, environment.computes)
+    """Wait until the old cloud is complete, all its controllers and compute nodes. Raises Timeout, DeploymentError."""
+    power.wait_ready(lab, old_environment(lab))

@@ -68,7 +68,7 @@ def _stop_services(host: Any, environment: Environment, node: Node) -> None:
         host.run(["systemctl", "stop", *names], timeout=STOP_TIMEOUT)
 
 
-def wait_ready(lab: Any, environment: Environment, timeout: float = 300) -> None:
+def wait_ready(lab: Any, environment: Environment, timeout: float = 600) -> None:
     """Wait until ``environment`` serves: its database, brokers, addresses, every API on every controller, computes.
 
     ``timeout`` in seconds is for all of it. Raises lab.wait.Timeout or DeploymentError naming what is missing.

@@ -1,0 +1,63 @@
+"""A cloud stopped so that its cold start works, and found again by what lies on its hosts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from lab.deployer import power
+from tests.unit.lab.deployment_facts import facts
+
+
+class FakeHost:
+    """A running host with, maybe, facts on it; commands go to a record that all hosts share."""
+
+    def __init__(self, name, root, record, element=None):
+        self.name = name
+        self.root = root / name
+        self.record = record
+        (self.root / "etc").mkdir(parents=True)
+        if element:
+            (self.root / f"etc/{element['role']}.yaml").write_text(yaml.safe_dump(element))
+            (self.root / "etc/astute.yaml").symlink_to(f"/etc/{element['role']}.yaml")
+
+    def is_running(self):
+        return True
+
+    def run(self, argv, timeout=60):
+        self.record.append((self.name, argv))
+
+
+@pytest.fixture
+def lab(tmp_path):
+    record = []
+    elements = {f"node-{element['uid']}": element for element in facts("6.1")}
+    hosts = {name: FakeHost(name, tmp_path, record, element) for name, element in elements.items()}
+    hosts["node-4"] = FakeHost("node-4", tmp_path, record)
+    return SimpleNamespace(hosts=hosts, record=record)
+
+
+def test_environments_are_found_by_the_facts_on_the_hosts(lab):
+    (environment,) = power.deployed(lab)
+    assert environment.identifier == 1 and set(environment.facts) == {"1", "2", "3", "7"}
+
+
+def test_openstack_stops_first_and_the_primary_controllers_cluster_last(lab):
+    power.stop_cloud(lab)
+    clusters = [name for name, argv in lab.record if "pacemaker" in argv]
+    assert clusters == ["node-3", "node-2", "node-1"]
+    first_cluster = next(index for index, (_, argv) in enumerate(lab.record) if "pacemaker" in argv)
+    assert {name for name, argv in lab.record[:first_cluster]} == {"node-1", "node-2", "node-3", "node-7"}
+    assert not [argv for _, argv in lab.record[first_cluster:] if "pacemaker" not in argv]
+
+
+def test_what_pacemaker_runs_is_left_to_it(lab):
+    power.stop_cloud(lab)
+    assert not [argv for _, argv in lab.record if "heat-engine" in argv or "mariadb" in argv]
+
+
+def test_a_spare_host_is_not_touched(lab):
+    power.stop_cloud(lab)
+    assert "node-4" not in {name for name, _ in lab.record}
