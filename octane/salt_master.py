@@ -22,8 +22,9 @@ from octane.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
 
-SILENCE_SECONDS = 5
-"""After so long without a return the minions are asked whether they still run the job."""
+SILENCE_SECONDS = 15
+"""After so long without a return the minions are asked whether they still run the job, and have as long to say so: a
+busy node (a load of 16 on two processors) was seen to need more than Salt's own 5 and 10."""
 
 POLL_SECONDS = 0.02
 
@@ -142,7 +143,13 @@ class NodeCaller:
     def _returns(self, job: Mapping[str, Any], silence: float) -> Iterator[dict[str, Any] | None]:
         """Returns as they come and None whenever there is none; it ends when no minion runs the job any more."""
         parts: Iterator[dict[str, Any] | None] = self._client.get_iter_returns(
-            job["jid"], set(job["minions"]), timeout=silence, tgt=job["minions"], tgt_type="list", block=False
+            job["jid"],
+            set(job["minions"]),
+            timeout=silence,
+            gather_job_timeout=max(1, silence),
+            tgt=job["minions"],
+            tgt_type="list",
+            block=False,
         )
         return parts
 

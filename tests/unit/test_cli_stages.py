@@ -30,8 +30,9 @@ directory = pathlib.Path(os.environ["OCTANE_STATE_DIR"])
 bench = Bench(directory)
 stage, options = sys.argv[1], json.loads(sys.argv[2])
 ctx = bench.context(stage, **options)
+library = "tests.unit.steps:Set"
 plan = [
-    Definition.from_state(f"Set {key}", {"step": f"toy.{key}", "library": "tests.unit.steps:Set", "kwargs": {"key": key}})
+    Definition.from_state(f"Set {key}", {"step": f"toy.{key}", "kwargs": {"key": key}, "library": library})
     for key in ("one", "two")
 ]
 """

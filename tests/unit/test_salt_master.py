@@ -10,7 +10,7 @@ from octane.salt_master import KeyRing, NodeCaller
 
 
 class FakeClient:
-    """Salt's LocalClient as far as it is used: ``answers`` by minion come over the bus, ``cached`` from the job cache."""
+    """Salt's LocalClient as far as it is used: ``answers`` come over the bus, ``cached`` from the job cache."""
 
     def __init__(self, answers: dict[str, Any], cached: dict[str, Any] | None = None, accepted: Any = None) -> None:
         self.answers = answers
