@@ -17,6 +17,10 @@ _NOBODY = b"\x00" * 4
 _REQUEST, _REPLY = 1, 2
 _ETH_P_ARP = 0x0806
 _SIOCGIFHWADDR = 0x8927
+_ARP_IGNORE = "/proc/sys/net/ipv4/conf/all/arp_ignore"
+_SYSCTL_FILE = "/etc/sysctl.d/60-octane-isolation.conf"
+_SYSCTL_TEXT = "# Written by octane for the time of the isolation.\nnet.ipv4.conf.all.arp_ignore = 1\n"
+_OWNER = "arp"
 
 
 def announce(addresses, repeat=3, interval=0.2):
@@ -136,3 +140,76 @@ def _mac(interface):
 
 def _bytes(mac):
     return bytes.fromhex(mac.replace(":", ""))
+
+
+def strict(test=False):
+    """
+    Answer ARP only for addresses of the interface that was asked, now and after the next boot.
+
+    By default Linux answers on every interface for every address it has. A port that was taken out of its bridge and is
+    still up would so tell the network outside the addresses that its node must keep to itself (observed: a controller
+    isolated by its facts alone answered for the addresses of the one it replaces).
+
+    :return: ``{what changes: new value}``
+    :raises CommandExecutionError: the kernel does not take the setting, or the file was changed by somebody else
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_arp.strict
+    """
+    changes = {}
+    if _arp_ignore() == 0:
+        changes[_ARP_IGNORE] = 1
+    if _text(_SYSCTL_FILE) != _SYSCTL_TEXT:
+        changes[_SYSCTL_FILE] = "written"
+    if changes and not test:
+        __salt__["octane_files.write"](_SYSCTL_FILE, _SYSCTL_TEXT, _OWNER)
+        _set_arp_ignore(1)
+    return changes
+
+
+def as_before(test=False):
+    """
+    Take back what :func:`strict` did; a host that was strict before is left so.
+
+    :return: ``{what changes: new value}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_arp.as_before
+    """
+    if not __salt__["octane_files.status"](_OWNER):
+        return {}
+    changes = {_ARP_IGNORE: 0, _SYSCTL_FILE: "as before"}
+    if not test:
+        __salt__["octane_files.restore"](_OWNER)
+        _set_arp_ignore(0)
+    return changes
+
+
+def _arp_ignore():
+    with open(_ARP_IGNORE, encoding="ascii") as handle:
+        return int(handle.read())
+
+
+def _set_arp_ignore(value):
+    """:raises CommandExecutionError: the kernel keeps another value"""
+    try:
+        with open(_ARP_IGNORE, "w", encoding="ascii") as handle:
+            handle.write(str(value))
+    except OSError as error:
+        raise CommandExecutionError(f"{_ARP_IGNORE}: {error.strerror}") from None
+    if _arp_ignore() != value:
+        raise CommandExecutionError(f"{_ARP_IGNORE} does not become {value}")
+
+
+def _text(path):
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None

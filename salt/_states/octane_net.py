@@ -49,6 +49,36 @@ def attached(name, bridge, port):
 
 
 @_said
+def strict_arp(name):
+    """
+    The node answers ARP only for addresses of the interface that was asked, now and after the next boot.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.strict_arp x
+    """
+    changes = __salt__["octane_arp.strict"](test=__opts__["test"])
+    return _result(name, changes, "answers ARP for an interface's own addresses only")
+
+
+@_said
+def arp_as_before(name):
+    """
+    What :func:`strict_arp` did is taken back.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.arp_as_before x
+    """
+    changes = __salt__["octane_arp.as_before"](test=__opts__["test"])
+    return _result(name, changes, "answers ARP as before")
+
+
+@_said
 def overlay(name, bridge, key, local, remotes, mtu=1450):
     """
     A bridge is stretched over the network of ``local`` to the same bridge of ``remotes``.

@@ -84,6 +84,13 @@ Remove the overlay between the seed's controllers:
     - step: control.overlay_removed
     - library: octane.procedure.control:DropOverlay
 
+Answer ARP as before the isolation:
+  octane.step:
+    - step: control.arp_as_before
+    - tgt: seeds
+    - apply: octane_net.arp_as_before
+    - undo: octane_net.strict_arp
+
 Fence the original's controllers, also against a reboot:
   octane.step:
     - step: control.fenced

@@ -55,6 +55,13 @@ Leave out tasks that cannot work in isolation:
     - step: env.tasks
     - library: octane.procedure.seed_network:SkipTasks
 
+Answer ARP only where an address belongs, or a port without a bridge would tell them outside:
+  octane.step:
+    - step: env.strict_arp
+    - tgt: seeds
+    - apply: octane_net.strict_arp
+    - undo: octane_net.arp_as_before
+
 Configure their networks, and nothing else yet:
   octane.step:
     - step: env.networks
