@@ -21,6 +21,17 @@ IMAGE_SOURCES = [HERE / name for name in ("image.sh", "packages.txt", "salt.txt"
 DRIVERS = HERE / "deployer" / "drivers"
 RELEASES = ("2023.1", "2024.1")
 SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+BEGINNINGS = (
+    "keystone.conf",
+    "nova.conf",
+    "neutron.common.config",
+    "cinder.common.config",
+    "glance.common.config",
+    "heat.common.config",
+    "placement.conf",
+    "pkg_resources, paste.deploy, oslo_messaging, pymysql, memcache",
+)
+"""Modules of OpenStack, and what its pins must bring besides."""
 FALLBACK_SOURCE = "deb http://deb.debian.org/debian bookworm main"
 
 
@@ -130,9 +141,8 @@ def install_drivers(environment: Path) -> None:
 
 
 def check_imports(environment: Path) -> None:
-    """Import the seven services, so that a broken environment is found here and not in a host. Raises CommandFailed."""
-    services = "keystone, nova, neutron, cinder, glance, heat, placement, oslo_messaging, pymysql, memcache"
-    run([str(environment / "bin/python"), "-c", f"import {services}"], timeout=120)
+    """Import what each service begins with, so that a broken environment is found here. Raises CommandFailed."""
+    run([str(environment / "bin/python"), "-c", f"import {', '.join(BEGINNINGS)}"], timeout=180)
 
 
 def run_uv(arguments: list[str]) -> None:
