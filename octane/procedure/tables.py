@@ -43,9 +43,16 @@ def checksums(ctx: Context, node: str) -> Checksums:
     expendable = ctx.path.expendable
     found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=CHECKSUM_TIMEOUT)[node]
     return {
-        database: {table: value for table, value in tables.items() if table not in expendable.get(database, ())}
+        database: {
+            table: _number(value) for table, value in tables.items() if table not in expendable.get(database, ())
+        }
         for database, tables in found.items()
     }
+
+
+def _number(checksum: str | int | None) -> int | None:
+    """As a number, which the journal takes under any table's name; None for what has no rows to sum (a view)."""
+    return None if checksum is None else int(checksum)
 
 
 def moved(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> list[str]:

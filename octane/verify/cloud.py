@@ -37,7 +37,15 @@ def _prove(ctx: Context, nodes: tuple[str, ...], expect: str) -> dict[str, Any]:
         raise InvariantBroken(
             f"does not answer as {'read-only' if expect == 'ro' else 'writable'}: {', '.join(failed)}"
         )
+    return {node: _seen(proof) for node, proof in proofs.items()}
+
+
+def _seen(proof: dict[str, Any]) -> dict[str, list[str]]:
+    """{frontend: ["address:port: write 503, read 200", ...]}, an entry for each address it is bound to."""
     return {
-        node: {name: {"write": seen["write"], "read": seen["read"]} for name, seen in proof["frontends"].items()}
-        for node, proof in proofs.items()
+        name: [
+            f"{bind['address']}:{bind['port']}: write {bind['write']['status']}, read {bind['read']['status']}"
+            for bind in binds
+        ]
+        for name, binds in proof["frontends"].items()
     }
