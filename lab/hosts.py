@@ -143,6 +143,7 @@ class Host:
         self.unmount()
         for file in (self.disk_file, self.ports_file, self.directory / "partitioned"):
             file.unlink(missing_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "reinstalled").touch()
         self.prepare()
 
