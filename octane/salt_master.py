@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 import salt.client
@@ -39,6 +39,12 @@ KEY_STATES = {
 }
 
 
+@functools.lru_cache
+def _local_client(conf_file: str) -> Any:
+    """Salt's client, once a process: it reads the whole configuration."""
+    return salt.client.get_local_client(conf_file)
+
+
 class NodeCaller:
     """Functions and states on nodes. Every target is named, and every one has to answer.
 
@@ -49,9 +55,9 @@ class NodeCaller:
     def __init__(self, master_options: Mapping[str, Any]) -> None:
         self._options = master_options
 
-    @cached_property
+    @property
     def _client(self) -> Any:
-        return salt.client.get_local_client(self._options["conf_file"])
+        return _local_client(self._options["conf_file"])
 
     def call(self, targets: list[str], fun: str, *args: Any, timeout: float = 60, **kwargs: Any) -> dict[str, Any]:
         """What FUN returns on each of TARGETS, by minion id; ``timeout`` is in seconds for all of them together.

@@ -34,7 +34,7 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("prepare", "upgrade.prepare", None, ("environments",), reverses="cleanup-fuel"),
-        Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes"), after=("prepare",)),
+        Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes", "leave_behind"), after=("prepare",)),
         Stage("upgrade-db", "upgrade.db", "seed", BY_PAIR, after=("upgrade-env",)),
         Stage("upgrade-control", "upgrade.control", "seed", BY_PAIR, after=("upgrade-db",)),
         Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
@@ -115,11 +115,12 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
 
 
 def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | None = None) -> str:
-    """What an operator types for STAGE of PAIR; the nodes of OPTIONS included."""
+    """What an operator types for STAGE of PAIR; what OPTIONS say beside the pair is included."""
     words = ["octane", stage.name]
     if stage.takes == "original":
         words.append(str(pair.original) if pair else "ENV")
         words += [str(node) for node in (options or {}).get("nodes") or ()]
+        words += [f"--leave-behind={name}" for name in (options or {}).get("leave_behind") or ()]
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
     return " ".join(words)

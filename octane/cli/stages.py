@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +13,11 @@ from octane import stage as stages
 from octane.cli.app import OctaneCommand
 from octane.cli.run import StageRun, refuse_early
 from octane.errors import BadInput
-from octane.pair import environment_id
+from octane.journal import Journal
+from octane.pair import MASTER_ID, environment_id
+from octane.procedure import salt_config
+
+COMPONENT = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
 class StageCommand(OctaneCommand):
@@ -80,15 +85,7 @@ class Prepare(StageCommand):
         return {"environments": [environment_id(value, "ENV") for value in parsed.environments]}
 
     def before(self, console: Console, test: bool) -> bool:
-        """Salt itself; in a dry run on a master that was never prepared there is no orchestration to ask."""
-        from octane.procedure.salt_config import configure_salt
-
-        changes = configure_salt(progress=lambda text: console.print(text, highlight=False), test=test)
-        if not (test and changes):
-            return True
-        console.print(f"→ Configure Salt  would be done: {', '.join(sorted(changes))}", highlight=False)
-        console.print("  What comes after that cannot be told before it is done.", highlight=False)
-        return False
+        return _configure_salt(console, test)
 
 
 class UpgradeEnv(StageCommand):
@@ -102,12 +99,23 @@ class UpgradeEnv(StageCommand):
         parser.add_argument(
             "nodes", metavar="NODE", nargs="*", help="numbers of one to three spare nodes; without any they are chosen"
         )
+        parser.add_argument(
+            "--leave-behind",
+            metavar="NAME",
+            action="append",
+            default=[],
+            help="a component whose data will not be moved, e.g. murano: said by who knows it; may be repeated",
+        )
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
         nodes = [_node_id(value) for value in parsed.nodes]
         if len(nodes) != len(set(nodes)):
             raise BadInput(f"a node is named twice: {' '.join(parsed.nodes)}")
-        return {"original": environment_id(parsed.original, "ENV"), "nodes": nodes}
+        for name in parsed.leave_behind:
+            if not COMPONENT.fullmatch(name):
+                raise BadInput(f"--leave-behind takes the name of a component, not {name!r}")
+        original = environment_id(parsed.original, "ENV")
+        return {"original": original, "nodes": nodes, "leave_behind": parsed.leave_behind}
 
 
 class UpgradeDb(SeedCommand):
@@ -136,6 +144,31 @@ class CleanupFuel(StageCommand):
 
     stage_name = "cleanup-fuel"
     examples = ("octane cleanup-fuel", "octane cleanup-fuel --test")
+
+    def before(self, console: Console, test: bool) -> bool:
+        """The last step takes away what orchestrations need: a finished one cannot be run again, and needs not; one
+        that died after it gets it back first."""
+        if salt_config.path().exists():
+            return True
+        with Journal.open_to_read(settings.state_dir()) as journal:
+            done = journal.runs.last_done(MASTER_ID, self.stage_name)
+            if done and stages.is_done(journal, MASTER_ID, self.stage_name):
+                console.print(f"{self.stage_name}: nothing to do: {done.comment}", highlight=False)
+                return False
+        return _configure_salt(console, test)
+
+
+def _configure_salt(console: Console, test: bool) -> bool:
+    """Salt itself, without which there are no orchestrations; whether one can be run now.
+
+    In a dry run on a master that was never prepared there is nothing that could be asked.
+    """
+    changes = salt_config.configure_salt(progress=lambda text: console.print(text, highlight=False), test=test)
+    if not (test and changes):
+        return True
+    console.print(f"→ Configure Salt  would be done: {', '.join(sorted(changes))}", highlight=False)
+    console.print("  What comes after that cannot be told before it is done.", highlight=False)
+    return False
 
 
 def _node_id(value: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 TOY_TREE = Path(__file__).parent / "toy_tree"
 BIN = Path(sys.executable).parent
+COMMAND_SECONDS = 240
 
 
 @dataclass
@@ -38,7 +39,12 @@ class Master:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*words), env=self.environment, capture_output=True, text=True, timeout=90, check=False
+            self.command(*words),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
 
     def orchestrate(self, name: str, pillar: dict[str, Any] | None = None, **kwargs: Any) -> dict[str, dict[str, Any]]:
@@ -48,7 +54,12 @@ class Master:
 
     def octane(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(BIN / "octane"), *words], env=self.environment, capture_output=True, text=True, timeout=90, check=False
+            [str(BIN / "octane"), *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
 
     def begin_anew(self) -> None:

@@ -43,7 +43,7 @@ def running_behind_a_gate(master):
     """`upgrade.prepare`, as far as the step that waits for the gate."""
     (master.world / "gate").touch()
     with in_background(master, "state.orchestrate", "upgrade.prepare") as process:
-        until((master.world / "acting").exists, 60, "the library step to act", interval=0.05)
+        until((master.world / "acting").exists, 240, "the library step to act", interval=0.05)
         yield process
 
 
@@ -146,7 +146,7 @@ def test_two_runs_at_once_are_one_too_many(salt_master):
         assert refused["The stage may run"]["exit_code"] == 3
         assert refused[NODE]["comment"].startswith("not run: no stage is open")
         (salt_master.world / "gate").unlink()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
     assert '"all 4 steps done' in output
 
 

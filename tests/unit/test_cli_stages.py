@@ -281,7 +281,7 @@ def test_upgrade_env_names_the_seed_it_made(bench, orchestration, capsys):
     stage_run.finish_stage(ctx)
     started = orchestration(SCRIPT + "toys.HOOKS['apply.one'] = lambda ctx: ctx.bind_seed(2)\n" + WORKS[len(SCRIPT) :])
     assert app.main(["upgrade-env", "1", "4", "node-5"]) == 0
-    assert started == [("upgrade-env", {"original": 1, "nodes": [4, 5]}, False)]
+    assert started == [("upgrade-env", {"original": 1, "nodes": [4, 5], "leave_behind": []}, False)]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == ["The seed of environment 1 is environment 2.", "Next: octane upgrade-db 2"]
 
@@ -325,3 +325,76 @@ def test_signals_of_the_terminal_do_not_reach_the_orchestration(ready, orchestra
         assert os.getpgid(0) != started.process.pid
         assert started.last_words() == "True"
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def prepared(bench):
+    step = Definition.from_state("Set", {"step": "toy.set", "library": "tests.unit.steps:Set"})
+    ctx = bench.context("prepare")
+    stage_run.open_stage(ctx, [step])
+    StepRunner(ctx, step).apply()
+    stage_run.finish_stage(ctx)
+
+
+@pytest.fixture
+def salt_configuration(tmp_path, monkeypatch):
+    """Stands for our file in the master's configuration: whether it is there, and who asked for it."""
+    from octane.cli.stages import salt_config
+
+    asked = []
+    file = tmp_path / "octane.conf"
+
+    def configure(progress, test):
+        asked.append(test)
+        progress("Salt is configured")
+        return {} if file.exists() else {"salt-master": str(file)}
+
+    monkeypatch.setattr(salt_config, "path", lambda: file)
+    monkeypatch.setattr(salt_config, "configure_salt", configure)
+    return file, asked
+
+
+def test_prepare_configures_salt_before_it_runs_anything(bench, orchestration, salt_configuration, capsys):
+    _, asked = salt_configuration
+    started = orchestration(WORKS)
+    assert app.main(["prepare", "1"]) == 0
+    assert asked == [False] and started == [("prepare", {"environments": [1]}, False)]
+    assert capsys.readouterr().out.splitlines()[-1] == "Next: octane upgrade-env ENV"
+
+
+def test_a_dry_run_on_a_fresh_master_says_what_can_be_said(bench, orchestration, salt_configuration, capsys):
+    started = orchestration(DRY)
+    assert app.main(["prepare", "--test"]) == 0
+    assert "→ Configure Salt  would be done: salt-master" in capsys.readouterr().out
+    assert started == []
+
+
+def test_cleaning_the_master_a_second_time_needs_no_salt(bench, orchestration, salt_configuration, capsys):
+    file, asked = salt_configuration
+    file.touch()
+    prepared(bench)
+    started = orchestration(WORKS)
+    assert app.main(["cleanup-fuel"]) == 0
+    file.unlink()
+    capsys.readouterr()
+    assert app.main(["cleanup-fuel"]) == 0
+    assert "cleanup-fuel: nothing to do" in capsys.readouterr().out
+    assert len(started) == 1 and asked == []
+
+
+def test_cleaning_the_master_that_died_after_salt_was_restored_is_finished(bench, orchestration, salt_configuration):
+    _, asked = salt_configuration
+    prepared(bench)
+    orchestration(DIES)
+    assert app.main(["cleanup-fuel"]) == 1
+    orchestration(WORKS)
+    assert app.main(["cleanup-fuel"]) == 0
+    assert asked == [False, False]
+
+
+def test_what_is_left_behind_is_said_and_repeated_in_the_command_to_go_on(bench, orchestration, capsys):
+    prepared(bench)
+    started = orchestration(FAILS)
+    assert app.main(["upgrade-env", "1", "4", "--leave-behind", "murano"]) == 1
+    assert started[0][1] == {"original": 1, "nodes": [4], "leave_behind": ["murano"]}
+    assert "to go on: `octane upgrade-env 1 4 --leave-behind=murano`" in capsys.readouterr().err
+    assert app.main(["upgrade-env", "1", "--leave-behind", "a b"]) == 2

@@ -32,17 +32,20 @@ class FakeClient:
         return self.cached
 
 
-def caller(client):
-    nodes = NodeCaller({"conf_file": "/etc/salt/master"})
-    nodes.__dict__["_client"] = client
-    return nodes
+@pytest.fixture
+def caller(monkeypatch):
+    def with_client(client):
+        monkeypatch.setattr(salt_master, "_local_client", lambda conf_file: client)
+        return NodeCaller({"conf_file": "/etc/salt/master"})
+
+    return with_client
 
 
 def state(result, comment="", changes=None):
     return {"ret": {"x_|-a_|-a_|-y": {"result": result, "comment": comment, "changes": changes or {}}}, "retcode": 0}
 
 
-def test_every_target_is_asked_by_name():
+def test_every_target_is_asked_by_name(caller):
     client = FakeClient({"node-1": {"ret": 1, "retcode": 0}, "node-2": {"ret": [], "retcode": 0}})
     assert caller(client).call(["node-1", "node-2"], "x.y", 5, size=2) == {"node-1": 1, "node-2": []}
     assert client.published == [(["node-1", "node-2"], "x.y", (5,), "list", {"size": 2})]
@@ -57,35 +60,35 @@ def test_every_target_is_asked_by_name():
         ({"ret": "'x.y' is not available.", "retcode": 254}, "'x.y' is not available."),
     ],
 )
-def test_a_failed_or_false_return_is_an_error_that_names_node_and_function(answer, reason):
+def test_a_failed_or_false_return_is_an_error_that_names_node_and_function(caller, answer, reason):
     with pytest.raises(NodeFailed) as caught:
         caller(FakeClient({"node-1": {"ret": 1}, "node-2": answer})).call(["node-1", "node-2"], "x.y")
     assert (caught.value.node, caught.value.command, caught.value.message) == ("node-2", "x.y", reason)
 
 
-def test_a_silent_minion_is_an_error():
+def test_a_silent_minion_is_an_error(caller):
     with pytest.raises(NodeFailed, match=r"node-2: x\.y: no answer within \d+ s \(and node-3\)"):
         caller(FakeClient({"node-1": {"ret": 1}})).call(["node-1", "node-2", "node-3"], "x.y")
 
 
-def test_a_minion_without_an_accepted_key_is_said_to_be_one():
+def test_a_minion_without_an_accepted_key_is_said_to_be_one(caller):
     with pytest.raises(NodeFailed, match=r"node-2: x\.y: its key is not accepted"):
         caller(FakeClient({"node-1": {"ret": 1}}, accepted=["node-1"])).call(["node-1", "node-2"], "x.y")
     with pytest.raises(NodeFailed, match="its key is not accepted"):
         caller(FakeClient({}, accepted=[])).call(["node-1"], "x.y")
 
 
-def test_a_return_that_the_bus_lost_is_looked_up():
+def test_a_return_that_the_bus_lost_is_looked_up(caller):
     client = FakeClient({}, cached={"node-1": {"ret": 1, "retcode": 0}})
     assert caller(client).call(["node-1"], "x.y") == {"node-1": 1}
 
 
-def test_an_answer_of_somebody_else_counts_for_nothing():
+def test_an_answer_of_somebody_else_counts_for_nothing(caller):
     with pytest.raises(NodeFailed, match="node-1"):
         caller(FakeClient({"node-9": {"ret": 1}})).call(["node-1"], "x.y")
 
 
-def test_a_minion_that_runs_on_for_ever_is_given_up_at_the_deadline():
+def test_a_minion_that_runs_on_for_ever_is_given_up_at_the_deadline(caller):
     class Busy(FakeClient):
         def get_iter_returns(self, jid, minions, **kwargs):
             while True:
@@ -96,14 +99,14 @@ def test_a_minion_that_runs_on_for_ever_is_given_up_at_the_deadline():
 
 
 @pytest.mark.parametrize("targets", [["*"], ["node-1,node-2"], ["node 1"], [""], ["-node"], []])
-def test_patterns_and_nonsense_are_no_targets(targets):
+def test_patterns_and_nonsense_are_no_targets(caller, targets):
     client = FakeClient({})
     with pytest.raises(BadInput):
         caller(client).call(targets, "x.y")
     assert client.published == []
 
 
-def test_text_that_salt_would_take_for_a_keyword_is_not_sent():
+def test_text_that_salt_would_take_for_a_keyword_is_not_sent(caller):
     client = FakeClient({"node-1": {"ret": 1}})
     with pytest.raises(ValueError, match="by name"):
         caller(client).call(["node-1"], "x.y", "name=value")
@@ -111,7 +114,7 @@ def test_text_that_salt_would_take_for_a_keyword_is_not_sent():
     assert len(client.published) == 1
 
 
-def test_a_state_is_run_and_waits_for_one_that_still_runs():
+def test_a_state_is_run_and_waits_for_one_that_still_runs(caller):
     client = FakeClient({"node-1": state(True, "done", {"a": 1})})
     returned = caller(client).state(["node-1"], "x.y", arguments={"name": "n", "timeout": 5}, size=1)
     assert returned == {"node-1": {"changes": {"a": 1}, "comment": "done", "result": True}}
@@ -131,23 +134,23 @@ def test_a_state_is_run_and_waits_for_one_that_still_runs():
         ({"ret": {"odd": "thing"}}, "odd"),
     ],
 )
-def test_a_state_that_did_not_work_is_an_error(answer, reason):
+def test_a_state_that_did_not_work_is_an_error(caller, answer, reason):
     with pytest.raises(NodeFailed) as caught:
         caller(FakeClient({"node-1": answer})).state(["node-1"], "x.y")
     assert reason in caught.value.message and caught.value.command == "x.y"
 
 
-def test_a_dry_run_of_a_state_may_say_that_it_would_change():
+def test_a_dry_run_of_a_state_may_say_that_it_would_change(caller):
     returned = caller(FakeClient({"node-1": state(None, "would change")})).state(["node-1"], "x.y", test=True)
     assert returned["node-1"]["result"] is None
 
 
-def test_ping_says_who_is_there():
+def test_ping_says_who_is_there(caller):
     client = FakeClient({"node-1": {"ret": True}, "node-2": {"ret": False}})
     assert caller(client).ping(["node-1", "node-2", "node-3"]) == {"node-1"}
 
 
-def test_a_master_that_cannot_be_reached_is_said_to_be(monkeypatch):
+def test_a_master_that_cannot_be_reached_is_said_to_be(caller):
     class Down(FakeClient):
         def run_job(self, *args, **kwargs):
             raise salt_master.salt.exceptions.SaltClientError("Is master running?")
