@@ -12,13 +12,15 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openstack
 import yaml
 
 from lab import network
 from lab.state import Lab, LabError
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 CREDENTIALS = "client.json"
 # The newest that both releases speak; from 2.37 on a server may be asked for without a network.
@@ -113,8 +115,11 @@ def write_private(path: Path, content: Any) -> None:
     fresh.replace(path)
 
 
-def connect(credentials: Credentials, project: str | None = None) -> openstack.connection.Connection:
+def connect(credentials: Credentials, project: str | None = None) -> Connection:
     """A connection as the administrator, in the scope of ``project`` (a name) or of the administrator's own."""
+    # Half of a second that only those pay who connect: every octane-lab command imports this module.
+    import openstack
+
     return openstack.connect(
         load_yaml_config=False,
         load_envvars=False,

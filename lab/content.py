@@ -19,13 +19,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openstack.connection import Connection
-
 from lab import client
 from lab.command import run
 from lab.wait import until
 
 if TYPE_CHECKING:
+    from openstack.connection import Connection
+
     from lab.state import Lab
 
 PASSWORDS = "passwords.json"
