@@ -61,7 +61,7 @@ class Status(OctaneCommand):
         state_dir = settings.state_dir()
         console = Console()
         if not parsed.watch:
-            _print(console, _read(state_dir, seed), parsed.format, with_steps=seed is not None)
+            _print(console, _read(state_dir, seed), parsed.format, seed is not None)
         elif console.is_terminal and parsed.format == "table":
             _watch_table(console, state_dir, seed)
         else:
@@ -82,16 +82,16 @@ def _print(console: Console, data: Data, form: str, with_steps: bool) -> None:
         for row in _rows(data):
             print(*row[:4])
     else:
-        console.print(table(data, with_steps))
+        begun = [stage for _, stage in _stages(data) if stage["steps"]]
+        console.print(table(data, begun if with_steps else []))
 
 
-def table(data: Data, with_steps: bool) -> RenderableType:
-    """DATA of :func:`octane.status.overview` for people; WITH_STEPS a table of each begun stage's steps as well."""
+def table(data: Data, shown: list[Data]) -> RenderableType:
+    """DATA of :func:`octane.status.overview` for people, and the steps of the stages SHOWN."""
     stages = Table(*COLUMNS)
     for row in _rows(data):
         stages.add_row(*row)
-    begun = [stage for _, stage in _stages(data) if with_steps and stage["steps"]]
-    return Group(stages, *(_steps_table(stage) for stage in begun), *_progress(data))
+    return Group(stages, *(_steps_table(stage) for stage in shown), *_progress(data))
 
 
 def _rows(data: Data) -> Iterator[tuple[str, ...]]:
@@ -144,11 +144,18 @@ def _watch_table(console: Console, state_dir: Path, seed: int | None) -> None:
     """Until Ctrl-C, which only detaches."""
     turn = threading.Event()
     try:
-        with Live(table(_read(state_dir, seed), True), console=console, auto_refresh=False) as live:
+        with Live(_current(state_dir, seed), console=console, auto_refresh=False) as live:
             while not turn.wait(REFRESH_SECONDS):
-                live.update(table(_read(state_dir, seed), True), refresh=True)
+                live.update(_current(state_dir, seed), refresh=True)
     except KeyboardInterrupt:
         console.print("Detached; the upgrade goes on.")
+
+
+def _current(state_dir: Path, seed: int | None) -> RenderableType:
+    """All stages, and the steps of the one that runs or ran last: more does not fit on a screen."""
+    data = _read(state_dir, seed)
+    begun = [stage for _, stage in _stages(data) if stage["started"]]
+    return table(data, sorted(begun, key=lambda stage: float(stage["started"]))[-1:])
 
 
 def _watch_lines(console: Console, state_dir: Path, seed: int | None) -> None:

@@ -9,7 +9,7 @@ from octane.errors import Failed
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
-GATE_TIMEOUT = 60
+GATE_TIMEOUT = 240
 
 
 def world() -> Path:

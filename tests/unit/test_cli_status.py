@@ -1,5 +1,6 @@
 """`octane status`: the same journal as a table, as JSON, as YAML, as lines."""
 
+import io
 import json
 
 import pytest
@@ -139,3 +140,14 @@ def test_watching_without_a_terminal_prints_lines_until_the_run_is_over(upgrade,
     assert app.main(["status", "2", "--watch"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("✔ Set one") and lines[1].startswith("✘ Set two")
+
+
+def test_watching_on_a_terminal_shows_the_steps_of_what_runs(upgrade):
+    from rich.console import Console
+
+    from octane.cli import status
+
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(status._current(upgrade.directory, 2))
+    shown = console.export_text()
+    assert "Set three" in shown and "Set clone" not in shown
