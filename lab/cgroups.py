@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -40,12 +42,15 @@ def processes(directory: Path) -> list[int]:
 def kill(directory: Path) -> int:
     """Kill every process in and below a control group; return how many were there."""
     victims = [pid for pid in processes(directory) if pid not in (0, os.getpid())]
-    for pid in victims:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    kill_processes(victims)
     return len(victims)
+
+
+def kill_processes(victims: Iterable[int]) -> None:
+    """Kill processes by their ids; one that is gone already is no error."""
+    for pid in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def remove(directory: Path) -> bool:

@@ -18,7 +18,7 @@ from lab.deployer.environment import Environment, parse
 from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
-from lab.state import FILE, Lab, LabError, locked, prefix_of
+from lab.state import FILE, LOCK, Lab, LabError, locked, prefix_of
 
 WORKERS = 4
 BOOT_TIMEOUT = 120
@@ -39,6 +39,7 @@ def up(state: Path, definition: dict[str, Any], options: dict[str, Any], *, keep
 
     ``options``: "master_bind", see Lab.create. Raises LabError when a lab is there, CommandFailed, Timeout.
     """
+    refuse_foreign(state)
     with locked(state):
         refuse_second(state)
         with timed("image and OpenStack environments are there"):
@@ -65,10 +66,19 @@ def refuse_second(state: Path) -> None:
         raise LabError(f"there is a lab in {state} already; take it down first: octane-lab --state {state} down")
 
 
+def refuse_foreign(state: Path) -> None:
+    """Raises LabError when ``state`` is a directory of something else: down would not dare to remove it."""
+    if state.is_dir() and not (state / FILE).exists() and any(entry.name != LOCK for entry in state.iterdir()):
+        raise LabError(f"{state} is not empty and holds no lab; name another directory with --state")
+
+
 def down(state: Path) -> None:
     """Take a lab down, whatever state it is in. Raises Timeout, CommandFailed."""
-    with locked(state):
-        teardown.take_down(state)
+    if (state / FILE).exists():
+        with locked(state):
+            teardown.take_down(state)
+    else:
+        teardown.stop_everything(state)
     machine.restore_watches()
 
 

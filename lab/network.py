@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,22 @@ def namespaces(prefix: str) -> list[str]:
     if not NAMESPACES.exists():
         return []
     return sorted(entry.name for entry in NAMESPACES.iterdir() if entry.name.startswith(prefix))
+
+
+def processes(prefix: str) -> list[int]:
+    """Ids of the processes, but for this one, whose network namespace belongs to the lab with ``prefix``."""
+    ours = {(NAMESPACES / name).stat().st_ino for name in namespaces(prefix)}
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            number = (entry / "ns/net").stat().st_ino
+        except OSError:
+            continue  # gone meanwhile, or a kernel thread
+        if number in ours:
+            found.append(int(entry.name))
+    return found
 
 
 def bridge_of(network: dict[str, Any], name: str) -> str:

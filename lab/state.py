@@ -16,6 +16,7 @@ from lab.image import RELEASES, image_path, openstack_path
 
 DEFAULT_STATE = Path("/var/lib/octane-lab")
 FILE = "lab.json"
+LOCK = ".lock"
 
 
 class LabError(Exception):
@@ -119,7 +120,7 @@ class Lab:
 def locked(state: Path) -> Iterator[None]:
     """Hold the lock of a state directory. Raises LabError at once when it is held."""
     state.mkdir(parents=True, exist_ok=True)
-    with (state / ".lock").open("w") as handle:
+    with (state / LOCK).open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import cgroups, mounts, network
 from lab.command import CommandFailed
-from lab.state import prefix_of
+from lab.state import FILE, prefix_of
 from lab.wait import until
 
 # systemd-nspawn keeps a directory and a socket directory for each machine by its name.
@@ -15,10 +15,19 @@ NSPAWN = tuple(Path("/run/systemd/nspawn") / name for name in ("propagate", "uni
 
 
 def take_down(state: Path) -> None:
-    """Remove all that the lab in ``state`` made, whether it runs or crashed. Raises Timeout, CommandFailed."""
+    """Remove all that the lab in ``state`` made, whether it runs or crashed. Raises Timeout, CommandFailed.
+
+    A directory that no lab was created in is left alone, whatever is in it.
+    """
     stop_everything(state)
-    if state.exists():
-        shutil.rmtree(state)
+    if not (state / FILE).exists():
+        return
+    for entry in state.iterdir():
+        if entry.name == FILE:
+            continue
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    (state / FILE).unlink()
+    state.rmdir()
 
 
 def stop_everything(state: Path) -> None:
@@ -33,11 +42,16 @@ def stop_everything(state: Path) -> None:
 
 
 def kill_all(prefix: str) -> bool:
-    """Kill what runs in the lab's control groups and remove them; False while any is left."""
+    """Kill what runs in the lab's control groups and network namespaces; False while any is left.
+
+    Clients of the cloud, which run in the gateway's namespace, belong to no control group of the lab.
+    """
     groups = cgroups.of_lab(prefix)
     for group in groups:
         cgroups.kill(group)
-    return all([cgroups.remove(group) for group in groups])
+    clients = network.processes(prefix)
+    cgroups.kill_processes(clients)
+    return all([cgroups.remove(group) for group in groups]) and not clients
 
 
 def unmounted(state: Path) -> bool:

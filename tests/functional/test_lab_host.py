@@ -201,9 +201,17 @@ def test_down_leaves_nothing_of_a_lab_whose_supervisor_was_killed(tmp_path, lab)
     host.prepare()
     host.start()
     os.kill(int((host.directory / "supervisor.pid").read_text()), signal.SIGKILL)
-    (state / "lab.json").unlink()
+    client = subprocess.Popen(["ip", "netns", "exec", f"{crashed.prefix}gateway", "sleep", "600"])
     assert cli.main(["--state", str(state), "down"]) == 0
     assert traces(state) == NOTHING
+    assert client.wait(10) == -signal.SIGKILL
+
+
+def test_down_leaves_a_directory_alone_that_is_no_labs(tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    assert cli.main(["--state", str(tmp_path), "down"]) == 0
+    assert (tmp_path / "mine").read_text() == "precious"
+    assert cli.main(["--state", str(tmp_path), "up"]) == 2
 
 
 def test_a_second_lab_in_the_same_place_is_refused(lab, capsys):
