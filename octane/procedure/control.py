@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import Failed, InvariantBroken
+from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
 from octane.procedure import isolation
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -69,12 +69,22 @@ class Warm(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         asked: dict[str, Any] = {}
+        trouble: list[str] = []
 
         def answered() -> bool:
-            asked.update(ctx.nodes.call(list(sides(ctx).seeds), "octane_nova.warm", timeout=120))
+            try:
+                asked.update(ctx.nodes.call(list(sides(ctx).seeds), "octane_nova.warm", timeout=120))
+            except NodeFailed as error:
+                # Keystone itself is not there yet.
+                trouble.append(str(error))
+                return False
             return not any(found["failed"] for found in asked.values())
 
-        until(answered, START_TIMEOUT, "every API of every seed controller to answer")
+        try:
+            until(answered, START_TIMEOUT, "every API of every seed controller to answer")
+        except WaitTimeout as error:
+            failed = {node: found["failed"] for node, found in asked.items() if found["failed"]}
+            raise Failed(f"{error.message}; last: {failed or trouble[-1]}") from error
         slowest = max(found["slowest"] for found in asked.values())
         return Outcome(
             changes={"warmed": sorted(asked)},

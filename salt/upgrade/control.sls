@@ -38,6 +38,7 @@ Forget what the seed cached of the cloud it was before the copy:
     - apply: octane_service.restarted
     - kwargs: {services: [memcached]}
     - undo: nothing
+    - until: control.accept_writes
 
 Start the seed's services outside Pacemaker:
   octane.step:
@@ -60,6 +61,13 @@ Warm every API of the seed:
     - step: control.warmed
     - library: octane.procedure.control:Warm
     - undo: nothing
+
+A port without a bridge must not tell the original's addresses once they have moved:
+  octane.step:
+    - step: control.original_strict_arp
+    - tgt: originals
+    - apply: octane_net.strict_arp
+    - undo: octane_net.arp_as_before
 
 Move the addresses:
   octane.step:
