@@ -242,7 +242,7 @@ def test_what_is_not_json(master, raw):
         ("GET", "/nodes/six", None, 404, "not found"),
         ("GET", "/clusters/1/upgrade/clone", None, 405, "None"),
         ("POST", "/clusters/1", {}, 405, "None"),
-        ("PUT", "/clusters/2/orchestrator/deployment", {}, 500, "Unexpected exception, please check logs"),
+        ("PUT", "/clusters/1/orchestrator/deployment", {"a": 1}, 500, "Unexpected exception, please check logs"),
     ],
 )
 def test_bare_texts(master, method, path, body, status, text):
