@@ -15,12 +15,12 @@ from typing import Any
 
 from octane.context import Context
 from octane.definition import Definition
-from octane.errors import BadInput, Failed, InvariantBroken, LockLost, OctaneError
+from octane.errors import BadInput, Failed, InvariantBroken, LockLost, OctaneError, Refused
 from octane.journal import runs, steps
 from octane.journal.holder import Holder
 from octane.journal.runs import Run
 from octane.journal.steps import Attempt, Evidence
-from octane.stage import command_line, undo_command
+from octane.stage import command_line, has_begun, undo_command
 from octane.step import Outcome, load, with_targets
 from octane.verify import invariants
 
@@ -190,8 +190,8 @@ class StepRunner:
         """Journal the failure, stop what comes after, tell the operator how to go on."""
         ctx = self.ctx
         go_on = error.next_command or self._command(run)
-        comment = f"{self.definition.step}: {error.sentence}; to go on: `{go_on}`{self._way_back(run)}"
-        ctx.journal.steps.finish(run, attempt, steps.FAILED, {}, comment)
+        comment = f"{self.definition.step}: {error.sentence}{self._ways(run, error, go_on)}"
+        ctx.journal.steps.fail(run, attempt, comment, _status_after(attempt, error))
         ctx.journal.runs.fail(run, self.definition.step, comment, error.exit_code)
         where = {"node": error.node, "command": error.command, "next": go_on}
         ctx.event("failed", {"act": attempt.act, "comment": comment, **where})
@@ -202,11 +202,15 @@ class StepRunner:
             return undo_command(self.ctx.stage, self.ctx.pair)
         return command_line(self.ctx.stage, self.ctx.pair, self.ctx.options)
 
-    def _way_back(self, run: Run) -> str:
-        """How to go back instead, when every step so far can be undone."""
-        if run.act == "undo" or not_undoable(self.ctx, run.pair_id, run.stage):
+    def _ways(self, run: Run, error: OctaneError, go_on: str) -> str:
+        """How to go on, and how to go back instead when something stands that can be undone; input that was wrong is
+        not to be repeated."""
+        if isinstance(error, BadInput) and not error.next_command:
             return ""
-        return f", to go back: `{undo_command(self.ctx.stage, self.ctx.pair)}`"
+        stands = has_begun(self.ctx.journal, run.pair_id, run.stage)
+        if run.act == "undo" or not stands or not_undoable(self.ctx, run.pair_id, run.stage):
+            return f"; to go on: `{go_on}`"
+        return f"; to go on: `{go_on}`, to go back: `{undo_command(self.ctx.stage, self.ctx.pair)}`"
 
     def _look_before(self, run: Run, attempt: Attempt) -> None:
         """What the invariants say before the step acts; one that does not hold yet is no failure."""
@@ -238,6 +242,12 @@ class StepRunner:
 
 def _names(things: dict[str, Any]) -> str:
     return ", ".join(sorted(things))
+
+
+def _status_after(attempt: Attempt, error: OctaneError) -> str:
+    """A done step that is looked at again stays done when it is refused, as with other options than it was done with."""
+    refused = isinstance(error, (BadInput, Refused))
+    return steps.DONE if attempt.act == "verify" and refused else steps.FAILED
 
 
 def not_undoable(ctx: Context, pair_id: int, stage: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from octane import stage as stages
+from octane.errors import BadInput
 from octane.journal import Journal, runs, steps
 from octane.journal.runs import Run
 from octane.journal.steps import Attempt, StepRecord
@@ -30,13 +31,13 @@ def overview(journal: Journal, seed: object = None) -> Data:
         NOTE      {"source", "what", "text", "numbers", "at"}
 
     Times are seconds since the epoch, durations are seconds; both are null when there is none yet. A stage's state is
-    ``not started``, ``running``, ``done``, ``failed``, ``interrupted``, ``died`` or ``undone``; a step's is ``not
-    started``, ``begun``, ``done``, ``failed``, ``undoing`` or ``undone``.
+    ``not started``, ``running``, ``undoing``, ``done``, ``failed``, ``interrupted``, ``died`` or ``undone``; a step's
+    is ``not started``, ``begun``, ``done``, ``failed``, ``undoing`` or ``undone``.
 
     :raises BadInput: SEED is no number or no seed.
     """
     if seed is None:
-        pairs: list[Pair] = journal.pairs.all()
+        pairs = [pair for pair in journal.pairs.all() if not _mistyped(journal, pair)]
     else:
         named = stages.find_pair(journal, stages.get("upgrade-db"), {"seed": environment_id(seed, "SEED")})
         pairs = [named] if named else []
@@ -47,6 +48,12 @@ def overview(journal: Journal, seed: object = None) -> Data:
             for pair in pairs
         ],
     }
+
+
+def _mistyped(journal: Journal, pair: Pair) -> bool:
+    """Whether PAIR is but the trace of an environment's number that turned out to mean nothing."""
+    last = journal.runs.latest(pair.id)
+    return pair.seed is None and (last is None or last.exit_code == BadInput.exit_code)
 
 
 def stage_data(journal: Journal, pair_id: int, name: str) -> Data:
@@ -75,7 +82,7 @@ def _stage_state(journal: Journal, pair_id: int, name: str, last: Run | None) ->
     if last.died:
         return DIED
     if last.ended is None:
-        return runs.RUNNING
+        return steps.UNDOING if last.act == "undo" else runs.RUNNING
     if last.act == "undo" and last.result == runs.DONE:
         return steps.UNDONE
     if stages.is_done(journal, pair_id, name):

@@ -110,14 +110,20 @@ class Steps:
             )
 
     def finish(self, run: Run, attempt: Attempt, status: str, changes: dict[str, Any], comment: str) -> None:
-        """The result of ATTEMPT; STATUS is the step's from now on (done, failed or undone)."""
+        """ATTEMPT went well; STATUS is the step's from now on (done or undone)."""
+        self._end(run, attempt, (DONE, encode(changes), comment), status)
+
+    def fail(self, run: Run, attempt: Attempt, comment: str, status: str = FAILED) -> None:
+        """ATTEMPT failed; STATUS is the step's from now on."""
+        self._end(run, attempt, (FAILED, None, comment), status)
+
+    def _end(self, run: Run, attempt: Attempt, ending: tuple[str, str | None, str], status: str) -> None:
         now = time.time()
-        result = "failed" if status == FAILED else "done"
         with self._database.writing() as connection:
             check_token(connection, run.pair_id, run.token)
             connection.execute(
                 "UPDATE attempts SET ended = ?, result = ?, changes = ?, comment = ? WHERE id = ?",
-                (now, result, encode(changes), comment, attempt.id),
+                (now, *ending, attempt.id),
             )
             connection.execute("UPDATE steps SET status = ?, updated = ? WHERE id = ?", (status, now, attempt.step_id))
 

@@ -9,7 +9,8 @@ import yaml
 from octane import stage_run
 from octane.cli import app
 from octane.definition import Definition
-from octane.errors import NodeFailed
+from octane.errors import BadInput, NodeFailed
+from octane.journal.holder import Holder
 from octane.journal.runs import NewRun
 from octane.running import StepRunner
 from octane.status import overview
@@ -151,3 +152,17 @@ def test_watching_on_a_terminal_shows_the_steps_of_what_runs(upgrade):
     console.print(status._current(upgrade.directory, 2))
     shown = console.export_text()
     assert "Set three" in shown and "Set clone" not in shown
+
+
+def test_a_number_that_means_nothing_leaves_no_upgrade_behind(upgrade):
+    def unknown(ctx):
+        raise BadInput("there is no environment 99")
+
+    toys.HOOKS["apply.nine"] = unknown
+    run_stage(upgrade, "upgrade-env", "nine", original=99)
+    assert [pair["original"] for pair in overview(upgrade.journal)["upgrades"]] == [1]
+
+
+def test_a_stage_that_is_being_undone_says_so(upgrade):
+    upgrade.journal.runs.begin(NewRun(1, "upgrade-db", act="undo"), Holder.current())
+    assert stage_of(overview(upgrade.journal), "upgrade-db")["state"] == "undoing"

@@ -413,3 +413,31 @@ def test_invariants_found_by_name_are_the_package_s_own():
         invariants.invariant("unit_never")(lambda ctx: {})
     with pytest.raises(InvariantBroken):
         invariants.get("unit_never").check(None)
+
+
+def test_a_done_step_that_is_refused_when_looked_at_again_stays_done(bench):
+    """As when a finished stage is run again with other nodes than it was done with."""
+    run_stage(bench, {"step": "toy.set", **SET})
+
+    def refuse(ctx):
+        raise Refused("it was begun with other nodes", next_command="octane upgrade-env 1")
+
+    toys.HOOKS["pending.key"] = refuse
+    reports, verdict = run_stage(bench, {"step": "toy.set", **SET})
+    assert verdict.exit_code == 3 and "it was begun with other nodes" in reports[0].comment
+    assert record(bench, "toy.set").status == steps.DONE
+    assert [attempt.result for attempt in attempts(bench, "toy.set")] == ["done", "failed"]
+
+
+def test_wrong_input_is_not_to_be_repeated(bench):
+    def complain(ctx):
+        raise BadInput("there is no node 99")
+
+    toys.HOOKS["apply.key"] = complain
+    reports, _ = run_stage(bench, {"step": "toy.set", **SET})
+    assert reports[0].comment == "toy.set: there is no node 99"
+
+
+def test_nothing_is_to_be_taken_back_after_a_mere_check_failed(bench):
+    reports, _ = run_stage(bench, {"step": "toy.check", "library": "tests.unit.steps:Check", "holds": ["unit_never"]})
+    assert reports[0].comment.endswith("to go on: `octane prepare`")
