@@ -245,7 +245,7 @@ def _names(things: dict[str, Any]) -> str:
 
 
 def _status_after(attempt: Attempt, error: OctaneError) -> str:
-    """A done step that is looked at again stays done when it is refused, as with other options than it was done with."""
+    """A done step stays done when a second look at it is refused, as with other options than it was done with."""
     refused = isinstance(error, (BadInput, Refused))
     return steps.DONE if attempt.act == "verify" and refused else steps.FAILED
 
