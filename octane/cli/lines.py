@@ -28,7 +28,7 @@ class Lines:
         self._running: Status | None = None
 
     def say(self, sentence: str) -> None:
-        self._console.print(escape(sentence), highlight=False)
+        self._console.print(escape(sentence), highlight=False, soft_wrap=True)
 
     def look(self, journal: Journal, run: Run) -> None:
         """Print the attempts of RUN that ended since the last look."""
@@ -58,7 +58,7 @@ class Lines:
             parts.append(escape(told))
         if attempt.result == "done" and evidence:
             parts.append(escape(f"verified: {verified(evidence)}"))
-        self._console.print("  ".join(parts), highlight=False)
+        self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
 
     def _move(self, journal: Journal, current: tuple[str, Attempt] | None, sentences: dict[str, str]) -> None:
         if not self._console.is_terminal:

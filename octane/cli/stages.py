@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
+from types import ModuleType
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +17,6 @@ from octane.cli.run import StageRun, refuse_early
 from octane.errors import BadInput
 from octane.journal import Journal
 from octane.pair import MASTER_ID, environment_id
-from octane.procedure import salt_config
 
 COMPONENT = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
@@ -148,7 +149,7 @@ class CleanupFuel(StageCommand):
     def before(self, console: Console, test: bool) -> bool:
         """The last step takes away what orchestrations need: a finished one cannot be run again, and needs not; one
         that died after it gets it back first."""
-        if salt_config.path().exists():
+        if _salt_config().path().exists():
             return True
         with Journal.open_to_read(settings.state_dir()) as journal:
             done = journal.runs.last_done(MASTER_ID, self.stage_name)
@@ -158,12 +159,17 @@ class CleanupFuel(StageCommand):
         return _configure_salt(console, test)
 
 
+def _salt_config() -> ModuleType:
+    """Imported when needed: Fuel's client, which comes along, is slow to import and of no use to other commands."""
+    return importlib.import_module("octane.procedure.salt_config")
+
+
 def _configure_salt(console: Console, test: bool) -> bool:
     """Salt itself, without which there are no orchestrations; whether one can be run now.
 
     In a dry run on a master that was never prepared there is nothing that could be asked.
     """
-    changes = salt_config.configure_salt(progress=lambda text: console.print(text, highlight=False), test=test)
+    changes = _salt_config().configure_salt(progress=lambda text: console.print(text, highlight=False), test=test)
     if not (test and changes):
         return True
     console.print(f"→ Configure Salt  would be done: {', '.join(sorted(changes))}", highlight=False)

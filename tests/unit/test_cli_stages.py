@@ -338,7 +338,7 @@ def prepared(bench):
 @pytest.fixture
 def salt_configuration(tmp_path, monkeypatch):
     """Stands for our file in the master's configuration: whether it is there, and who asked for it."""
-    from octane.cli.stages import salt_config
+    from octane.procedure import salt_config
 
     asked = []
     file = tmp_path / "octane.conf"
@@ -398,3 +398,10 @@ def test_what_is_left_behind_is_said_and_repeated_in_the_command_to_go_on(bench,
     assert started[0][1] == {"original": 1, "nodes": [4], "leave_behind": ["murano"]}
     assert "to go on: `octane upgrade-env 1 4 --leave-behind=murano`" in capsys.readouterr().err
     assert app.main(["upgrade-env", "1", "--leave-behind", "a b"]) == 2
+
+
+def test_a_step_is_one_line_however_narrow_the_output(ready, orchestration, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
