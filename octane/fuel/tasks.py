@@ -148,6 +148,8 @@ def wait_for_nodes(wait: Wait, statuses: tuple[str, ...], what: str) -> list[Nod
             raise Failed(f"{what} failed{_in_error(wait)}")
         return nodes if all(node.online and node.status in statuses for node in nodes) else []
 
+    if not wait.node_ids:
+        return []
     names = ", ".join(f"node-{node_id}" for node_id in wait.node_ids)
     return until(there, wait.timeout, f"{what}: {names} online and {' or '.join(statuses)}", interval=INTERVAL)
 

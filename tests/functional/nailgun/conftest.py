@@ -104,6 +104,6 @@ def context(prepared):
 @pytest.fixture(scope="module")
 def shared_context(tmp_path_factory, recorded):
     """Like `context`, for the tests of one module that only look at what one of them made."""
-    with running(tmp_path_factory.mktemp("shared"), recorded) as master, container(master):
-        with contexts(prepare(master)) as make:
-            yield make
+    directory = tmp_path_factory.mktemp("shared")
+    with running(directory, recorded) as master, container(master), contexts(prepare(master)) as make:
+        yield make

@@ -1,5 +1,7 @@
 """python-fuelclient against a server that behaves as Nailgun 7.0: sessions, errors, waits."""
 
+import dataclasses
+
 import pytest
 
 from octane.errors import BadInput, Failed, WaitTimeout
@@ -96,6 +98,11 @@ def test_a_failed_task_names_its_node(installing):
 def test_a_task_that_nailgun_deleted_is_over(installing):
     _, _, wait = installing
     wait_for_task(wait(), 999, "provisioning")
+
+
+def test_no_nodes_are_not_waited_for(installing):
+    _, _, wait = installing
+    assert wait_for_nodes(dataclasses.replace(wait(), node_ids=()), ("ready",), "deployment") == []
 
 
 def test_every_wait_ends_and_says_what_it_waited_for(installing):
