@@ -6,7 +6,6 @@ announced.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from octane.machine import RemoteMachine
 from octane.pair import MASTER_ID
 from octane.pristine import checksum
 from octane.procedure.env import WithSeed, seed_nodes
-from octane.procedure.salt_config import admin_address, pristine, tree
+from octane.procedure.salt_config import NODE_FOLDERS, admin_address, pristine, product_digest
 from octane.service import Service
 from octane.step import Outcome
 from octane.wait import until
@@ -61,15 +60,6 @@ def config(minion: str, master: str, master_finger: str) -> bytes:
     return (HEADER + yaml.safe_dump(options, sort_keys=True)).encode()
 
 
-def product_digest() -> str:
-    """One checksum over everything of ours that minions get."""
-    digest = hashlib.sha256()
-    for folder in ("_modules", "_states", "_grains", "_utils"):
-        for path in sorted((tree("salt") / folder).glob("*.py")):
-            digest.update(f"{folder}/{path.name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
 class Enrolment:
     """Enrols NODES; asks the world first and does only what is missing, so that a second time costs a few seconds.
 
@@ -81,7 +71,7 @@ class Enrolment:
         self.nodes = {node.minion: node for node in nodes}
         self.keys = ctx.keys
         self.pristine = pristine()
-        self.digest = product_digest()
+        self.digest = product_digest(NODE_FOLDERS)
         self.errors: dict[str, str] = {}
 
     def pending(self) -> dict[str, Any]:

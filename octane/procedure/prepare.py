@@ -27,15 +27,17 @@ class ConfigureSalt(LibraryStep):
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         found = salt_config.changes()
-        if found:
-            raise Refused(f"Salt is not configured ({', '.join(found)})", next_command="octane prepare")
-        return {}
+        by_command = sorted(set(found) - {"modules"})
+        if by_command:
+            raise Refused(f"Salt is not configured ({', '.join(by_command)})", next_command="octane prepare")
+        return found
 
     def apply(self, ctx: Context) -> Outcome:
         return Outcome(changes=salt_config.sync(), comment="the master has the product's modules")
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        self.pending(ctx)
+        if self.pending(ctx):
+            raise Failed("the master has not the product's modules")
         return {"configuration": str(salt_config.path())}
 
     def undo(self, ctx: Context) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -23,6 +24,10 @@ from octane.wait import until
 
 FILE = "octane.conf"
 HEADER = "# Written by octane prepare and taken away by octane cleanup-fuel; changes made here are refused.\n"
+NODE_FOLDERS = ("_modules", "_states", "_grains", "_utils")
+"""What minions get."""
+
+MASTER_FOLDERS = (*NODE_FOLDERS, "_runners", "_engines")
 PUBLISH_PORT, RETURN_PORT = 4505, 4506
 START_TIMEOUT = 120.0
 SERVICE = Service(THIS_MASTER, "salt-master")
@@ -40,6 +45,15 @@ def tree(name: str) -> Path:
         if place.is_dir():
             return place
     raise Failed(f"the product's folder {name}/ is at none of {', '.join(map(str, places))}: install it again")
+
+
+def product_digest(folders: tuple[str, ...]) -> str:
+    """One checksum over the code of ours in FOLDERS of the tree that Salt serves."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for file in sorted((tree("salt") / folder).glob("*.py")):
+            digest.update(f"{folder}/{file.name}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def admin_address(master_facts: Path = credentials.MASTER_FACTS) -> str:
@@ -131,7 +145,9 @@ def changes() -> dict[str, Any]:
     found: dict[str, Any] = {}
     if THIS_MASTER.read(str(path())) != content:
         found[str(path())] = "written"
-    if found or not SERVICE.is_active():
+    if not _is_synced():
+        found["modules"] = "synchronised"
+    if str(path()) in found or not SERVICE.is_active():
         found["salt-master"] = "restarted"
     return found
 
@@ -152,9 +168,9 @@ def configure_salt(progress: Progress = lambda text: None, test: bool = False) -
     pristine().claim(THIS_MASTER, str(path()), HEADER.encode())
     if pristine().put(THIS_MASTER, str(path()), render()):
         progress("Salt is configured")
-    found.update(sync())
     # Engines are started with the master; everything else is loaded when it is used.
-    if "salt-master" in found or "engines" in found:
+    new_engines = "modules" in found and "engines" in sync()
+    if "salt-master" in found or new_engines:
         SERVICE.restart()
         wait_until_it_listens()
         progress("salt-master answers")
@@ -187,7 +203,17 @@ def sync() -> dict[str, list[str]]:
     salt_run = str(Path(sys.executable).with_name("salt-run"))
     done = THIS_MASTER.run([salt_run, "--log-level=error", "--out=json", "saltutil.sync_all"], timeout=300)
     kinds = json.loads(done.stdout)
+    _synced().write_text(product_digest(MASTER_FOLDERS), encoding="utf-8")
     return {kind: names for kind, names in kinds.items() if names}
+
+
+def _synced() -> Path:
+    """Holds the checksum of what the master was given last."""
+    return settings.state_dir() / "synced"
+
+
+def _is_synced() -> bool:
+    return _synced().exists() and _synced().read_text(encoding="utf-8") == product_digest(MASTER_FOLDERS)
 
 
 def restore_configuration() -> bool:
@@ -211,6 +237,7 @@ def deconfigure_salt(progress: Progress = lambda text: None) -> dict[str, Any]:
     elif found:
         SERVICE.restart()
         found["salt-master"] = "restarted"
+    _synced().unlink(missing_ok=True)
     if found:
         progress("Salt's configuration is as it was")
     return found

@@ -60,3 +60,13 @@ def test_our_name_taken_before_we_ever_wrote_it_is_refused(salt):
     salt_config.path().write_text("auto_accept: True\n")
     with pytest.raises(Refused, match=r"octane\.conf"):
         salt_config.changes()
+
+
+def test_the_master_is_given_modules_when_they_changed_and_not_again(salt, monkeypatch):
+    monkeypatch.setattr(salt_config.Service, "is_active", lambda service: True)
+    salt_config.pristine().put(salt_config.THIS_MASTER, str(salt_config.path()), salt_config.render())
+    assert salt_config.changes() == {"modules": "synchronised"}
+    salt_config._synced().write_text(salt_config.product_digest(salt_config.MASTER_FOLDERS))
+    assert salt_config.changes() == {}
+    salt_config._synced().write_text("of an older product")
+    assert salt_config.changes() == {"modules": "synchronised"}
