@@ -8,6 +8,7 @@ Know every port that moves, on both sides:
   octane.step:
     - step: control.ports_planned
     - library: octane.procedure.control:PlanPorts
+    - undo: nothing
 
 The seed is still isolated:
   octane.step:
@@ -78,6 +79,7 @@ Connect the computes to the new brokers:
   octane.step:
     - step: control.reconnected
     - library: octane.procedure.control:Reconnect
+    - undo: nothing
 
 Accept writes again:
   octane.step:
