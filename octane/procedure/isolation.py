@@ -6,6 +6,7 @@ controller do not have them any more.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -151,7 +152,7 @@ class Hearing:
         return {mac.lower() for node in nodes for mac in self.macs[node.minion].values()}
 
     def _ask(self, bridges: dict[str, dict[str, str]], fits: Any) -> dict[str, Any]:
-        heard = {minion: self._hear(minion, names) for minion, names in bridges.items()}
+        heard = self._hear(bridges)
         wrong = [
             f"{minion} hears {self._name(mac)} answer for {address}"
             for minion, answers in heard.items()
@@ -163,14 +164,20 @@ class Hearing:
             raise InvariantBroken(f"the seed is not isolated: {'; '.join(wrong)}")
         return {minion: f"{len(answers)} addresses asked" for minion, answers in heard.items()}
 
-    def _hear(self, minion: str, bridges: dict[str, str]) -> dict[str, list[str]]:
-        asked = [
-            {"address": address, "interface": bridge}
-            for purpose, bridge in bridges.items()
-            for address in self.addresses[purpose]
-        ]
-        found = self.ctx.nodes.call([minion], "octane_net.hears", asked, HEARING_TIMEOUT)
-        return found[minion]
+    def _hear(self, bridges: dict[str, dict[str, str]]) -> dict[str, dict[str, list[str]]]:
+        """{minion id: {address: [mac]}}; nodes that ask the same on the same bridges ask at the same time."""
+        groups: dict[str, list[str]] = {}
+        for minion, names in bridges.items():
+            groups.setdefault(json.dumps(names, sort_keys=True), []).append(minion)
+        heard: dict[str, dict[str, list[str]]] = {}
+        for names_text, minions in groups.items():
+            asked = [
+                {"address": address, "interface": bridge}
+                for purpose, bridge in json.loads(names_text).items()
+                for address in self.addresses[purpose]
+            ]
+            heard |= self.ctx.nodes.call(minions, "octane_net.hears", addresses=asked, timeout=HEARING_TIMEOUT)
+        return heard
 
     def _name(self, mac: str) -> str:
         for minion, macs in self.macs.items():
@@ -243,7 +250,8 @@ def heard_only_from_seed(ctx: Context) -> dict[str, Any]:
         bridges.update(role_bridges(computed(original(ctx), computes)))
     evidence = found._ask(bridges, lambda mac: mac in ours)
     vip = vips(original(ctx))["management_vip"]
-    deaf = [node.minion for node in computes if not found._hear(node.minion, bridges[node.minion]).get(vip)]
+    heard = found._hear({node.minion: bridges[node.minion] for node in computes})
+    deaf = [minion for minion, answers in heard.items() if not answers.get(vip)]
     if deaf:
         raise InvariantBroken(f"{', '.join(deaf)} do not hear the management VIP {vip}")
     return evidence
