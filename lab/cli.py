@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import cloud, definition, faults, image, machine, status
+from lab import cloud, definition, faults, image, machine, prune, status
 from lab.command import CommandFailed
 from lab.deployer.errors import DeploymentError
 from lab.hosts import Host, HostError
@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
 
 def add_life(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Commands for the lab as a whole."""
-    commands.add_parser("image", help="build what labs share, unless it is cached").set_defaults(run=run_image)
+    shared = commands.add_parser("image", help="build what labs share, unless it is cached")
+    shared.add_argument("--prune", action="store_true", help="then remove what is cached and used by nothing any more")
+    shared.set_defaults(run=run_image)
     up = commands.add_parser("up", help="bring up a lab with its old cloud")
     what = up.add_mutually_exclusive_group()
     what.add_argument("--profile", choices=definition.profiles(), default="reference", help="which cloud (reference)")
@@ -89,6 +91,9 @@ def run_image(args: argparse.Namespace) -> int:
     machine.require_root()
     for name, path in image.build_all().items():
         print(f"{name}: {path}")
+    if args.prune:
+        for path in prune.prune():
+            print(f"removed: {path}")
     return 0
 
 
