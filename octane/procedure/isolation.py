@@ -34,8 +34,6 @@ OVERLAYS = "env.overlays"
 SWITCHED = "control.switched"
 """Recorded by upgrade-control: from then on the seed is to be heard."""
 
-HEARING_TIMEOUT = 3
-
 
 def computed(environment: Environment, nodes: Iterable[Node]) -> dict[str, Fact]:
     """{minion id: facts as Nailgun computes them} of NODES; of a node with several roles, one element."""
@@ -176,7 +174,7 @@ class Hearing:
                 for purpose, bridge in json.loads(names_text).items()
                 for address in self.addresses[purpose]
             ]
-            heard |= self.ctx.nodes.call(minions, "octane_net.hears", addresses=asked, timeout=HEARING_TIMEOUT)
+            heard |= self.ctx.nodes.call(minions, "octane_net.hears", addresses=asked)
         return heard
 
     def _name(self, mac: str) -> str:
