@@ -15,7 +15,7 @@ PROFILE = "small"
 SEED = "2"
 STAGE_WITHIN = 1200
 
-pytestmark = [pytest.mark.procedure, pytest.mark.timeout(STAGE_WITHIN)]
+pytestmark = [pytest.mark.soak, pytest.mark.procedure, pytest.mark.timeout(STAGE_WITHIN)]
 
 
 @pytest.fixture(scope="module")
