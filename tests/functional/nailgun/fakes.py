@@ -83,7 +83,7 @@ class FakeNodes:
                 bridges[step["bridge"]]["ports"].append(step["name"])
         return bridges
 
-    def octane_net_hears(self, minion, addresses, timeout):
+    def octane_net_hears(self, minion, addresses, timeout=3):
         asker = self._node(minion)
         return {
             entry["address"]: [
