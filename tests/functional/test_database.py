@@ -99,11 +99,15 @@ class Server:
         self.process.wait()
 
 
+PAUSE = 0.2
+"""Seconds between two looks: InnoDB renews INNODB_TRX only when nobody has read it for a tenth of a second."""
+
+
 def until(condition, what: str) -> None:
     deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, f"waited for {what} in vain"
-        time.sleep(0.05)
+        time.sleep(PAUSE)
 
 
 def answers(path: Path) -> bool:
