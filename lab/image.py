@@ -31,8 +31,7 @@ BEGINNINGS = (
     "placement.conf",
     "pkg_resources, paste.deploy, oslo_messaging, pymysql, memcache",
 )
-"""Modules of OpenStack, and what its pins must bring besides."""
-FALLBACK_SOURCE = "deb http://deb.debian.org/debian bookworm main"
+"""What is imported to know that an environment works: modules of each service, and what its pins must bring besides."""
 
 
 def image_path() -> Path:
@@ -102,13 +101,18 @@ def run_image_script(target: Path) -> None:
 
 
 def apt_sources() -> list[str]:
-    """Lines of a sources.list from the machine's own apt configuration; the plain Debian release comes first."""
+    """Lines of a sources.list from the machine's own apt configuration; the plain Debian release comes first.
+
+    Raises FileNotFoundError when apt knows no source of that.
+    """
     wanted = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     listed = run(["apt-get", "indextargets", "--format", wanted, "Identifier: Packages"], check=False).stdout
     words = [line.split() for line in set(listed.splitlines())]
     chosen = [line for line in words if len(line) == 4 and line[2] in SUITES and line[3] == "main"]
     chosen.sort(key=lambda line: SUITES.index(line[2]))
-    return [" ".join(line) for line in chosen] if chosen and chosen[0][2] == SUITES[0] else [FALLBACK_SOURCE]
+    if not chosen or chosen[0][2] != SUITES[0]:
+        raise FileNotFoundError(f"apt of this machine has no source of {SUITES[0]} main: see sources.list(5)")
+    return [" ".join(line) for line in chosen]
 
 
 def build_openstack(release: str) -> Path:
@@ -141,8 +145,12 @@ def install_drivers(environment: Path) -> None:
 
 
 def check_imports(environment: Path) -> None:
-    """Import what each service begins with, so that a broken environment is found here. Raises CommandFailed."""
-    run([str(environment / "bin/python"), "-c", f"import {', '.join(BEGINNINGS)}"], timeout=180)
+    """Import what each service begins with, so that a broken environment is found here. Raises CommandFailed.
+
+    Each in a process of its own: two services register an option of one name and cannot share one (DuplicateOptError).
+    """
+    for beginning in BEGINNINGS:
+        run([str(environment / "bin/python"), "-c", f"import {beginning}"], timeout=180)
 
 
 def run_uv(arguments: list[str]) -> None:

@@ -39,6 +39,11 @@ def files(lab: Commands, host: str, *folders: str) -> dict[str, str]:
     return {path: digest for digest, path in (line.split(None, 1) for line in listed.splitlines())}
 
 
+def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Paths that are new, gone or of another content: what a failed test tells, and not all files of a host."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
 def addresses(lab: Commands, host: str, bridge: str) -> set[str]:
     """The addresses that a bridge of a host has, without their masks."""
     shown = json.loads(lab.run(lab.on(host, "ip", "-j", "-4", "address", "show", "dev", bridge)).stdout)
