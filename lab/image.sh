@@ -28,7 +28,7 @@ say "Salt"
 grep -rlI "$target" "$target/opt/salt/bin" | xargs sed -i "s|$target||g"
 
 say "services and identity"
-for unit in mariadb mysql corosync pacemaker pcsd pcsd-ruby logd haproxy rabbitmq-server epmd.service epmd.socket memcached rsync nftables salt-minion \
+for unit in mariadb mariadb.socket mysql corosync pacemaker pcsd pcsd-ruby logd haproxy rabbitmq-server epmd.service epmd.socket memcached rsync nftables salt-minion \
     e2scrub_reap systemd-pstore cron lvm2-monitor; do
     inside systemctl disable "$unit" >/dev/null 2>&1 || say "$unit: nothing to disable"
 done
