@@ -19,6 +19,9 @@ SSH_OPTIONS = (
     "StrictHostKeyChecking=accept-new",
     "GlobalKnownHostsFile=/dev/null",
     "LogLevel=ERROR",
+    # One connection serves all that is done on a node in a row: most of the time of a command was the way in.
+    "ControlMaster=auto",
+    "ControlPersist=10",
 )
 TIMEOUT = 120.0
 # What `ssh` itself exits with when it could not reach or enter the other side.
@@ -59,10 +62,16 @@ class Machine:
     # Files, as commands, so that they are the same everywhere.
 
     def read(self, path: str) -> bytes | None:
-        """Content of PATH, None when there is no such file."""
-        if self.run(["test", "-f", path], check=False).returncode:
+        """Content of PATH, None when there is no such file.
+
+        :raises Failed: when there is one and it cannot be read
+        """
+        done = self.run(["cat", path], check=False)
+        if done.returncode == 0:
+            return done.stdout
+        if self.run(["test", "-e", path], check=False).returncode:
             return None
-        return self.run(["cat", path]).stdout
+        raise self.failure(["cat", path], last_line(done.stderr))
 
     def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """Put CONTENT at PATH in one move; folders above are made."""
@@ -89,24 +98,45 @@ class RemoteMachine(Machine):
     address: str = ""
     known_hosts: Path = field(default=Path("/var/lib/octane/known_hosts"))
 
-    def command(self, argv: list[str]) -> list[str]:
-        options = [part for option in self._options() for part in ("-o", option)]
-        return ["ssh", *options, f"root@{self.address}", "--", shlex.join(argv)]
+    def run(
+        self, argv: list[str], *, data: bytes = b"", check: bool = True, timeout: float = TIMEOUT
+    ) -> subprocess.CompletedProcess[bytes]:
+        """As on any machine; a node that cannot be entered is a failure also without CHECK, and no file's absence."""
+        done = super().run(argv, data=data, check=check, timeout=timeout)
+        if done.returncode == SSH_FAILED:
+            raise self.failure(argv, last_line(done.stderr) or "ssh could not enter")
+        return done
 
-    def _options(self) -> tuple[str, ...]:
-        return (*SSH_OPTIONS, f"UserKnownHostsFile={self.known_hosts}", f"HostKeyAlias={self.name}")
+    def command(self, argv: list[str]) -> list[str]:
+        return ["ssh", *self._options(), f"root@{self.address}", "--", shlex.join(argv)]
+
+    def _options(self) -> list[str]:
+        own = (
+            f"UserKnownHostsFile={self.known_hosts}",
+            f"HostKeyAlias={self.name}",
+            f"ControlPath={self._connection}",
+        )
+        return [part for option in (*SSH_OPTIONS, *own) for part in ("-o", option)]
+
+    @property
+    def _connection(self) -> Path:
+        """The socket of the connection that commands share."""
+        return self.known_hosts.parent / f"ssh-{self.name}"
 
     def forget_host_key(self) -> None:
-        """The node was installed anew: its next host key is a new one."""
+        """The node was installed anew: its next host key is a new one, a connection to the old system leads nowhere."""
+        if self._connection.exists():
+            THIS_MASTER.run(["ssh", *self._options(), "-O", "exit", f"root@{self.address}"], check=False)
         if self.known_hosts.exists():
-            Machine("this master").run(["ssh-keygen", "-q", "-R", self.name, "-f", str(self.known_hosts)], check=False)
+            THIS_MASTER.run(["ssh-keygen", "-q", "-R", self.name, "-f", str(self.known_hosts)], check=False)
 
     def answers(self) -> bool:
         """Can root log in there now?"""
         try:
-            return self.run(["true"], check=False, timeout=30).returncode == 0
+            self.run(["true"], timeout=30)
         except Failed:
             return False
+        return True
 
 
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")

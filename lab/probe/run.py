@@ -56,7 +56,7 @@ class Intervals:
     """Seconds between two light requests of one kind to one API, between two full ones, and between two pings."""
 
     light: float = 0.1
-    full: float = 2.0
+    full: float = 5.0
     ping: float = 0.01
 
 

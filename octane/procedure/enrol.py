@@ -173,8 +173,12 @@ class Enrolment:
                     self.keys.accept(minion)
             return len(there) == len(own)
 
+        silent = set(own)
+
         def answering() -> bool:
-            return set(self.ctx.nodes.ping(sorted(own), timeout=5)) >= set(own)
+            # Who has answered is not asked again: a question costs a minion that has just started seconds.
+            silent.difference_update(self.ctx.nodes.ping(sorted(silent), timeout=10))
+            return not silent
 
         names = ", ".join(sorted(own))
         until(accepted, START_TIMEOUT, f"the keys of {names} on the master", interval=0.5)
