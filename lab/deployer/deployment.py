@@ -161,7 +161,7 @@ class Deployment:
 
     def _start(self, node: Node, names: list[str]) -> None:
         host = self._host(node)
-        host.run(["systemctl", "enable", "--quiet", *names])
+        host.run(["systemctl", "enable", "--quiet", openstack.START_UNIT, *names])
         for service in openstack.services(self.environment, node):
             if service.name in names:
                 self._restart_if_changed(node, service.name, *openstack.configuration_of(service))

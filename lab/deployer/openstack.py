@@ -55,6 +55,25 @@ CONTROLLER_SERVICES = (
 )
 COMPUTE_SERVICES = (Service("nova-compute", "nova", "nova-compute"),)
 
+START_UNIT = "openstack-start.service"
+
+START_TARGET = """[Unit]
+Description=OpenStack's services that are enabled on this node
+"""
+
+START_SERVICE = """[Unit]
+Description=Starts OpenStack's services once the database answers
+After=network-online.target
+
+[Service]
+ExecStart=/bin/sh -c 'for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done; exec systemctl start openstack.target'
+
+[Install]
+WantedBy=multi-user.target
+"""
+"""At boot the database and the brokers come first: on two cores they would share the processors with forty programs that
+can do nothing without them, and took two minutes instead of one (observed). A boot does not wait for it."""
+
 CONFIGURATION = {
     "keystone.conf.j2": ("keystone", "/etc/keystone/keystone.conf"),
     "placement.conf.j2": ("placement", "/etc/placement/placement.conf"),
@@ -123,6 +142,9 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
         for template, (folder, path) in CONFIGURATION.items()
         if folder in folders
     ]
+    if wanted:
+        made.append(File("/etc/systemd/system/openstack.target", START_TARGET))
+        made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(vip=values["vip"])))
     if node.is_controller:
         made.append(File("/etc/memcached.conf", _memcached(node)))
     return made + [_unit(service, values) for service in wanted]
