@@ -157,9 +157,9 @@ class DropOverlay(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         changes = self.pending(ctx)
-        for node, overlays in isolation.overlays(ctx).items():
-            for overlay in overlays:
-                ctx.nodes.state([node], "octane_net.overlay_absent", bridge=overlay["bridge"], key=overlay["key"])
+        overlays = isolation.overlays(ctx)
+        if overlays:
+            ctx.nodes.state(list(overlays), "octane_net.overlays_absent", plans=overlays)
         return Outcome(changes=changes, comment="the overlay between the seed's controllers is gone", evidence=changes)
 
     def verify(self, ctx: Context) -> dict[str, Any]:

@@ -23,6 +23,7 @@ PATH_SIZE = 1500
 NETCONFIG = "netconfig"
 NETCONFIG_TIMEOUT = 3600
 RETURN_TIMEOUT = 300
+OVERLAY_TIMEOUT = 120
 
 
 class SkipTasks(WithSeed):
@@ -122,12 +123,8 @@ class Overlay(WithSeed):
     records = (isolation.OVERLAYS,)
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        found = {}
-        for minion, plans in self._plans(ctx).items():
-            told = [plan["bridge"] for plan in plans if self._state(ctx, minion, plan, test=True)["result"] is not True]
-            if told:
-                found[minion] = told
-        return found
+        found = self._converge(ctx, self._plans(ctx), test=True)
+        return {minion: sorted(changes) for minion, changes in found.items()}
 
     def _plans(self, ctx: Context) -> dict[str, list[dict[str, Any]]]:
         """{minion id: keyword arguments of the state, one for each isolated bridge}; {} for a single controller."""
@@ -148,17 +145,17 @@ class Overlay(WithSeed):
             for node in nodes
         }
 
-    def _state(self, ctx: Context, minion: str, plan: dict[str, Any], test: bool = False) -> dict[str, Any]:
-        name = f"overlay of {plan['bridge']}"
-        return ctx.nodes.state([minion], "octane_net.overlay", test=test, timeout=60, name=name, **plan)[minion]
+    def _converge(self, ctx: Context, plans: dict[str, list[dict[str, Any]]], test: bool = False) -> dict[str, Any]:
+        """{minion id: {bridge: changes}} of the nodes where something was, or with TEST would be, changed."""
+        if not plans:
+            return {}
+        returned = ctx.nodes.state(list(plans), "octane_net.overlays", test=test, timeout=OVERLAY_TIMEOUT, plans=plans)
+        return {minion: done["changes"] for minion, done in returned.items() if done["changes"]}
 
     def apply(self, ctx: Context) -> Outcome:
         plans = self._plans(ctx)
         self._check_path(ctx, plans)
-        changes = {}
-        for minion, bridges in plans.items():
-            for plan in bridges:
-                changes[f"{minion} {plan['bridge']}"] = self._state(ctx, minion, plan)["changes"]
+        changes = self._converge(ctx, plans)
         ports = {
             minion: [{"bridge": plan["bridge"], "port": f"oct{plan['key']}", "key": plan["key"]} for plan in bridges]
             for minion, bridges in plans.items()

@@ -120,6 +120,39 @@ def overlay_absent(name, bridge, key):
 
 
 @_said
+def overlays(name, plans):
+    """
+    :func:`overlay` for several bridges of several nodes at once, each node its own.
+
+    :param plans: ``{minion id: [arguments of overlay]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'node-[45]' state.single octane_net.overlays x plans='{node-4: [{bridge: br-mgmt, key: 1, ...}], ...}'
+    """
+    return _mine(name, overlay, plans, "the overlays are there")
+
+
+@_said
+def overlays_absent(name, plans):
+    """
+    :func:`overlay_absent` for several bridges of several nodes at once, each node its own.
+
+    :param plans: ``{minion id: [{"bridge", "key"}]}``; whatever else an entry says does not matter
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'node-[45]' state.single octane_net.overlays_absent x plans='{node-4: [{bridge: br-mgmt, key: 1}], ...}'
+    """
+    keys = {minion: [{"bridge": one["bridge"], "key": one["key"]} for one in mine] for minion, mine in plans.items()}
+    return _mine(name, overlay_absent, keys, "the overlays are removed")
+
+
+@_said
 def fence(name, bridges, reason, services=None, timeout=300):
     """
     A controller is silent on the cloud's networks, also after a reboot: ports out of the bridges, OpenStack and the
@@ -181,6 +214,16 @@ def unfenced(name, timeout=300):
     _done(__states__["octane_service.started"](name, services=known["running"]))
     __salt__["octane_fence.forget"]()
     return _result(name, changes, "the node is back")
+
+
+def _mine(name, state, plans, comment):
+    """One of this module's states, once for each entry of this node's own plan."""
+    changes = {}
+    for plan in plans.get(__opts__["id"], []):
+        changed = _done(state(name, **plan))["changes"]
+        if changed:
+            changes[plan["bridge"]] = changed
+    return _result(name, changes, comment)
 
 
 def _done(part):

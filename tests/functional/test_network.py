@@ -191,6 +191,8 @@ def test_an_overlay_joins_isolated_bridges_and_goes_without_trace(network):
         given = {"bridge": "br-mgmt", "key": 7, "local": local, "remotes": [remote]}
         assert host.state("octane_net.overlay", **given)["result"] is True
         assert host.state("octane_net.overlay", **given)["changes"] == {}
+        others = {"node-1": [given], "node-2": [given]} | {host.name: [given]}
+        assert host.state("octane_net.overlays", plans=others)["changes"] == {}
     assert network.two.reaches("192.168.0.1")
     # What ``ifup`` of the bridge runs, after the bridge was made anew.
     network.one.run("ip", "link", "delete", "oct7")
@@ -201,6 +203,10 @@ def test_an_overlay_joins_isolated_bridges_and_goes_without_trace(network):
     for host in ends:
         assert host.state("octane_net.overlay_absent", bridge="br-mgmt", key=7)["changes"]
         assert host.state("octane_net.overlay_absent", bridge="br-mgmt", key=7)["changes"] == {}
+        assert (
+            host.state("octane_net.overlays_absent", plans={host.name: [{"bridge": "br-mgmt", "key": 7}]})["changes"]
+            == {}
+        )
         host.state("octane_net.attached", **PORT)
     assert network.one.file("br-mgmt") == before and not Path(script).exists()
 

@@ -45,15 +45,14 @@ class FakeNodes:
         return {minion: answer(minion, *args, **kwargs) for minion in targets}
 
     def state(self, targets, fun, *, test=False, timeout=60, **kwargs):
-        assert fun == "octane_net.overlay"
+        assert fun == "octane_net.overlays"
         found = {}
         for minion in targets:
-            key = (minion, kwargs["bridge"])
-            there = self.overlays.get(key) == kwargs["remotes"]
+            wanted = {plan["bridge"]: plan["remotes"] for plan in kwargs["plans"][minion]}
+            changes = {} if self.overlays.get(minion) == wanted else dict.fromkeys(wanted, "joined")
             if not test:
-                self.overlays[key] = kwargs["remotes"]
-            changes = {} if there else {kwargs["bridge"]: "joined"}
-            found[minion] = {"result": True if there or not test else None, "changes": changes, "comment": ""}
+                self.overlays[minion] = wanted
+            found[minion] = {"result": None if changes and test else True, "changes": changes, "comment": ""}
         return found
 
     def _node(self, minion):

@@ -41,7 +41,7 @@ class Network:
             "octane_net.announce": lambda minion: {"sent": ["192.168.0.1"]},
             "octane_net.flush_neighbours": lambda minion: True,
             "octane_net.cut_connections": self.cut_connections,
-            "octane_net.overlay_absent": self.overlay_absent,
+            "octane_net.overlays_absent": self.overlays_absent,
             "octane_nova.compute_queues": lambda minion: self.consumers,
             "octane_nova.services": lambda minion: [
                 {
@@ -67,7 +67,8 @@ class Network:
         self.consumers["compute.node-7.domain.tld"] = 1
         return {"before": 3, "after": 0}
 
-    def overlay_absent(self, minion, test, bridge, key):
+    def overlays_absent(self, minion, test, plans):
+        assert [entry["bridge"] for entry in plans[minion]] == ["br-mgmt"]
         del self.devices[minion]["oct1"]
 
 
