@@ -353,11 +353,18 @@ def _drain(pids, wait):
     deadline = time.monotonic() + wait
     while time.monotonic() < deadline and any(_serves(pid, ports) for pid in pids):
         time.sleep(0.1)
-    ended = [pid for pid in pids if _serves(pid, ports)]
-    for pid in ended:
-        os.kill(pid, signal.SIGTERM)
+    ended = [pid for pid in pids if _serves(pid, ports) and _end(pid)]
     _until(lambda: not any(_serves(pid, ports) for pid in ended), 10, "the end of old haproxy processes")
     return ended
+
+
+def _end(pid):
+    """End a process; ``False`` when it went by itself meanwhile."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _serves(pid, ports):

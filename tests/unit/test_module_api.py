@@ -2,6 +2,8 @@
 Which lines go into which section of HAProxy's files, and what a proof of read-only means.
 """
 
+import subprocess
+
 import pytest
 
 from tests.saltfiles import Node
@@ -108,3 +110,9 @@ def test_a_proof_fails_on_anything_but_what_was_expected(node, expect, write, re
 def test_the_refusal_is_a_whole_http_answer_of_the_length_it_says(node):
     head, _, body = node.call("octane_api_rules.refusal").partition("\r\n\r\n")
     assert head.startswith("HTTP/1.0 503 ") and f"Content-Length: {len(body)}" in head.split("\r\n")
+
+
+def test_an_old_haproxy_that_ended_by_itself_is_not_one_that_could_not_be_ended(node):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert node.modules["octane_haproxy"]._end(process.pid) is False
