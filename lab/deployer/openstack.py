@@ -66,13 +66,17 @@ Description=Starts OpenStack's services once the database answers
 After=network-online.target
 
 [Service]
-ExecStart=/bin/sh -c 'for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done; exec systemctl start openstack.target'
+ExecStart=/bin/sh -c '{waiting}; exec systemctl start openstack.target'
 
 [Install]
 WantedBy=multi-user.target
 """
-"""At boot the database and the brokers come first: on two cores they would share the processors with forty programs that
-can do nothing without them, and took two minutes instead of one (observed). A boot does not wait for it."""
+"""At boot the database and the brokers come first: on two cores they would share the processors with forty programs
+that can do nothing without them, and took 108 s instead of 69 (observed). A boot does not wait for it."""
+
+DATABASE_ANSWERS = (
+    "for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done"
+)
 
 CONFIGURATION = {
     "keystone.conf.j2": ("keystone", "/etc/keystone/keystone.conf"),
@@ -144,7 +148,8 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
     ]
     if wanted:
         made.append(File("/etc/systemd/system/openstack.target", START_TARGET))
-        made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(vip=values["vip"])))
+        waiting = DATABASE_ANSWERS.format(vip=values["vip"])
+        made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(waiting=waiting)))
     if node.is_controller:
         made.append(File("/etc/memcached.conf", _memcached(node)))
     return made + [_unit(service, values) for service in wanted]
