@@ -138,6 +138,26 @@ def remove_leftovers():
     return found
 
 
+def sever(bridges):
+    """
+    End this node's TCP connections by its addresses on bridges that lead nowhere any more. A daemon with words left for
+    a peer that cannot hear it waits for minutes before it stops (RabbitMQ two of them, observed).
+
+    :return: the addresses; kernels before 4.9 cannot, and daemons wait there
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.sever '[br-mgmt]'
+    """
+    there = __salt__["octane_net.addresses"]()
+    found = [one.partition("/")[0] for bridge in bridges for one in there.get(bridge, {}).get("addresses", [])]
+    for address in found:
+        __salt__["cmd.run_all"](["ss", "-K", "src", address], python_shell=False, ignore_retcode=True)
+    return found
+
+
 def _veths():
     """Interfaces plugged into a bridge whose other end is in a named namespace: ``{name: namespace}``."""
     found = {}

@@ -178,8 +178,10 @@ def fence(name, bridges, reason, services=None, timeout=300):
     if not __opts__["test"]:
         __salt__["octane_fence.record"](known)
     # The network first: from then on the node is silent, whatever becomes of the rest.
+    changes.update(_done(_switched(name, _plan("detach", known["ports"])))["changes"])
+    if not __opts__["test"]:
+        __salt__["octane_fence.sever"](list(known["ports"]))
     for part in (
-        _switched(name, _plan("detach", known["ports"])),
         __states__["octane_service.stopped"](name, services=_jobs(known), disable=True),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),
     ):
