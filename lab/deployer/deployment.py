@@ -70,7 +70,7 @@ class Deployment:
         cluster.load(self.primary, cluster.addresses(self.environment))
         cloud.wait_database(self.primary, self.environment)
         self._at(controllers, 45, "database behind the VIP")
-        cloud.synchronise(self.primary, self.environment)
+        cloud.synchronise(self.primary, self.environment, self.venv)
         self._at(controllers, 60, "schemas made")
         self._complete_cluster(controllers)
         self._at(controllers, 75, "database and brokers complete, Keystone filled")
