@@ -69,9 +69,10 @@ class Commands:
         return self.on(MASTER, str(CHECKOUT / "packaging" / "install-on-master"))
 
     @contextlib.contextmanager
-    def probe(self, output: Path) -> Iterator[None]:
+    def probe(self, output: Path, *options: str) -> Iterator[None]:
         """Clients that run until the block is left. Raises CommandFailed when they ended before, or badly."""
-        process = subprocess.Popen(self.argv("probe", "--output", str(output)), stderr=subprocess.PIPE, text=True)
+        argv = self.argv("probe", "--output", str(output), *options)
+        process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """The command line, `octane`.
 
-All that it keeps on the master is below its own state directory. Stevedore would leave its cache in root's home, another
-file each time that the Python environment changes.
+All that it keeps on the master is below its own state directory. Stevedore would leave its cache in root's home,
+another file each time that the Python environment changes.
 """
 
 import os
