@@ -124,6 +124,14 @@ print('{"data": {"m": {"b": {"__id__": "Two", "__run_num__": 1, "result": null, 
 """
 
 
+@pytest.fixture(autouse=True)
+def terminal():
+    """Ctrl-C as at a terminal, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     toys.reset()
