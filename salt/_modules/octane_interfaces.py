@@ -1,5 +1,5 @@
 """
-The files of bridges in ``/etc/network/interfaces.d`` (ifupdown, as Fuel writes them): ports, and commands at ``ifup``.
+The files of bridges in ``/etc/network/interfaces.d`` (ifupdown, as Fuel writes them): ports.
 
 Puppet writes these files at each deployment. So only the lines that matter are changed, and what is found is always
 taken for pristine and kept, never refused.
@@ -12,7 +12,7 @@ from salt.exceptions import CommandExecutionError
 
 INTERFACES = "/etc/network/interfaces.d"
 OWNER = "network"
-_BRIDGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}")
 _KEYWORDS = ("bridge_ports", "bridge-ports")
 
 
@@ -57,34 +57,21 @@ def set_ports(bridge, given):
     return parse_ports(text) != list(given) and _write(bridge, with_ports(text, given))
 
 
-def has_command(bridge, command):
+def checked(name):
     """
-    Whether a command is run after each ``ifup`` of the bridge.
+    The name of an interface or a bridge, if it is one: what was not checked gets into no path and no script.
+
+    :raises CommandExecutionError: it is none
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt node-4 octane_interfaces.has_command br-mgmt /etc/network/octane-overlay-1
+        salt node-1 octane_interfaces.checked br-mgmt
     """
-    text = _read(_file(bridge)) or ""
-    return any(line.split() == ["post-up", command] for line in text.splitlines())
-
-
-def set_command(bridge, command, present):
-    """
-    Have a command run after each ``ifup`` of the bridge, or no more; ``True`` when its file changed.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-4 octane_interfaces.set_command br-mgmt /etc/network/octane-overlay-1 True
-    """
-    text = _read(_file(bridge))
-    if text is None or has_command(bridge, command) is present:
-        return False
-    return _write(bridge, with_command(text, command) if present else without_command(text, command))
+    if not _NAME.fullmatch(name):
+        raise CommandExecutionError(f"not the name of an interface: {name!r}")
+    return name
 
 
 def parse_ports(text):
@@ -124,34 +111,6 @@ def with_ports(text, given):
     return _joined(lines)
 
 
-def with_command(text, command):
-    """
-    The text of a bridge's file with a ``post-up`` line.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_interfaces.with_command 'iface br-ex inet manual' /bin/true
-    """
-    lines = text.splitlines()
-    lines.insert(_after_stanza_head(lines), f"post-up {command}")
-    return _joined(lines)
-
-
-def without_command(text, command):
-    """
-    The text of a bridge's file without a ``post-up`` line.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_interfaces.without_command 'iface br-ex inet manual' /bin/true
-    """
-    return _joined([line for line in text.splitlines() if line.split() != ["post-up", command]])
-
-
 def _after_stanza_head(lines):
     for number, line in enumerate(lines):
         if line.split()[:1] == ["iface"]:
@@ -169,9 +128,7 @@ def _write(bridge, text):
 
 
 def _file(bridge):
-    if not _BRIDGE.fullmatch(bridge):
-        raise CommandExecutionError(f"not the name of a bridge: {bridge!r}")
-    return os.path.join(INTERFACES, f"ifcfg-{bridge}")
+    return os.path.join(INTERFACES, f"ifcfg-{checked(bridge)}")
 
 
 def _read(path):

@@ -14,8 +14,6 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}")
-
 
 def bridges():
     """
@@ -43,7 +41,7 @@ def ports(bridge):
 
         salt node-1 octane_net.ports br-mgmt
     """
-    _check(bridge)
+    __salt__["octane_interfaces.checked"](bridge)
     return sorted(os.path.basename(path) for path in glob.glob(f"/sys/class/net/{bridge}/brif/*"))
 
 
@@ -57,7 +55,6 @@ def persistent_ports(bridge):
 
         salt node-1 octane_net.persistent_ports br-mgmt
     """
-    _check(bridge)
     return __salt__["octane_interfaces.ports"](bridge)
 
 
@@ -184,7 +181,7 @@ def carrier(interface):
 
         salt node-1 octane_net.carrier eth1
     """
-    _check(interface)
+    __salt__["octane_interfaces.checked"](interface)
     try:
         return (_read(f"/sys/class/net/{interface}/carrier") or "").strip() == "1"
     except OSError:
@@ -313,7 +310,7 @@ def flush_neighbours(interfaces=None):
     """
     if interfaces is not None:
         for name in interfaces:
-            _check(name)
+            __salt__["octane_interfaces.checked"](name)
             _ip(["neigh", "flush", "dev", name])
         return True
     for namespace in [None, *namespaces()]:
@@ -358,8 +355,8 @@ def _connections(port, targets):
 def _refuse_impossible(entry):
     if sorted(entry) != ["bridge", "do", "port"] or entry["do"] not in ("attach", "detach"):
         raise CommandExecutionError(f"not an entry of a plan: {json.dumps(entry, default=str)}")
-    _check(entry["bridge"])
-    _check(entry["port"])
+    __salt__["octane_interfaces.checked"](entry["bridge"])
+    __salt__["octane_interfaces.checked"](entry["port"])
     if not os.path.isdir(f"/sys/class/net/{entry['bridge']}/bridge"):
         raise CommandExecutionError(f"{entry['bridge']} is no Linux bridge of this node")
     if entry["do"] == "detach":
@@ -411,11 +408,6 @@ def _macs(text):
     """``ip -o link``: hardware addresses by interface."""
     matches = re.findall(r"^\d+: ([^@\s:]+).* link/\S+ ([0-9a-f:]{17}) ", text + "\n", re.MULTILINE)
     return dict(matches)
-
-
-def _check(name):
-    if not _NAME.fullmatch(name):
-        raise CommandExecutionError(f"not the name of an interface: {name!r}")
 
 
 def _read(path):

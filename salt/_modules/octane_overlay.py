@@ -1,7 +1,8 @@
 """
 A bridge of isolated controllers stretched over the admin network: a VXLAN port with its peers listed one by one.
 
-The port is made by a small script that is also run after each ``ifup`` of the bridge, so that a reboot keeps it.
+The port is made by a small script among those that ifupdown runs after each ``ifup``, so that a reboot keeps it. It is
+not named in the bridge's own file, which Puppet writes again at each deployment.
 """
 
 import ipaddress
@@ -10,7 +11,7 @@ import re
 
 from salt.exceptions import CommandExecutionError
 
-FOLDER = "/etc/network"
+FOLDER = "/etc/network/if-up.d"
 OWNER = "network"
 PORT = 4789
 ENCAPSULATION = 50
@@ -36,7 +37,7 @@ def pending(bridge, key, local, remotes, mtu=1450):
     """
     What keeps an overlay from being as wanted.
 
-    :return: ``{"interface" | "bridge" | "mtu" | "peers" | "script" | "ifup": {"old", "new"}}``
+    :return: ``{"interface" | "bridge" | "mtu" | "peers" | "script": {"old", "new"}}``
 
     CLI Example:
 
@@ -68,15 +69,13 @@ def apply(bridge, key, local, remotes, mtu=1450):
     text = _script(bridge, key, local, remotes, mtu)
     __salt__["octane_files.adopt"](_path(key), OWNER)
     __salt__["octane_files.write"](_path(key), text, OWNER, mode="0755")
-    __salt__["octane_interfaces.set_command"](bridge, _path(key), True)
-    _run([_path(key)])
+    _run(["env", f"IFACE={bridge}", _path(key)])
     left = pending(bridge, key, local, remotes, mtu)
-    left.pop("ifup", None)
     if left:
         raise CommandExecutionError(f"the overlay {name(key)} is not as wanted: {left}")
 
 
-def remove(bridge, key):
+def remove(key):
     """
     Take the overlay away, now and for the next boot; ``True`` when there was something.
 
@@ -84,10 +83,9 @@ def remove(bridge, key):
 
     .. code-block:: bash
 
-        salt node-4 octane_overlay.remove br-mgmt 1
+        salt node-4 octane_overlay.remove 1
     """
-    existed = exists(bridge, key)
-    __salt__["octane_interfaces.set_command"](bridge, _path(key), False)
+    existed = exists(key)
     if os.path.exists(_path(key)):
         os.unlink(_path(key))
     if os.path.isdir(f"/sys/class/net/{name(key)}"):
@@ -95,7 +93,7 @@ def remove(bridge, key):
     return existed
 
 
-def exists(bridge, key):
+def exists(key):
     """
     Whether anything of an overlay is there.
 
@@ -103,10 +101,9 @@ def exists(bridge, key):
 
     .. code-block:: bash
 
-        salt node-4 octane_overlay.exists br-mgmt 1
+        salt node-4 octane_overlay.exists 1
     """
-    described = __salt__["octane_interfaces.has_command"](bridge, _path(key))
-    return described or os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}")
+    return os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}")
 
 
 def _wanted(bridge, key, local, remotes, mtu):
@@ -116,7 +113,6 @@ def _wanted(bridge, key, local, remotes, mtu):
         "mtu": int(mtu),
         "peers": sorted(str(ipaddress.ip_address(one)) for one in remotes),
         "script": _script(bridge, key, local, remotes, mtu),
-        "ifup": True,
     }
 
 
@@ -125,15 +121,12 @@ def _now(bridge, key):
     identity = re.search(r"vxlan id (\d+)\b.*? local (\S+)", shown["stdout"]) if not shown["retcode"] else None
     mtu = re.search(r" mtu (\d+) ", shown["stdout"])
     master = re.search(r" master (\S+) ", shown["stdout"])
-    described = __salt__["octane_interfaces.ports"](bridge) is not None
     return {
         "interface": {"id": int(identity.group(1)), "local": identity.group(2)} if identity else None,
         "bridge": master.group(1) if master else None,
         "mtu": int(mtu.group(1)) if mtu else None,
         "peers": _peers(key),
         "script": _read(_path(key)),
-        # A bridge that no file describes does not come back by itself: nothing to be hooked into.
-        "ifup": __salt__["octane_interfaces.has_command"](bridge, _path(key)) if described else True,
     }
 
 
@@ -146,10 +139,12 @@ def _script(bridge, key, local, remotes, mtu):
     """A script that converges: whatever of the overlay is there already, in the end it is as wanted."""
     for address in [local, *remotes]:
         ipaddress.ip_address(address)
+    __salt__["octane_interfaces.checked"](bridge)
     port = name(key)
     lines = [
         "#!/bin/sh",
         f"# Stretches {bridge} over the admin network while controllers are isolated. Run after each ifup.",
+        f'[ "$IFACE" = {bridge} ] || exit 0',
         f"[ -d /sys/class/net/{port} ] && ip link delete {port}",
         "set -e",
         f"ip link add {port} address {_mac(key, local)} type vxlan id {int(key)} local {local} dstport {PORT}",

@@ -111,11 +111,11 @@ def overlay_absent(name, bridge, key):
         salt node-4 state.single octane_net.overlay_absent x bridge=br-mgmt key=1
     """
     changes = {}
-    if __salt__["octane_overlay.exists"](bridge, key):
+    if __salt__["octane_overlay.exists"](key):
         changes = {__salt__["octane_overlay.name"](key): {"old": "present", "new": "absent"}}
     if not changes or __opts__["test"]:
         return _result(name, changes, "the overlay would be removed" if changes else "no overlay")
-    __salt__["octane_overlay.remove"](bridge, key)
+    __salt__["octane_overlay.remove"](key)
     return _result(name, changes, "the overlay is removed")
 
 

@@ -38,12 +38,6 @@ def test_a_bridge_deployed_without_ports_gets_a_line_for_them(node):
     assert sorted(with_port.splitlines()) == sorted([*isolated.splitlines(), "bridge_ports eth2.101"])
 
 
-def test_a_command_at_ifup_comes_and_goes_without_trace(node):
-    added = node.call("octane_interfaces.with_command", IFCFG, "/etc/network/octane-overlay-1")
-    assert "post-up /etc/network/octane-overlay-1" in added.splitlines()
-    assert node.call("octane_interfaces.without_command", added, "/etc/network/octane-overlay-1") == IFCFG
-
-
 def test_interfaces_are_told_by_their_names_without_what_is_behind_them(node):
     found = node.modules["octane_net"]._macs(LINKS)
     assert found["eth0.101"] == "52:54:00:00:00:05" and found["b_management"] == "52:54:00:00:00:07"
