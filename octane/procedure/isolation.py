@@ -7,7 +7,7 @@ controller do not have them any more.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from octane.context import Context
@@ -114,8 +114,7 @@ class Isolated(Check):
     def verify(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(SWITCHED):
             return {}
-        found = Hearing(ctx)
-        return {"from the seed": found.from_seed(), "from the original": found.from_original()}
+        return Hearing(ctx).isolated()
 
 
 class Hearing:
@@ -128,39 +127,58 @@ class Hearing:
         self.macs = ctx.nodes.call([node.minion for node in [*self.originals, *self.seeds]], "octane_net.macs")
         self.addresses = held_addresses(ctx, self.originals)
 
-    def from_seed(self) -> dict[str, Any]:
-        """On every isolated bridge of the seed only its own controllers answer.
+    def isolated(self) -> dict[str, Any]:
+        """On the seed's isolated bridges only its own controllers answer, on the original's networks none of them does.
 
         :raises InvariantBroken: naming who is heard, by whom, for which address
         """
-        bridges = {node.minion: isolated_bridges(self.ctx, node.minion) for node in self.seeds}
+        seeds = self._bridges_of_seed()
+        originals = role_bridges(computed(original(self.ctx), self.originals))
+        heard = self._hear({**seeds, **originals})
         ours = self._macs_of(self.seeds)
-        return self._ask(bridges, lambda mac: mac in ours)
+        return {
+            "from the seed": self._judge(heard, seeds, lambda mac: mac in ours),
+            "from the original": self._judge(heard, originals, lambda mac: mac not in ours),
+        }
 
-    def from_original(self) -> dict[str, Any]:
-        """On the original's networks no controller of the seed answers.
+    def only_seed(self) -> dict[str, Any]:
+        """After the switch computes and the seed's controllers hear the seed alone, and computes its management VIP.
 
-        :raises InvariantBroken: naming who is heard, by whom, for which address
+        :raises InvariantBroken: naming who else is heard, or who does not hear the VIP
         """
-        bridges = role_bridges(computed(original(self.ctx), self.originals))
+        computes = [node for node in original(self.ctx).nodes() if "compute" in node.roles and node.status == "ready"]
+        bridges = self._bridges_of_seed()
+        if computes:
+            bridges |= role_bridges(computed(original(self.ctx), computes))
+        heard = self._hear(bridges)
         ours = self._macs_of(self.seeds)
-        return self._ask(bridges, lambda mac: mac not in ours)
+        evidence = self._judge(heard, bridges, lambda mac: mac in ours)
+        vip = vips(original(self.ctx))["management_vip"]
+        deaf = [node.minion for node in computes if not heard[node.minion].get(vip)]
+        if deaf:
+            raise InvariantBroken(f"{', '.join(deaf)} do not hear the management VIP {vip}")
+        return evidence
+
+    def _bridges_of_seed(self) -> dict[str, dict[str, str]]:
+        return {node.minion: isolated_bridges(self.ctx, node.minion) for node in self.seeds}
 
     def _macs_of(self, nodes: list[Node]) -> set[str]:
         return {mac.lower() for node in nodes for mac in self.macs[node.minion].values()}
 
-    def _ask(self, bridges: dict[str, dict[str, str]], fits: Any) -> dict[str, Any]:
-        heard = self._hear(bridges)
+    def _judge(
+        self, heard: dict[str, dict[str, list[str]]], minions: Iterable[str], fits: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        """What MINIONS heard, counted, if every MAC address of an answer fits."""
         wrong = [
             f"{minion} hears {self._name(mac)} answer for {address}"
-            for minion, answers in heard.items()
-            for address, macs in answers.items()
+            for minion in minions
+            for address, macs in heard[minion].items()
             for mac in macs
             if not fits(mac.lower())
         ]
         if wrong:
             raise InvariantBroken(f"the seed is not isolated: {'; '.join(wrong)}")
-        return {minion: f"{len(answers)} addresses asked" for minion, answers in heard.items()}
+        return {minion: f"{len(heard[minion])} addresses asked" for minion in minions}
 
     def _hear(self, bridges: dict[str, dict[str, str]]) -> dict[str, dict[str, list[str]]]:
         """{minion id: {address: [mac]}}; nodes that ask the same on the same bridges ask at the same time."""
@@ -233,23 +251,3 @@ def overlays(ctx: Context) -> dict[str, list[dict[str, Any]]]:
 def management_network(ctx: Context) -> str:
     """The management network of the original, "a.b.c.d/len"."""
     return next(net["cidr"] for net in original(ctx).network()["networks"] if net["name"] == "management")
-
-
-def heard_only_from_seed(ctx: Context) -> dict[str, Any]:
-    """After the switch: evidence that computes and the seed's controllers hear only the seed on the addresses it took.
-
-    :raises InvariantBroken: naming who else is heard, or the management VIP that no compute hears
-    """
-    found = Hearing(ctx)
-    ours = found._macs_of(found.seeds)
-    computes = [node for node in original(ctx).nodes() if "compute" in node.roles and node.status == "ready"]
-    bridges = {node.minion: isolated_bridges(ctx, node.minion) for node in found.seeds}
-    if computes:
-        bridges.update(role_bridges(computed(original(ctx), computes)))
-    evidence = found._ask(bridges, lambda mac: mac in ours)
-    vip = vips(original(ctx))["management_vip"]
-    heard = found._hear({node.minion: bridges[node.minion] for node in computes})
-    deaf = [minion for minion, answers in heard.items() if not answers.get(vip)]
-    if deaf:
-        raise InvariantBroken(f"{', '.join(deaf)} do not hear the management VIP {vip}")
-    return evidence

@@ -26,7 +26,7 @@ def writes_accepted(ctx: Context) -> dict[str, Any]:
 @invariant("original_silent", before=False)
 def original_silent(ctx: Context) -> dict[str, Any]:
     """No original controller answers on an address that the seed's controllers have: only the new ones are heard."""
-    return isolation.heard_only_from_seed(ctx)
+    return isolation.Hearing(ctx).only_seed()
 
 
 def _prove(ctx: Context, nodes: tuple[str, ...], expect: str) -> dict[str, Any]:
