@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -105,7 +106,8 @@ def _keep_schemas(host: Any, file: Path) -> None:
     options = ["--skip-lock-tables", "--skip-add-locks", "--skip-add-drop-table", "--skip-dump-date"]
     without = "--ignore-table-data=nova_api.cell_mappings"
     made = host.run(["mysqldump", *options, without, "--databases", *_databases()], timeout=SYNC_TIMEOUT).stdout
-    new = file.with_suffix(".new")
+    # Another lab may make the same at the same time: each writes its own, and either will do.
+    new = file.with_suffix(f".{os.getpid()}")
     new.write_text(made, encoding="utf-8")
     new.rename(file)
 
