@@ -176,8 +176,9 @@ class Enrolment:
         silent = set(own)
 
         def answering() -> bool:
-            # Who has answered is not asked again: a question costs a minion that has just started seconds.
-            silent.difference_update(self.ctx.nodes.ping(sorted(silent), timeout=10))
+            # Who has answered is not asked again: a question costs a minion that has just started seconds. One that was
+            # not listening yet never hears the question, so that waiting long for its answer is in vain.
+            silent.difference_update(self.ctx.nodes.ping(sorted(silent), timeout=3))
             return not silent
 
         names = ", ".join(sorted(own))
