@@ -48,6 +48,9 @@ STACK_TEMPLATE = {
 }
 
 
+MOST_CONTROLLERS = 3
+
+
 class ContentFailed(Exception):
     """Something could not be made; the message names it and its state."""
 
@@ -330,9 +333,22 @@ class Content:
                     name=name, size=1 + number % 3, metadata={"number": str(number)}
                 )
 
+        self.wait_for_pools()
         in_parallel(make, enumerate(names))
         self.wait_for("volumes", "available", names, lambda: self.admin.block_storage.volumes(all_projects=True))
         return len(names)
+
+    def wait_for_pools(self) -> None:
+        """Wait until every scheduler of Cinder knows a pool: one that missed the backend's first word puts volumes into
+        error until its next one, a minute later. The broker asks the schedulers in turn. Raises Timeout."""
+        needed = 2 * MOST_CONTROLLERS
+        known = [0]
+
+        def known_to_all() -> bool:
+            known[0] = known[0] + 1 if list(self.admin.block_storage.backend_pools()) else 0
+            return known[0] >= needed
+
+        until(known_to_all, 120, "Cinder's schedulers to know a pool")
 
     def make_stacks(self) -> int:
         names = numbered("stack", self.counts["stacks"])
