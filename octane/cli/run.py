@@ -5,7 +5,9 @@ The verdict is the journal's; the child's own end says only whether it died.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,20 @@ from octane.pair import MASTER_ID, UNSAVED_ID, Pair
 from octane.stage import Stage
 
 LOOK_SECONDS = 0.2
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Each Ctrl-C from now on, as one more number in the list. As an exception, one that came while the last was still
+    worked on would end this command and leave the orchestration running. Where they are ignored they stay so."""
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def refuse_early(state_dir: Path, stage: Stage, options: Mapping[str, Any]) -> None:
@@ -51,9 +67,9 @@ class StageRun:
 
         :raises OctaneError: it did not end well; ``exit_code`` says how.
         """
-        with child.started(self._stage, self._options) as orchestration:
+        with _interrupts() as seen, child.started(self._stage, self._options) as orchestration:
             try:
-                stopped = self._follow(orchestration)
+                stopped = self._follow(orchestration, seen)
             finally:
                 self._lines.close()
             if stopped:
@@ -66,8 +82,12 @@ class StageRun:
         :raises OctaneError: the stage or one of its steps would be refused.
         """
         with child.started(self._stage, self._options, test=True) as orchestration:
-            while not orchestration.wait(LOOK_SECONDS):
-                pass
+            try:
+                while not orchestration.wait(LOOK_SECONDS):
+                    pass
+            except KeyboardInterrupt:
+                orchestration.end_now()
+                raise
             states = orchestration.states()
             if not states:
                 raise Failed(f"the dry run told nothing:\n{orchestration.last_words()}")
@@ -75,19 +95,18 @@ class StageRun:
             self._dry_line(state)
         _raise_false(states)
 
-    def _follow(self, orchestration: Orchestration) -> bool:
-        """Print steps until it ended; the first Ctrl-C asks it to stop, the second ends it: then True."""
+    def _follow(self, orchestration: Orchestration, interrupts: list[int]) -> bool:
+        """Print steps until it ended; the first of INTERRUPTS asks it to stop, the second ends it: then True."""
         asked = False
         while True:
-            try:
-                ended = orchestration.wait(LOOK_SECONDS)
-                self._look(orchestration.request)
-                if ended:
-                    return False
-            except KeyboardInterrupt:
-                if asked or not self._ask_to_stop(orchestration.request):
-                    orchestration.end_now()
-                    return True
+            ended = orchestration.wait(LOOK_SECONDS)
+            self._look(orchestration.request)
+            if ended:
+                return False
+            if len(interrupts) > 1 or (interrupts and not asked and not self._ask_to_stop(orchestration.request)):
+                orchestration.end_now()
+                return True
+            if interrupts and not asked:
                 asked = True
                 self._lines.say("Stopping after the step that is running; Ctrl-C again stops at once.")
 
