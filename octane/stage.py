@@ -35,7 +35,7 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("prepare", "upgrade.prepare", None, ("environments",), reverses="cleanup-fuel"),
         Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes", "leave_behind"), after=("prepare",)),
-        Stage("upgrade-db", "upgrade.db", "seed", BY_PAIR, after=("upgrade-env",)),
+        Stage("upgrade-db", "upgrade.db", "seed", (*BY_PAIR, "leave"), after=("upgrade-env",)),
         Stage("upgrade-control", "upgrade.control", "seed", BY_PAIR, after=("upgrade-db",)),
         Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
         Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, (), after=("prepare",), reverses="prepare"),
@@ -123,6 +123,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
         words += [f"--leave-behind={name}" for name in (options or {}).get("leave_behind") or ()]
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
+        words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
     return " ".join(words)
 
 

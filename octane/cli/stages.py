@@ -123,7 +123,20 @@ class UpgradeDb(SeedCommand):
     """Refuse writes on the original, move its databases to the seed, migrate and verify them"""
 
     stage_name = "upgrade-db"
-    examples = ("octane upgrade-db 2", "octane upgrade-db 2 --test")
+    examples = ("octane upgrade-db 2", "octane upgrade-db 2 --leave murano", "octane upgrade-db 2 --test")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--leave",
+            metavar="NAME",
+            action="append",
+            default=[],
+            help="a database that this path does not know, and that is not to be moved; may be repeated",
+        )
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        return {**super().options(parsed), **({"leave": parsed.leave} if parsed.leave else {})}
 
 
 class UpgradeControl(SeedCommand):

@@ -87,6 +87,15 @@ SCHEMA: dict[str, Any] = {
                                 "package": {"type": "string", "pattern": NAME},
                                 "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
                                 "repository": {"type": "string"},
+                                "old": {
+                                    "type": "object",
+                                    "additionalProperties": False,
+                                    "required": ["directory"],
+                                    "properties": {
+                                        "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
+                                        "repository": {"type": "string"},
+                                    },
+                                },
                             },
                         },
                     },
@@ -112,13 +121,22 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Scripts:
+    """Where a release keeps the migration scripts of one database, below its package; ``repository`` is the name of the
+    schema in ``migrate_version``, for scripts of sqlalchemy-migrate."""
+
+    directory: str
+    repository: str | None = None
+
+
+@dataclass(frozen=True)
 class Schema:
-    """Where the new release keeps the migration scripts of one database."""
+    """Migration scripts of one database in both releases."""
 
     database: str
     package: str
-    directory: str
-    repository: str | None = None
+    new: Scripts
+    old: Scripts
 
 
 @dataclass(frozen=True)
@@ -204,8 +222,13 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
         databases=tuple(data["databases"]),
         migrate=tuple(tuple(command) for command in data["migrate"]),
         online=tuple(tuple(command) for command in data.get("online", [])),
-        schemas=tuple(Schema(database, **where) for database, where in data["scripts"].items()),
+        schemas=tuple(_schema(database, where) for database, where in data["scripts"].items()),
     )
+
+
+def _schema(database: str, data: Mapping[str, Any]) -> Schema:
+    new = Scripts(data["directory"], data.get("repository"))
+    return Schema(database, data["package"], new, Scripts(**data["old"]) if "old" in data else new)
 
 
 def _stale(data: Mapping[str, Any]) -> Stale:

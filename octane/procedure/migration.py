@@ -163,10 +163,14 @@ def _behind(ctx: Context, heads: Mapping[str, Any]) -> list[str]:
 
 def _at_head(ctx: Context, target: str, service: Service, database: str, heads: Mapping[str, Any]) -> bool:
     schema = next(found for found in service.schemas if found.database == database)
-    wanted = ctx.nodes.call([target], "octane_db.package_heads", schema.package, schema.directory)[target]
-    found = heads[database]
-    if schema.repository is not None:
-        return bool(found["migrate"].get(schema.repository) == wanted["migrate"])
+    wanted = ctx.nodes.call([target], "octane_db.package_heads", schema.package, schema.new.directory)[target]
+    return at_head(heads[database], wanted, schema.new.repository)
+
+
+def at_head(found: Mapping[str, Any], wanted: Mapping[str, Any], repository: str | None) -> bool:
+    """Whether a database says (``octane_db.schema_heads``) what scripts lead to (``octane_db.package_heads``)."""
+    if repository is not None:
+        return bool(found["migrate"].get(repository) == wanted["migrate"])
     return bool(sorted(found["alembic"]) == sorted(wanted["alembic"]))
 
 

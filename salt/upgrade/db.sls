@@ -5,6 +5,11 @@ The stage may run:
   octane.stage:
     - stage: upgrade-db
 
+Nothing stands in the way of the databases:
+  octane.step:
+    - step: db.checked
+    - library: octane.procedure.db_check:Preflight
+
 The seed is still isolated:
   octane.step:
     - step: db.isolated

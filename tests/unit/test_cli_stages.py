@@ -1,5 +1,6 @@
 """The stage commands: input checked before anything is started, one line per step, the verdict from the journal."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from octane import stage as stages
 from octane import stage_run
 from octane.cli import app, child
+from octane.cli.run import StageRun
 from octane.definition import Definition
 from octane.journal.runs import NewRun
 from octane.running import StepRunner
@@ -233,6 +235,13 @@ def test_a_failed_step_is_told_although_the_child_ends_with_0(ready, orchestrati
     assert "to go back: `salt-run octane.undo upgrade-db seed=2`" in output.err
 
 
+def test_a_database_that_is_left_is_said_again_by_the_command_that_goes_on(ready, orchestration, capsys):
+    started = orchestration(FAILS)
+    assert app.main(["upgrade-db", "2", "--leave", "murano"]) == 1
+    assert started == [("upgrade-db", {"seed": 2, "leave": ["murano"]}, False)]
+    assert "to go on: `octane upgrade-db 2 --leave=murano`" in capsys.readouterr().err
+
+
 def test_an_orchestration_that_died_is_told_and_the_same_command_goes_on(ready, orchestration, capsys):
     orchestration(DIES)
     assert app.main(["upgrade-db", "2"]) == 1
@@ -260,6 +269,21 @@ def test_the_second_interrupt_stops_at_once_and_the_stage_can_be_resumed(ready, 
     assert ready.journal.runs.of_pair(1, "upgrade-db")[-1].died
     orchestration(WORKS)
     assert app.main(["upgrade-db", "2"]) == 0
+
+
+def test_an_interrupt_that_comes_while_the_first_is_worked_on_is_not_lost(ready, orchestration, capsys, monkeypatch):
+    ask = StageRun._ask_to_stop
+
+    def interrupted(self, request):
+        known = ask(self, request)
+        os.kill(os.getpid(), signal.SIGINT)
+        return known
+
+    monkeypatch.setattr(StageRun, "_ask_to_stop", interrupted)
+    orchestration(HANGS)
+    assert app.main(["upgrade-db", "2"]) == 130
+    assert "stopped at once" in capsys.readouterr().err
+    assert ready.journal.runs.of_pair(1, "upgrade-db")[-1].died
 
 
 def test_a_refusal_by_the_orchestration_keeps_its_code(ready, orchestration, capsys):

@@ -1,0 +1,147 @@
+"""Can the databases be moved? Every problem is found before anything is changed, each with what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from octane.context import Context
+from octane.errors import BadInput, NodeFailed, Refused
+from octane.path import NAME, Scripts
+from octane.procedure.checks import Precondition
+from octane.procedure.migration import at_head
+from octane.procedure.tables import COPIED
+from octane.sides import Sides, sides
+
+ROOM = 3
+"""Free bytes that a seed's controller needs for each byte that is moved: the copy, the table that a migration rebuilds
+beside it, and Galera's cache and the binary log of both."""
+
+
+class Preflight(Precondition):
+    """The servers of both sides, the room for a copy, the databases nobody asked to move, the old schemas' heads.
+
+    Nothing to find out any more once a copy was made: the seed holds it then, and the original is read-only.
+    """
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        if ctx.recall(COPIED):
+            return {}
+        side = sides(ctx)
+        leave = left_behind(ctx)
+        present = set(ctx.nodes.call([side.originals[0]], "octane_db.databases")[side.originals[0]])
+        missing = [name for name in ctx.path.databases if name not in present]
+        moved = [name for name in ctx.path.databases if name in present]
+        sizes = dict(ctx.nodes.call([side.originals[0]], "octane_db.sizes", moved)[side.originals[0]])
+        servers = ctx.nodes.call([*side.originals, *side.seeds], "octane_db.server")
+        galera = ctx.nodes.call([*side.originals, *side.seeds], "octane_db.wsrep")
+        free = ctx.nodes.call(list(side.seeds), "octane_db.free_space")
+        problems = [
+            *(
+                f"the original has no database {name}, which this path moves: its service would start empty"
+                for name in missing
+            ),
+            *foreign(present, ctx.path.databases, leave),
+            *unlike_servers(servers[side.originals[0]], servers[side.seeds[0]]),
+            *incomplete_clusters(galera, (side.originals, side.seeds)),
+            *too_small(free, sum(sizes.values())),
+            *_behind(ctx, side, moved),
+        ]
+        if problems:
+            raise Refused("; ".join(problems))
+        return {"databases": len(moved), "bytes": sum(sizes.values()), "left": sorted(leave & present)}
+
+
+def left_behind(ctx: Context) -> set[str]:
+    """Databases of which the operator said that they are not to be moved.
+
+    :raises BadInput: one has no possible name, or is one that the path moves
+    """
+    names = set(ctx.options.get("leave") or ())
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+            raise BadInput(f"leave takes names of databases, not {name!r}")
+        if name in ctx.path.databases:
+            raise BadInput(f"the database {name} is one that this path moves: it cannot be left behind")
+    return names
+
+
+def foreign(present: Iterable[str], moved: Iterable[str], leave: Iterable[str]) -> list[str]:
+    """Databases that nobody asked to move and nobody said to leave: their service would start empty on the seed."""
+    unknown = sorted(set(present) - set(moved) - set(leave))
+    return [
+        f"the original has a database {name}, which is not moved: say --leave {name} if so be it" for name in unknown
+    ]
+
+
+def unlike_servers(original: Mapping[str, Any], seed: Mapping[str, Any]) -> list[str]:
+    """Why checksums of one server's tables would say nothing about the other's, or a copy could not be loaded."""
+    if original["family"] != seed["family"]:
+        return [
+            f"the original's database server is {original['family']} {original['version']} and the seed's "
+            f"{seed['family']} {seed['version']}: their tables cannot be compared; deploy the seed with the same family"
+        ]
+    if _numbers(original["version"]) > _numbers(seed["version"]):
+        return [
+            f"the seed's database server {seed['version']} is older than the original's {original['version']}: "
+            "deploy the seed with one that is not"
+        ]
+    return []
+
+
+def incomplete_clusters(galera: Mapping[str, Mapping[str, Any]], clusters: Iterable[tuple[str, ...]]) -> list[str]:
+    """Controllers whose database is not a synced member of a cluster of all of its side."""
+    return [
+        f"{node}: its database is {found['state'] or 'not running'} in a {found['status'] or 'missing'} cluster of "
+        f"{found['size']}, not synced in one of {len(nodes)}: see `crm_mon -1` there"
+        for nodes in clusters
+        for node in nodes
+        if (found := galera[node])["enabled"] and not _is_whole(found, len(nodes))
+    ]
+
+
+def too_small(free: Mapping[str, Mapping[str, Any]], size: int) -> list[str]:
+    """Controllers of the seed without room for SIZE bytes of data."""
+    return [
+        f"{node}: {found['bytes'] >> 20} MiB are free in {found['path']}, {size * ROOM >> 20} MiB are needed "
+        f"({ROOM} times the {size >> 20} MiB to be moved): make room there"
+        for node, found in sorted(free.items())
+        if found["bytes"] < size * ROOM
+    ]
+
+
+def _is_whole(found: Mapping[str, Any], size: int) -> bool:
+    return bool(found["state"] == "Synced" and found["status"] == "Primary" and found["size"] == size)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two parts: patch levels of one series read each other's files."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _behind(ctx: Context, side: Sides, present: Iterable[str]) -> list[str]:
+    """Schemas of the original that are not at the head of its own release, where the new one's migrations start."""
+    node = side.originals[0]
+    problems = []
+    for service in ctx.path.services:
+        for schema in service.schemas:
+            if schema.database not in present:
+                continue
+            try:
+                wanted = _code_heads(ctx, node, schema.package, schema.old)
+            except NodeFailed as error:
+                problems.append(f"{node}: the release of the schema {schema.database} cannot be told: {error.message}")
+                continue
+            found = ctx.nodes.call([node], "octane_db.schema_heads", schema.database)[node]
+            if not at_head(found, wanted, schema.old.repository):
+                command = " ".join(service.migrate[0][:1])
+                problems.append(
+                    f"the schema {schema.database} is not at the head of the original's own release: finish its "
+                    f"migration on {node} ({command}) first"
+                )
+    return problems
+
+
+def _code_heads(ctx: Context, node: str, package: str, scripts: Scripts) -> dict[str, Any]:
+    return dict(ctx.nodes.call([node], "octane_db.package_heads", package, scripts.directory)[node])

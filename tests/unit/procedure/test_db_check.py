@@ -1,0 +1,129 @@
+"""Before the databases are touched: every problem at once, each with what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from octane.errors import BadInput, NodeFailed, Refused
+from octane.path import load_hops
+from octane.procedure.db_check import Preflight
+from octane.procedure.tables import COPIED
+from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+
+HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
+GIB = 1 << 30
+
+
+class Clouds:
+    """Two healthy sides; a test spoils what it is about."""
+
+    def __init__(self) -> None:
+        self.databases = [*HOP.databases]
+        self.servers = {"1": ("mariadb", "10.6.1"), "4": ("mariadb", "10.11.8"), "5": ("mariadb", "10.11.8")}
+        self.galera = {
+            name: {"state": "Synced", "status": "Primary", "size": 1 if name == "1" else 2} for name in self.servers
+        }
+        self.free = {"4": 100 * GIB, "5": 100 * GIB}
+        self.heads = {name: "head" for name in HOP.databases}
+        self.heat = 73
+        self.scripts_missing = ""
+
+    def functions(self):
+        return {
+            "octane_db.databases": lambda minion: self.databases,
+            "octane_db.sizes": lambda minion, names: dict.fromkeys(names, GIB),
+            "octane_db.server": lambda minion: dict(zip(("family", "version"), self.servers[minion[5:]], strict=True)),
+            "octane_db.wsrep": lambda minion: {"enabled": True, **self.galera[minion[5:]]},
+            "octane_db.free_space": lambda minion: {"path": "/var/lib/mysql", "bytes": self.free[minion[5:]]},
+            "octane_db.schema_heads": lambda minion, database: {
+                "alembic": [self.heads[database]] if database != "heat" else [],
+                "migrate": {"heat": self.heat} if database == "heat" else {},
+            },
+            "octane_db.package_heads": self.package_heads,
+        }
+
+    def package_heads(self, minion, package, directory):
+        assert minion == "node-1", "the original's heads are those of its own release"
+        if package == self.scripts_missing:
+            raise NodeFailed(minion, "octane_db.package_heads", "no command of it is installed on this node")
+        return {"alembic": ["head"], "migrate": 73 if package == "heat" else None}
+
+
+@pytest.fixture
+def clouds():
+    return Clouds()
+
+
+@pytest.fixture
+def check(clouds):
+    """Runs the check: its evidence. Options of the stage may be given."""
+
+    def run(**options):
+        members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller"), node(5, SEED, "controller")]
+        ctx = FakeContext(FakeNodes(clouds.functions()), HOP, members)
+        ctx.options = options
+        return Preflight().verify(ctx)
+
+    return run
+
+
+def test_healthy_clouds_pass_with_what_will_be_moved(check):
+    assert check() == {"databases": 9, "bytes": 9 * GIB, "left": []}
+
+
+def test_every_problem_is_told_at_once(clouds, check):
+    clouds.databases.remove("glance")
+    clouds.databases.append("murano")
+    clouds.servers["1"] = ("mariadb", "11.2.1")
+    clouds.galera["5"] = {"state": "Joining", "status": "Primary", "size": 2}
+    clouds.free["4"] = 10 * GIB
+    clouds.heads["nova"] = "older"
+    with pytest.raises(Refused) as refused:
+        check()
+    said = str(refused.value).split("; ")
+    assert len(said) == 6
+    for words in (
+        ["glance", "would start empty"],
+        ["murano", "--leave murano"],
+        ["10.11.8", "older than", "11.2.1"],
+        ["node-5", "Joining", "crm_mon"],
+        ["node-4", "10240 MiB", "24576 MiB"],
+        ["schema nova ", "node-1", "nova-manage"],
+    ):
+        assert any(all(word in sentence for word in words) for sentence in said), words
+
+
+def test_a_database_that_nobody_asked_to_move_can_be_left_and_is_told(clouds, check):
+    clouds.databases.append("murano")
+    assert check(leave=["murano", "sahara"])["left"] == ["murano"]
+
+
+@pytest.mark.parametrize("name", ["nova", "a b", "", "x;y", 5])
+def test_what_cannot_be_left_is_bad_input(check, name):
+    with pytest.raises(BadInput):
+        check(leave=[name])
+
+
+def test_tables_of_another_family_cannot_be_compared(clouds, check):
+    clouds.servers["1"] = ("mysql", "5.6.23")
+    with pytest.raises(Refused, match=r"mysql 5\.6\.23 and the seed's mariadb .*: their tables cannot be compared"):
+        check()
+
+
+def test_a_schema_of_numbered_scripts_is_compared_by_number(clouds, check):
+    clouds.heat = 72
+    with pytest.raises(Refused, match="the schema heat is not at the head"):
+        check()
+
+
+def test_a_release_that_cannot_be_told_is_a_problem_and_hides_no_other(clouds, check):
+    clouds.scripts_missing = "cinder"
+    clouds.heads["glance"] = "older"
+    with pytest.raises(Refused, match=r"the schema cinder cannot be told.*the schema glance is not"):
+        check()
+
+
+def test_a_stage_that_goes_on_after_its_copy_is_not_stopped(clouds):
+    ctx = FakeContext(FakeNodes({}), HOP, [])
+    ctx.record(COPIED, {"source": "node-1"})
+    assert Preflight().verify(ctx) == {}
