@@ -62,7 +62,7 @@ Description=OpenStack's services that are enabled on this node
 """
 
 START_SERVICE = """[Unit]
-Description=Starts OpenStack's services once what they need answers
+Description=Starts OpenStack's services once the database answers
 After=network-online.target
 
 [Service]
@@ -74,10 +74,9 @@ WantedBy=multi-user.target
 """At boot the database and the brokers come first: on two cores they would share the processors with forty programs
 that can do nothing without them, and took 108 s instead of 69 (observed). A boot does not wait for it."""
 
-ANSWERS = "for try in $(seq 300); do {question} && break; sleep 1; done"
-DATABASE_QUESTION = "mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping"
-API_QUESTION = "curl -sf -m 5 -o /dev/null http://{vip}:8774/"
-"""Of a compute node: nova-compute that starts before its conductor waits ten seconds for an answer (observed)."""
+DATABASE_ANSWERS = (
+    "for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done"
+)
 
 CONFIGURATION = {
     "keystone.conf.j2": ("keystone", "/etc/keystone/keystone.conf"),
@@ -149,8 +148,7 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
     ]
     if wanted:
         made.append(File("/etc/systemd/system/openstack.target", START_TARGET))
-        question = (DATABASE_QUESTION if node.is_controller else API_QUESTION).format(vip=values["vip"])
-        waiting = ANSWERS.format(question=question)
+        waiting = DATABASE_ANSWERS.format(vip=values["vip"])
         made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(waiting=waiting)))
     if node.is_controller:
         made.append(File("/etc/memcached.conf", _memcached(node)))
