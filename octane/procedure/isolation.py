@@ -124,8 +124,15 @@ class Hearing:
         self.ctx = ctx
         self.originals = controllers(original(ctx).nodes())
         self.seeds = seed_nodes(ctx)
-        self.macs = ctx.nodes.call([node.minion for node in [*self.originals, *self.seeds]], "octane_net.macs")
+        self.macs: dict[str, set[str]] = {}
         self.addresses = held_addresses(ctx, self.originals)
+
+    def _learn_macs(self) -> None:
+        """MAC addresses of both sides' controllers, added to those known: while a deployment that an interrupted run
+        left goes on, virtual addresses come up, and answer from interfaces that were not there a moment ago."""
+        known = self.ctx.nodes.call([node.minion for node in [*self.originals, *self.seeds]], "octane_net.macs")
+        for minion, found in known.items():
+            self.macs.setdefault(minion, set()).update(mac.lower() for mac in found.values())
 
     def isolated(self) -> dict[str, Any]:
         """On the seed's isolated bridges only its own controllers answer, on the original's networks none of them does.
@@ -163,7 +170,7 @@ class Hearing:
         return {node.minion: isolated_bridges(self.ctx, node.minion) for node in self.seeds}
 
     def _macs_of(self, nodes: list[Node]) -> set[str]:
-        return {mac.lower() for node in nodes for mac in self.macs[node.minion].values()}
+        return {mac for node in nodes for mac in self.macs[node.minion]}
 
     def _judge(
         self, heard: dict[str, dict[str, list[str]]], minions: Iterable[str], fits: Callable[[str], bool]
@@ -186,6 +193,7 @@ class Hearing:
         for minion, names in bridges.items():
             groups.setdefault(json.dumps(names, sort_keys=True), []).append(minion)
         heard: dict[str, dict[str, list[str]]] = {}
+        self._learn_macs()
         for names_text, minions in groups.items():
             asked = [
                 {"address": address, "interface": bridge}
@@ -193,11 +201,12 @@ class Hearing:
                 for address in self.addresses[purpose]
             ]
             heard |= self.ctx.nodes.call(minions, "octane_net.hears", addresses=asked)
+        self._learn_macs()
         return heard
 
     def _name(self, mac: str) -> str:
         for minion, macs in self.macs.items():
-            if mac.lower() in {known.lower() for known in macs.values()}:
+            if mac.lower() in macs:
                 return f"{minion} ({mac})"
         return mac
 

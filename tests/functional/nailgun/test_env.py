@@ -233,3 +233,23 @@ def test_taking_it_back_deletes_the_seed_and_frees_its_nodes(context):
     again = context(nodes=[])
     run(again, STEPS[:2])
     assert again.seed != seed
+
+
+def test_a_virtual_address_that_comes_up_on_the_seed_meanwhile_is_its_own(upgraded, monkeypatch):
+    nodes, late = upgraded.nodes, "06:e9:fb:0e:0d:9b"
+    macs, hears = nodes.octane_net_macs, nodes.octane_net_hears
+    up = set()
+
+    def macs_with_vip(minion):
+        return {**macs(minion), **({"haproxy/b_management": late} if minion in up else {})}
+
+    def hears_vip(minion, addresses, timeout=3):
+        heard = hears(minion, addresses, timeout)
+        if minion == "node-6":
+            up.add(minion)
+            heard[addresses[0]["address"]] = [late]
+        return heard
+
+    monkeypatch.setattr(nodes, "octane_net_macs", macs_with_vip)
+    monkeypatch.setattr(nodes, "octane_net_hears", hears_vip)
+    assert isolation.Isolated().verify(upgraded)["from the seed"]["node-6"]
