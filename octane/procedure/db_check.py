@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import BadInput, NodeFailed, Refused
-from octane.path import NAME, Scripts
+from octane.errors import BadInput, Refused
+from octane.path import NAME
 from octane.procedure.checks import Precondition
-from octane.procedure.migration import at_head
+from octane.procedure.schemas import compared, is_at_head
 from octane.procedure.tables import COPIED
 from octane.sides import Sides, sides
 
@@ -123,25 +123,21 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _behind(ctx: Context, side: Sides, present: Iterable[str]) -> list[str]:
     """Schemas of the original that are not at the head of its own release, where the new one's migrations start."""
     node = side.originals[0]
+    places = [
+        (schema, service.migrate[0][0])
+        for service in ctx.path.services
+        for schema in service.schemas
+        if schema.database in present
+    ]
+    found = compared(ctx, node, [(schema, schema.old) for schema, _ in places])
     problems = []
-    for service in ctx.path.services:
-        for schema in service.schemas:
-            if schema.database not in present:
-                continue
-            try:
-                wanted = _code_heads(ctx, node, schema.package, schema.old)
-            except NodeFailed as error:
-                problems.append(f"{node}: the release of the schema {schema.database} cannot be told: {error.message}")
-                continue
-            found = ctx.nodes.call([node], "octane_db.schema_heads", schema.database)[node]
-            if not at_head(found, wanted, schema.old.repository):
-                command = " ".join(service.migrate[0][:1])
-                problems.append(
-                    f"the schema {schema.database} is not at the head of the original's own release: finish its "
-                    f"migration on {node} ({command}) first"
-                )
+    for schema, tool in places:
+        one = found[schema.database]
+        if one["error"]:
+            problems.append(f"{node}: the release of the schema {schema.database} cannot be told: {one['error']}")
+        elif not is_at_head(one, schema.old):
+            problems.append(
+                f"the schema {schema.database} is not at the head of the original's own release: finish its "
+                f"migration on {node} ({tool}) first"
+            )
     return problems
-
-
-def _code_heads(ctx: Context, node: str, package: str, scripts: Scripts) -> dict[str, Any]:
-    return dict(ctx.nodes.call([node], "octane_db.package_heads", package, scripts.directory)[node])

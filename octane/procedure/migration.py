@@ -7,7 +7,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
-from octane.path import Service
+from octane.procedure.schemas import Compared, compared, is_at_head
 from octane.procedure.tables import COPIED, MIGRATED, MIGRATING
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -45,7 +45,7 @@ class Migrate(LibraryStep):
     """Migrates every service's schema, services side by side, and proves each by the new release's own scripts."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall(MIGRATED) and not _behind(ctx, _heads(ctx)):
+        if ctx.recall(MIGRATED) and not _behind(ctx, _compared(ctx)):
             return {}
         return {"migrate": [service.name for service in ctx.path.services]}
 
@@ -56,7 +56,7 @@ class Migrate(LibraryStep):
         target = sides(ctx).seeds[0]
         services = ctx.path.services
         ran = _manage(ctx, target, {service.name: _argvs(service.migrate) for service in services})
-        behind = _behind(ctx, _heads(ctx))
+        behind = _behind(ctx, _compared(ctx))
         if behind:
             raise Failed(f"not at the new release's head after the migration: {', '.join(behind)}", node=target)
         ctx.record(MIGRATED, True)
@@ -68,11 +68,11 @@ class Migrate(LibraryStep):
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        heads = _heads(ctx)
-        behind = _behind(ctx, heads)
+        found = _compared(ctx)
+        behind = _behind(ctx, found)
         if behind:
             raise InvariantBroken(f"not at the new release's head: {', '.join(behind)}")
-        return {"heads": heads}
+        return {"heads": {database: one["found"] for database, one in found.items()}}
 
 
 class Rewrite(LibraryStep):
@@ -143,35 +143,21 @@ def _manage(ctx: Context, node: str, groups: Mapping[str, list[list[str]]]) -> d
     return {name: round(sum(command["seconds"] for command in commands), 1) for name, commands in ran.items()}
 
 
-def _heads(ctx: Context) -> dict[str, Any]:
-    target = sides(ctx).seeds[0]
-    return {
-        schema.database: ctx.nodes.call([target], "octane_db.schema_heads", schema.database)[target]
-        for service in ctx.path.services
-        for schema in service.schemas
-    }
+def _compared(ctx: Context) -> Compared:
+    places = [(schema, schema.new) for service in ctx.path.services for schema in service.schemas]
+    return compared(ctx, sides(ctx).seeds[0], places)
 
 
-def _behind(ctx: Context, heads: Mapping[str, Any]) -> list[str]:
-    """Databases whose head among HEADS is not the one of the new release's scripts."""
-    target = sides(ctx).seeds[0]
-    behind = []
-    for service in ctx.path.services:
-        behind += [database for database in service.databases if not _at_head(ctx, target, service, database, heads)]
-    return behind
+def _behind(ctx: Context, found: Compared) -> list[str]:
+    """Databases among FOUND that are not at the head of the new release's scripts.
 
-
-def _at_head(ctx: Context, target: str, service: Service, database: str, heads: Mapping[str, Any]) -> bool:
-    schema = next(found for found in service.schemas if found.database == database)
-    wanted = ctx.nodes.call([target], "octane_db.package_heads", schema.package, schema.new.directory)[target]
-    return at_head(heads[database], wanted, schema.new.repository)
-
-
-def at_head(found: Mapping[str, Any], wanted: Mapping[str, Any], repository: str | None) -> bool:
-    """Whether a database says (``octane_db.schema_heads``) what scripts lead to (``octane_db.package_heads``)."""
-    if repository is not None:
-        return bool(found["migrate"].get(repository) == wanted["migrate"])
-    return bool(sorted(found["alembic"]) == sorted(wanted["alembic"]))
+    :raises Failed: the head of one is not known
+    """
+    unknown = [f"{database}: {one['error']}" for database, one in found.items() if one["error"]]
+    if unknown:
+        raise Failed(f"the new release's heads are not known: {'; '.join(unknown)}", node=sides(ctx).seeds[0])
+    schemas = [schema for service in ctx.path.services for schema in service.schemas]
+    return [schema.database for schema in schemas if not is_at_head(found[schema.database], schema.new)]
 
 
 def _stale(ctx: Context) -> list[dict[str, Any]]:

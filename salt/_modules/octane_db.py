@@ -316,6 +316,19 @@ def package_heads(package, directory):
     return __salt__["octane_schema.package_heads"](package, directory)
 
 
+def compare_schemas(schemas):
+    """
+    What databases say of their schemas beside what installed scripts lead to, as ``octane_schema.compare`` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_db.compare_schemas '[{database: nova, package: nova, directory: db/main/migrations}]'
+    """
+    return __salt__["octane_schema.compare"](schemas)
+
+
 def run_manage(command, timeout=1800, tail=40):
     """
     Run migration commands one after the other, as ``octane_manage.run`` does.

@@ -85,6 +85,31 @@ def package_heads(package, directory):
     return code_heads(os.path.join(done["stdout"].strip().splitlines()[-1], directory))
 
 
+def compare(schemas):
+    """
+    What several databases say beside what the installed scripts lead to, in one call.
+
+    :param schemas: ``[{"database", "package", "directory"}]``, as :func:`package_heads` takes them
+    :return: ``{database: {"found": as heads returns, "wanted": as package_heads returns or None, "error": str}}``;
+        ``error``: why ``wanted`` is not known
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_schema.compare '[{database: nova, package: nova, directory: db/main/migrations}]'
+    """
+    compared = {}
+    for one in schemas:
+        entry = {"found": heads(one["database"]), "wanted": None, "error": ""}
+        try:
+            entry["wanted"] = package_heads(one["package"], one["directory"])
+        except CommandExecutionError as error:
+            entry["error"] = str(error)
+        compared[one["database"]] = entry
+    return compared
+
+
 def revision(source):
     """
     Identity of one alembic script: ``{revision: [revisions before it]}``; ``{}`` for any other file.

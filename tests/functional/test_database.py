@@ -152,7 +152,11 @@ def move(old, new, databases, **options):
 def test_what_a_database_holds_is_read(old):
     assert old.call("databases") == ["glance-2", "nova"]
     assert "odd `name" in old.call("tables", "nova") and "live" not in old.call("tables", "nova")
-    assert old.call("schema_heads", "nova") == {"alembic": ["13863f4e1612"], "migrate": {"nova": 280}}
+    heads = {"alembic": ["13863f4e1612"], "migrate": {"nova": 280}}
+    assert old.call("schema_heads", "nova") == heads
+    compared = old.call("compare_schemas", [{"database": "nova", "package": "nova", "directory": "db/migrations"}])
+    error = "no command of nova is installed on this node"
+    assert compared == {"nova": {"found": heads, "wanted": None, "error": error}}
     assert old.call("sizes")["nova"] > 0 and old.call("free_space")["bytes"] > 0
     assert old.call("wsrep")["enabled"] is False and old.call("last_committed") is None
 

@@ -46,11 +46,14 @@ class Clouds:
             "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
             "octane_db.run_manage_all": self.manage,
-            "octane_db.schema_heads": lambda minion, database: {
-                "alembic": self.heads[self.side(minion)],
-                "migrate": {},
+            "octane_db.compare_schemas": lambda minion, schemas: {
+                one["database"]: {
+                    "found": {"alembic": self.heads[self.side(minion)], "migrate": {}},
+                    "wanted": {"alembic": NEW_HEAD, "migrate": None},
+                    "error": "",
+                }
+                for one in schemas
             },
-            "octane_db.package_heads": lambda minion, package, directory: {"alembic": NEW_HEAD, "migrate": None},
             "octane_cloud.resources": lambda minion: copy.deepcopy(self.resources),
             "octane_cloud.remove": self.remove,
         }

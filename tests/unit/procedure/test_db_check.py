@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octane.errors import BadInput, NodeFailed, Refused
+from octane.errors import BadInput, Refused
 from octane.path import load_hops
 from octane.procedure.db_check import Preflight
 from octane.procedure.tables import COPIED
@@ -35,18 +35,23 @@ class Clouds:
             "octane_db.server": lambda minion: dict(zip(("family", "version"), self.servers[minion[5:]], strict=True)),
             "octane_db.wsrep": lambda minion: {"enabled": True, **self.galera[minion[5:]]},
             "octane_db.free_space": lambda minion: {"path": "/var/lib/mysql", "bytes": self.free[minion[5:]]},
-            "octane_db.schema_heads": lambda minion, database: {
-                "alembic": [self.heads[database]] if database != "heat" else [],
-                "migrate": {"heat": self.heat} if database == "heat" else {},
-            },
-            "octane_db.package_heads": self.package_heads,
+            "octane_db.compare_schemas": self.compare_schemas,
         }
 
-    def package_heads(self, minion, package, directory):
+    def compare_schemas(self, minion, schemas):
         assert minion == "node-1", "the original's heads are those of its own release"
+        return {one["database"]: self.compare(**one) for one in schemas}
+
+    def compare(self, database, package, directory):
         if package == self.scripts_missing:
-            raise NodeFailed(minion, "octane_db.package_heads", "no command of it is installed on this node")
-        return {"alembic": ["head"], "migrate": 73 if package == "heat" else None}
+            return {"found": {}, "wanted": None, "error": "no command of it is installed on this node"}
+        if package == "heat":
+            assert directory == "db/sqlalchemy/migrate_repo", "where its own release keeps them"
+            found, wanted = {"alembic": [], "migrate": {"heat": self.heat}}, {"alembic": [], "migrate": 73}
+        else:
+            found = {"alembic": [self.heads[database]], "migrate": {}}
+            wanted = {"alembic": ["head"], "migrate": None}
+        return {"found": found, "wanted": wanted, "error": ""}
 
 
 @pytest.fixture

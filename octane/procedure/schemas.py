@@ -1,0 +1,32 @@
+"""Schemas of databases beside the heads of the scripts of a release, which alone prove a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from octane.context import Context
+from octane.path import Schema, Scripts
+
+TIMEOUT = 300
+
+Compared = Mapping[str, Mapping[str, Any]]
+"""{database: {"found", "wanted", "error"}}, as ``octane_db.compare_schemas`` returns it."""
+
+
+def compared(ctx: Context, node: str, places: Iterable[tuple[Schema, Scripts]]) -> Compared:
+    """The schemas of PLACES as NODE has them, beside the scripts of the release that NODE runs."""
+    asked = [
+        {"database": schema.database, "package": schema.package, "directory": scripts.directory}
+        for schema, scripts in places
+    ]
+    found: Compared = ctx.nodes.call([node], "octane_db.compare_schemas", asked, timeout=TIMEOUT)[node]
+    return found
+
+
+def is_at_head(one: Mapping[str, Any], scripts: Scripts) -> bool:
+    """Whether ONE of what :func:`compared` returned says what its SCRIPTS lead to."""
+    found, wanted = one["found"], one["wanted"]
+    if scripts.repository is not None:
+        return bool(found["migrate"].get(scripts.repository) == wanted["migrate"])
+    return bool(sorted(found["alembic"]) == sorted(wanted["alembic"]))
