@@ -128,8 +128,7 @@ class Hearing:
         self.addresses = held_addresses(ctx, self.originals)
 
     def _learn_macs(self) -> None:
-        """MAC addresses of both sides' controllers, added to those known: while a deployment that an interrupted run
-        left goes on, virtual addresses come up, and answer from interfaces that were not there a moment ago."""
+        """MAC addresses of both sides' controllers, added to those known."""
         known = self.ctx.nodes.call([node.minion for node in [*self.originals, *self.seeds]], "octane_net.macs")
         for minion, found in known.items():
             self.macs.setdefault(minion, set()).update(mac.lower() for mac in found.values())
@@ -141,12 +140,8 @@ class Hearing:
         """
         seeds = self._bridges_of_seed()
         originals = role_bridges(computed(original(self.ctx), self.originals))
-        heard = self._hear({**seeds, **originals})
-        ours = self._macs_of(self.seeds)
-        return {
-            "from the seed": self._judge(heard, seeds, lambda mac: mac in ours),
-            "from the original": self._judge(heard, originals, lambda mac: mac not in ours),
-        }
+        heard = self._ask({**seeds, **originals}, lambda minion, mac: (mac in self._ours()) is (minion in seeds))
+        return {"from the seed": _counted(heard, seeds), "from the original": _counted(heard, originals)}
 
     def only_seed(self) -> dict[str, Any]:
         """After the switch computes and the seed's controllers hear the seed alone, and computes its management VIP.
@@ -157,35 +152,33 @@ class Hearing:
         bridges = self._bridges_of_seed()
         if computes:
             bridges |= role_bridges(computed(original(self.ctx), computes))
-        heard = self._hear(bridges)
-        ours = self._macs_of(self.seeds)
-        evidence = self._judge(heard, bridges, lambda mac: mac in ours)
+        heard = self._ask(bridges, lambda minion, mac: mac in self._ours())
         vip = vips(original(self.ctx))["management_vip"]
         deaf = [node.minion for node in computes if not heard[node.minion].get(vip)]
         if deaf:
             raise InvariantBroken(f"{', '.join(deaf)} do not hear the management VIP {vip}")
-        return evidence
+        return _counted(heard, bridges)
 
     def _bridges_of_seed(self) -> dict[str, dict[str, str]]:
         return {node.minion: isolated_bridges(self.ctx, node.minion) for node in self.seeds}
 
-    def _macs_of(self, nodes: list[Node]) -> set[str]:
-        return {mac for node in nodes for mac in self.macs[node.minion]}
+    def _ours(self) -> set[str]:
+        return {mac for node in self.seeds for mac in self.macs[node.minion]}
 
-    def _judge(
-        self, heard: dict[str, dict[str, list[str]]], minions: Iterable[str], fits: Callable[[str], bool]
-    ) -> dict[str, Any]:
-        """What MINIONS heard, counted, if every MAC address of an answer fits."""
-        wrong = [
-            f"{minion} hears {self._name(mac)} answer for {address}"
-            for minion in minions
-            for address, macs in heard[minion].items()
-            for mac in macs
-            if not fits(mac.lower())
-        ]
+    def _ask(self, bridges: dict[str, dict[str, str]], fits: Callable[[str, str], bool]) -> dict[str, Any]:
+        """What each minion of BRIDGES hears, if every answer fits: ``fits(minion, mac)``.
+
+        Whoever does not is asked for again, and must be heard again: an address that is just coming up answers from an
+        interface that a moment later is known, or gone (an interrupted run leaves a deployment behind that goes on).
+        """
+        heard = self._hear(bridges)
+        wrong = _answers(heard, fits)
         if wrong:
-            raise InvariantBroken(f"the seed is not isolated: {'; '.join(wrong)}")
-        return {minion: f"{len(heard[minion])} addresses asked" for minion in minions}
+            wrong &= _answers(self._hear({minion: bridges[minion] for minion, _, _ in wrong}), fits)
+        if wrong:
+            told = [f"{minion} hears {self._name(mac)} answer for {address}" for minion, address, mac in sorted(wrong)]
+            raise InvariantBroken(f"heard who must not be: {'; '.join(told)}")
+        return heard
 
     def _hear(self, bridges: dict[str, dict[str, str]]) -> dict[str, dict[str, list[str]]]:
         """{minion id: {address: [mac]}}; nodes that ask the same on the same bridges ask at the same time."""
@@ -206,9 +199,24 @@ class Hearing:
 
     def _name(self, mac: str) -> str:
         for minion, macs in self.macs.items():
-            if mac.lower() in macs:
+            if mac in macs:
                 return f"{minion} ({mac})"
         return mac
+
+
+def _answers(heard: dict[str, dict[str, list[str]]], fits: Callable[[str, str], bool]) -> set[tuple[str, str, str]]:
+    """(minion, address, mac) of the answers that do not fit."""
+    return {
+        (minion, address, mac.lower())
+        for minion, answers in heard.items()
+        for address, macs in answers.items()
+        for mac in macs
+        if not fits(minion, mac.lower())
+    }
+
+
+def _counted(heard: dict[str, dict[str, list[str]]], minions: Iterable[str]) -> dict[str, str]:
+    return {minion: f"{len(heard[minion])} addresses asked" for minion in minions}
 
 
 def held_addresses(ctx: Context, originals: list[Node]) -> dict[str, list[str]]:

@@ -253,3 +253,18 @@ def test_a_virtual_address_that_comes_up_on_the_seed_meanwhile_is_its_own(upgrad
     monkeypatch.setattr(nodes, "octane_net_macs", macs_with_vip)
     monkeypatch.setattr(nodes, "octane_net_hears", hears_vip)
     assert isolation.Isolated().verify(upgraded)["from the seed"]["node-6"]
+
+
+def test_an_address_that_answers_once_from_an_interface_that_is_gone_is_no_alarm(upgraded, monkeypatch):
+    nodes, answers = upgraded.nodes, ["06:e9:fb:0e:0d:9b"]
+    hears = nodes.octane_net_hears
+
+    def hears_once(minion, addresses, timeout=3):
+        heard = hears(minion, addresses, timeout)
+        if minion == "node-6" and answers:
+            heard[addresses[0]["address"]] = [answers.pop()]
+        return heard
+
+    monkeypatch.setattr(nodes, "octane_net_hears", hears_once)
+    assert isolation.Isolated().verify(upgraded)
+    assert answers == []
