@@ -19,6 +19,10 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _NAMES = {"type": "array", "items": {"type": "string", "pattern": NAME}}
 _COMMAND = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./=:-]+$"}}
 _COMMANDS = {"type": "array", "items": _COMMAND}
+_SCRIPTS = {
+    "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
+    "repository": {"type": "string"},
+}
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -85,16 +89,12 @@ SCHEMA: dict[str, Any] = {
                             "required": ["package", "directory"],
                             "properties": {
                                 "package": {"type": "string", "pattern": NAME},
-                                "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
-                                "repository": {"type": "string"},
+                                **_SCRIPTS,
                                 "old": {
                                     "type": "object",
                                     "additionalProperties": False,
                                     "required": ["directory"],
-                                    "properties": {
-                                        "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
-                                        "repository": {"type": "string"},
-                                    },
+                                    "properties": _SCRIPTS,
                                 },
                             },
                         },

@@ -303,19 +303,6 @@ def code_heads(directory):
     return __salt__["octane_schema.code_heads"](directory)
 
 
-def package_heads(package, directory):
-    """
-    The same for a folder inside the Python package whose commands are installed on this node.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-4 octane_db.package_heads nova db/main/migrations
-    """
-    return __salt__["octane_schema.package_heads"](package, directory)
-
-
 def compare_schemas(schemas):
     """
     What databases say of their schemas beside what installed scripts lead to, as ``octane_schema.compare`` does.
