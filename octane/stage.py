@@ -17,6 +17,8 @@ class Stage:
     """``takes`` names the argument: ``original``, ``seed`` or nothing; ``options`` is all that is read of the pillar.
 
     ``after`` are stages that must be done before, ``reverses`` is the one whose work this one takes back as a whole.
+    ``beside`` is the stage that this one tries out, under the command of that one with the option ``flag``: it may be
+    run as often as one likes until that one begins, each time from its first step, and leaves nothing when it is done.
     """
 
     name: str
@@ -25,17 +27,31 @@ class Stage:
     options: tuple[str, ...]
     after: tuple[str, ...] = ()
     reverses: str | None = None
+    beside: str | None = None
+    flag: str = ""
 
 
 BY_PAIR = ("seed", "original")
 """An upgrade is named by its seed; an orchestration of all stages names it by its original."""
+
+OF_DB = (*BY_PAIR, "leave", "finish_migrations")
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("prepare", "upgrade.prepare", None, ("environments",), reverses="cleanup-fuel"),
         Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes", "leave_behind"), after=("prepare",)),
-        Stage("upgrade-db", "upgrade.db", "seed", (*BY_PAIR, "leave"), after=("upgrade-env",)),
+        Stage("check-db", "upgrade.db_check", "seed", OF_DB, ("upgrade-env",), beside="upgrade-db", flag="--check"),
+        Stage(
+            "rehearse-db",
+            "upgrade.db_rehearse",
+            "seed",
+            OF_DB,
+            ("upgrade-env",),
+            beside="upgrade-db",
+            flag="--rehearse",
+        ),
+        Stage("upgrade-db", "upgrade.db", "seed", OF_DB, after=("upgrade-env",)),
         Stage("upgrade-control", "upgrade.control", "seed", BY_PAIR, after=("upgrade-db",)),
         Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
         Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, (), after=("prepare",), reverses="prepare"),
@@ -67,7 +83,9 @@ def is_done(journal: Journal, pair_id: int, stage: str) -> bool:
 
 
 def has_begun(journal: Journal, pair_id: int, stage: str) -> bool:
-    """Whether anything STAGE did stands, finished or not; mere checks do nothing."""
+    """Whether anything STAGE did stands, finished or not; mere checks do nothing, and what was tried out is gone."""
+    if STAGES[stage].beside and is_done(journal, pair_id, stage):
+        return False
     records = journal.steps.of_stage(pair_id, stage)
     return any(step.status != UNDONE and not step.definition.get("checks_only") for step in records)
 
@@ -102,6 +120,7 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
     """
     pair = find_pair(journal, stage, options)
     pair_id = pair.id if pair else MASTER_ID
+    _refuse_beside(journal, stage, pair)
     if is_done(journal, pair_id, stage.name):
         return pair
     for name in stage.after:
@@ -116,14 +135,16 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
 
 def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | None = None) -> str:
     """What an operator types for STAGE of PAIR; what OPTIONS say beside the pair is included."""
-    words = ["octane", stage.name]
+    words = ["octane", stage.beside or stage.name]
     if stage.takes == "original":
         words.append(str(pair.original) if pair else "ENV")
         words += [str(node) for node in (options or {}).get("nodes") or ()]
         words += [f"--leave-behind={name}" for name in (options or {}).get("leave_behind") or ()]
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
+        words += [stage.flag] if stage.flag else []
         words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
+        words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
     return " ".join(words)
 
 
@@ -136,8 +157,8 @@ def undo_command(stage: Stage, pair: Pair | None) -> str:
 
 
 def next_stage(stage: Stage) -> Stage | None:
-    """The stage that follows STAGE, None after the last."""
-    later = [other for other in STAGES.values() if order(other) > order(stage)]
+    """The stage that follows STAGE, None after the last; what is tried out is followed by what it was for."""
+    later = [other for other in STAGES.values() if order(other) > order(stage) and not other.beside]
     return later[0] if later else None
 
 
@@ -171,6 +192,18 @@ def _pair_of_seed(journal: Journal, seed: int) -> Pair:
     known = [str(other.seed) for other in journal.pairs.all() if other.seed is not None]
     hint = f"known seeds: {', '.join(known)}" if known else "there is none yet, `octane upgrade-env ENV` makes one"
     raise BadInput(f"environment {seed} is not a seed of any upgrade; {hint}")
+
+
+def _refuse_beside(journal: Journal, stage: Stage, pair: Pair | None) -> None:
+    """Nothing is tried out once the real stage has begun, and that does not begin while a trial is half-way."""
+    if pair is None:
+        return
+    if stage.beside and has_begun(journal, pair.id, stage.beside):
+        going_on = command_line(STAGES[stage.beside], pair)
+        raise Refused(f"{stage.beside} has begun, there is nothing to try out any more", next_command=going_on)
+    for trial in STAGES.values():
+        if trial.beside == stage.name and has_begun(journal, pair.id, trial.name):
+            raise Refused(f"{trial.name} is half-way: run it again", next_command=command_line(trial, pair))
 
 
 def _refuse_unfinished(journal: Journal) -> None:

@@ -45,7 +45,10 @@ def open_stage(ctx: Context, plan: list[Definition]) -> Report:
     if ctx.pair and ctx.pair.id == UNSAVED_ID:
         ctx.journal.locks.refuse_if_held(UNSAVED_ID, me)
         ctx.pair = ctx.journal.pairs.create(ctx.pair.original)
+    anew = ctx.stage.beside and stages.is_done(ctx.journal, ctx.pair_id, ctx.stage.name)
     run = ctx.journal.runs.begin(_new_run(ctx, plan, passed), me)
+    if anew:
+        ctx.journal.steps.forget(run, ctx.stage.name)
     ctx.event("begin", {"run": run.id})
     return Report(True, run.note or f"{ctx.stage.name} begins")
 

@@ -73,7 +73,9 @@ def stage_data(journal: Journal, pair_id: int, name: str) -> Data:
 
 def _stages_of(journal: Journal, pair_id: int, of_master: bool) -> list[Data]:
     named = [stage for stage in stages.STAGES.values() if (stage.takes is None) == of_master]
-    return [stage_data(journal, pair_id, stage.name) for stage in named]
+    found = [(stage, stage_data(journal, pair_id, stage.name)) for stage in named]
+    # Nobody has to try anything out: a trial that never ran is not lacking.
+    return [data for stage, data in found if data["runs"] or not stage.beside]
 
 
 def _stage_state(journal: Journal, pair_id: int, name: str, last: Run | None) -> str:

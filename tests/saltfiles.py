@@ -22,6 +22,7 @@ class Node:
         }
         self.state_functions: dict[str, Any] = {}
         self.opts = {"test": test}
+        self.context: dict[str, Any] = {}
         self.modules = {path.stem: self._load(path, "_modules") for path in sorted(SALT.glob("_modules/octane_*.py"))}
         self.states = {path.stem: self._load(path, "_states") for path in sorted(SALT.glob("_states/octane_*.py"))}
         for kind, table in ((self.modules, self.salt), (self.states, self.state_functions)):
@@ -53,8 +54,7 @@ class Node:
         spec = importlib.util.spec_from_file_location(f"salt_files{kind}_{path.stem}", path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
-        module.__dict__.update(
-            __salt__=self.salt, __states__=self.state_functions, __opts__=self.opts, __grains__={}, __context__={}
-        )
+        given = {"__salt__": self.salt, "__states__": self.state_functions, "__opts__": self.opts}
+        module.__dict__.update(given, __grains__={}, __context__=self.context)
         spec.loader.exec_module(module)
         return module

@@ -42,13 +42,17 @@ class StageCommand(OctaneCommand):
         """
         return {}
 
+    def stage_of(self, parsed: argparse.Namespace) -> str:
+        """Name of the stage that is meant."""
+        return self.stage_name
+
     def before(self, console: Console, test: bool) -> bool:
         """What has to be done before Salt can run the orchestration; whether the orchestration can be run then."""
         return True
 
     def take_action(self, parsed: argparse.Namespace) -> None:
         options = self.options(parsed)
-        stage = stages.get(self.stage_name)
+        stage = stages.get(self.stage_of(parsed))
         state_dir = settings.state_dir()
         console = Console()
         refuse_early(state_dir, stage, options)
@@ -120,13 +124,33 @@ class UpgradeEnv(StageCommand):
 
 
 class UpgradeDb(SeedCommand):
-    """Refuse writes on the original, move its databases to the seed, migrate and verify them"""
+    """Refuse writes on the original, move its databases to the seed, migrate and verify them
+
+    With --check or --rehearse users notice nothing, and neither is needed before the real one; both can be repeated.
+    """
 
     stage_name = "upgrade-db"
-    examples = ("octane upgrade-db 2", "octane upgrade-db 2 --leave murano", "octane upgrade-db 2 --test")
+    examples = (
+        "octane upgrade-db 2 --check",
+        "octane upgrade-db 2 --rehearse",
+        "octane upgrade-db 2",
+        "octane upgrade-db 2 --leave murano",
+        "octane upgrade-db 2 --test",
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
+        trial = parser.add_mutually_exclusive_group()
+        trial.add_argument(
+            "--check", action="store_const", dest="trial", const="check-db", help="only find all that stands in the way"
+        )
+        trial.add_argument(
+            "--rehearse",
+            action="store_const",
+            dest="trial",
+            const="rehearse-db",
+            help="migrate and verify a copy on a scratch server of the seed, then throw it away",
+        )
         parser.add_argument(
             "--leave",
             metavar="NAME",
@@ -134,9 +158,19 @@ class UpgradeDb(SeedCommand):
             default=[],
             help="a database that this path does not know, and that is not to be moved; may be repeated",
         )
+        parser.add_argument(
+            "--finish-migrations",
+            action="store_true",
+            help="with --check or --rehearse: first run the data migrations of the original's own release on it, which "
+            "the real one runs in any case",
+        )
+
+    def stage_of(self, parsed: argparse.Namespace) -> str:
+        return parsed.trial or self.stage_name
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
-        return {**super().options(parsed), **({"leave": parsed.leave} if parsed.leave else {})}
+        given = {"leave": parsed.leave, "finish_migrations": parsed.finish_migrations}
+        return {**super().options(parsed), **{name: value for name, value in given.items() if value}}
 
 
 class UpgradeControl(SeedCommand):

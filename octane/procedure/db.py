@@ -11,14 +11,14 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken
-from octane.procedure import tables
+from octane.procedure import tables, transfer
 from octane.procedure.tables import COPIED, FROZEN, MIGRATED, MIGRATING
-from octane.sides import Sides, sides
+from octane.procedure.transfer import Ends
+from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
 EMPTIED = "db.seed_emptied"
-STREAM_TIMEOUT = 4 * 3600
 QUIESCE_TIMEOUT = 300
 
 
@@ -108,22 +108,7 @@ class Copy(LibraryStep):
         databases = list(tables.databases(ctx))
         server = tables.seed_server(ctx, side)
         ctx.record(COPIED, None)
-        expected = sum(ctx.nodes.call([source], "octane_db.sizes", databases)[source].values())
-        ctx.progress(f"streaming {len(databases)} databases from {source} to {target}", bytes=expected)
-        identity = ctx.nodes.call([source], "octane_db.identity")[source]
-        receiver = ctx.nodes.call(
-            [target],
-            "octane_db.receive",
-            databases,
-            side.admin[target],
-            identity["certificate"],
-            server=server,
-            replace=True,
-        )[target]
-        sent = _send(ctx, side, "octane_db.send", databases, receiver, identity)
-        received = ctx.nodes.call([target], "octane_db.received", receiver["ticket"], timeout=STREAM_TIMEOUT)[target]
-        if sent["sha256"] != received["sha256"]:
-            raise Failed(f"{target} received other bytes than {source} sent", node=target)
+        sent = transfer.databases(ctx, Ends(side, source, target), databases, server)
         different = tables.differences(ctx)
         if different:
             raise Failed(f"not equal after the copy: {', '.join(different[:10])}", node=target)
@@ -174,12 +159,7 @@ class CopyKeys(LibraryStep):
         files = list(ctx.path.files)
         source = side.originals[0]
         for target in side.seeds:
-            identity = ctx.nodes.call([source], "octane_db.identity")[source]
-            receiver = ctx.nodes.call(
-                [target], "octane_db.receive_files", files, side.admin[target], identity["certificate"]
-            )[target]
-            _send(ctx, side, "octane_db.send_files", files, receiver, identity, target)
-            ctx.nodes.call([target], "octane_db.received", receiver["ticket"], timeout=300)
+            transfer.directories(ctx, Ends(side, source, target), files)
         return Outcome(
             changes={"copied": files},
             comment=f"{len(files)} key repositories copied",
@@ -218,27 +198,3 @@ def writers(ctx: Context) -> dict[str, list[str]]:
 def _resources(ctx: Context) -> dict[str, list[dict[str, str]]]:
     first = sides(ctx).seeds[0]
     return dict(ctx.nodes.call([first], "octane_cloud.resources")[first])
-
-
-def _send(
-    ctx: Context,
-    side: Sides,
-    function: str,
-    what: list[str],
-    receiver: Mapping[str, Any],
-    identity: Mapping[str, Any],
-    target: str | None = None,
-) -> dict[str, Any]:
-    source = side.originals[0]
-    return dict(
-        ctx.nodes.call(
-            [source],
-            function,
-            what,
-            side.admin[target or side.seeds[0]],
-            receiver["port"],
-            receiver["certificate"],
-            identity["identity"],
-            timeout=STREAM_TIMEOUT,
-        )[source]
-    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
-from octane.procedure.schemas import Compared, compared, is_at_head
+from octane.procedure.schemas import Compared, behind, compared, of_new_release
 from octane.procedure.tables import COPIED, MIGRATED, MIGRATING
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -19,9 +19,12 @@ GRACE = 60
 
 
 class FinishOldMigrations(LibraryStep):
-    """Runs the data migrations that belong to the OLD release (LP1619311) on the original, before the window."""
+    """Runs the data migrations that belong to the OLD release (LP1619311) on the original, before the window; where the
+    stage is only tried out, if the operator says so."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
+        if ctx.stage.beside and not ctx.options.get("finish_migrations"):
+            return {}
         commands = ctx.path.before
         return (
             {} if not commands or ctx.recall("db.old_migrations") else {"run": [" ".join(argv) for _, argv in commands]}
@@ -55,10 +58,10 @@ class Migrate(LibraryStep):
         ctx.record(MIGRATING, True)
         target = sides(ctx).seeds[0]
         services = ctx.path.services
-        ran = _manage(ctx, target, {service.name: _argvs(service.migrate) for service in services})
-        behind = _behind(ctx, _compared(ctx))
-        if behind:
-            raise Failed(f"not at the new release's head after the migration: {', '.join(behind)}", node=target)
+        ran = _manage(ctx, target, {service.name: argvs(service.migrate) for service in services})
+        left = _behind(ctx, _compared(ctx))
+        if left:
+            raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=target)
         ctx.record(MIGRATED, True)
         ctx.record(MIGRATING, None)
         return Outcome(
@@ -69,9 +72,9 @@ class Migrate(LibraryStep):
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         found = _compared(ctx)
-        behind = _behind(ctx, found)
-        if behind:
-            raise InvariantBroken(f"not at the new release's head: {', '.join(behind)}")
+        left = _behind(ctx, found)
+        if left:
+            raise InvariantBroken(f"not at the new release's head: {', '.join(left)}")
         return {"heads": {database: one["found"] for database, one in found.items()}}
 
 
@@ -116,11 +119,11 @@ class FinishNewMigrations(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall("db.online"):
             return {}
-        commands = {service.name: _argvs(service.online) for service in ctx.path.services if service.online}
+        commands = {service.name: argvs(service.online) for service in ctx.path.services if service.online}
         return {"run": sorted(commands)} if commands else {}
 
     def apply(self, ctx: Context) -> Outcome:
-        groups = {service.name: _argvs(service.online) for service in ctx.path.services if service.online}
+        groups = {service.name: argvs(service.online) for service in ctx.path.services if service.online}
         ran = _manage(ctx, sides(ctx).seeds[0], groups)
         ctx.record("db.online", True)
         return Outcome(
@@ -131,7 +134,8 @@ class FinishNewMigrations(LibraryStep):
         return {"done": bool(ctx.recall("db.online"))}
 
 
-def _argvs(commands: tuple[tuple[str, ...], ...]) -> list[list[str]]:
+def argvs(commands: tuple[tuple[str, ...], ...]) -> list[list[str]]:
+    """As a node takes them."""
     return [list(argv) for argv in commands]
 
 
@@ -140,24 +144,20 @@ def _manage(ctx: Context, node: str, groups: Mapping[str, list[list[str]]]) -> d
     ran = ctx.nodes.call(
         [node], "octane_db.run_manage_all", dict(groups), AT_ONCE, MIGRATION_TIMEOUT, timeout=MIGRATION_TIMEOUT + GRACE
     )[node]
+    return seconds_by_group(ran)
+
+
+def seconds_by_group(ran: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, float]:
+    """How long the commands of each group took, of what a node returned."""
     return {name: round(sum(command["seconds"] for command in commands), 1) for name, commands in ran.items()}
 
 
 def _compared(ctx: Context) -> Compared:
-    places = [(schema, schema.new) for service in ctx.path.services for schema in service.schemas]
-    return compared(ctx, sides(ctx).seeds[0], places)
+    return compared(ctx, sides(ctx).seeds[0], of_new_release(ctx))
 
 
 def _behind(ctx: Context, found: Compared) -> list[str]:
-    """Databases among FOUND that are not at the head of the new release's scripts.
-
-    :raises Failed: the head of one is not known
-    """
-    unknown = [f"{database}: {one['error']}" for database, one in found.items() if one["error"]]
-    if unknown:
-        raise Failed(f"the new release's heads are not known: {'; '.join(unknown)}", node=sides(ctx).seeds[0])
-    schemas = [schema for service in ctx.path.services for schema in service.schemas]
-    return [schema.database for schema in schemas if not is_at_head(found[schema.database], schema.new)]
+    return behind(sides(ctx).seeds[0], found, of_new_release(ctx))
 
 
 def _stale(ctx: Context) -> list[dict[str, Any]]:

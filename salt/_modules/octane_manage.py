@@ -21,13 +21,14 @@ _REDACTIONS = (
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(command, timeout=1800, tail=40):
+def run(command, timeout=1800, tail=40, namespace=None):
     """
     Run migration commands one after the other.
 
     :param command: words of one command, or a list of such lists; stops at the first that fails
     :param timeout: seconds for each; it is ended with all its children then
     :param tail: lines of output that are returned
+    :param namespace: network namespace of this node to run them in
     :return: ``{"commands": [{"command": str, "exit": int, "seconds": float, "output": str}]}``
     :raises CommandExecutionError: the command, its exit code and the end of what it said, secrets masked
 
@@ -39,18 +40,19 @@ def run(command, timeout=1800, tail=40):
     """
     found = []
     for words in _commands(command):
-        found.append(_one(words, timeout, tail))
+        found.append(_one(words, timeout, tail, namespace))
         if found[-1]["exit"]:
             last = found[-1]
             raise CommandExecutionError(f"{last['command']} failed with exit code {last['exit']}: {last['output']}")
     return {"commands": found}
 
 
-def run_all(groups, at_once=4, timeout=1800):
+def run_all(groups, at_once=4, timeout=1800, namespace=None):
     """
     Run groups of migration commands side by side, the commands of one group in their order.
 
     :param groups: ``{name: [words of a command, ...]}``
+    :param namespace: network namespace of this node to run them in
     :return: ``{name: what :func:`run` returns as "commands"}``
     :raises CommandExecutionError: names each group that failed; the others were run to their end
 
@@ -64,7 +66,7 @@ def run_all(groups, at_once=4, timeout=1800):
         _commands(command)
     found, failed = {}, {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=int(at_once)) as pool:
-        running = {pool.submit(run, command, timeout): name for name, command in groups.items()}
+        running = {pool.submit(run, command, timeout, namespace=namespace): name for name, command in groups.items()}
         for done in concurrent.futures.as_completed(running):
             try:
                 found[running[done]] = done.result()["commands"]
@@ -98,13 +100,14 @@ def _commands(command):
     return given
 
 
-def _one(words, timeout, tail):
+def _one(words, timeout, tail, namespace):
     started = time.monotonic()
+    argv = ["ip", "netns", "exec", namespace, *words] if namespace else words
     # A file, not a pipe: children that outlive the command must not be waited for.
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 env={"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}, cwd="/",
             )  # fmt: skip
         except FileNotFoundError as error:

@@ -27,7 +27,7 @@ def options():
 
         salt node-1 octane_mysql.options
     """
-    given = __salt__["config.get"]("octane_db", {}) or {}
+    given = __context__.get("octane_mysql.server") or __salt__["config.get"]("octane_db", {}) or {}
     found = [f"--defaults-file={given.get('defaults_file', DEFAULTS_FILE)}", "--host=localhost"]
     socket = given.get("socket") or next((path for path in SOCKETS if os.path.exists(path)), None)
     return [*found, f"--socket={socket}"] if socket else found

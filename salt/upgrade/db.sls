@@ -10,6 +10,11 @@ Nothing stands in the way of the databases:
     - step: db.checked
     - library: octane.procedure.db_check:Preflight
 
+Tell how long it will take, if it was rehearsed:
+  octane.step:
+    - step: db.estimated
+    - library: octane.procedure.rehearsal:Estimate
+
 The seed is still isolated:
   octane.step:
     - step: db.isolated

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from octane import stage as stages
 from octane.errors import NodeFailed
 from octane.fuel.nodes import Node
 
@@ -62,7 +63,8 @@ class FakeContext:
         self.path = path
         self.pair = SimpleNamespace(original=ORIGINAL, seed=SEED)
         self.original, self.seed = ORIGINAL, SEED
-        self.stage = SimpleNamespace(name="upgrade-db")
+        self.stage = stages.get("upgrade-db")
+        self.options: dict[str, Any] = {}
         self.fuel = SimpleNamespace(nodes=lambda: members)
         self.test = False
         self.records: dict[str, Any] = {}
@@ -72,6 +74,9 @@ class FakeContext:
 
     def recall(self, key: str, default: Any = None) -> Any:
         return self.records.get(key, default)
+
+    def forget(self, key: str) -> None:
+        self.records.pop(key, None)
 
     def progress(self, text: str, **numbers: float) -> None:
         pass

@@ -1,0 +1,196 @@
+"""The database stage for practice: a copy on a scratch server of the seed, migrated, proven and thrown away.
+
+The original serves its users meanwhile; nothing but reading is done to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from octane.context import Context
+from octane.errors import Failed, InvariantBroken
+from octane.procedure import tables, transfer
+from octane.procedure.checks import Check
+from octane.procedure.migration import AT_ONCE, GRACE, MIGRATION_TIMEOUT, argvs, seconds_by_group
+from octane.procedure.schemas import TIMEOUT, Compared, as_they_are, asked, behind, of_new_release
+from octane.procedure.transfer import Ends
+from octane.sides import sides
+from octane.step import LibraryStep, Outcome
+
+REHEARSED = "db.rehearsed"
+"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "seconds": {"copy": float, "migrate":
+{service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
+
+UNDER_WAY = "db.rehearsal"
+"""What is known of the one that runs, in the same shape."""
+
+ASK = "octane_rehearsal.ask"
+START_TIMEOUT = 300
+
+
+class Rehearsing(LibraryStep):
+    """Base of the steps of a rehearsal: none is done before it was done in this one, since no copy is taken up again
+    that a migration may have touched."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return {self.what: _seed(ctx)}
+
+    what = ""
+
+
+class Scratch(Rehearsing):
+    """A scratch server on the seed's first controller."""
+
+    what = "start"
+
+    def apply(self, ctx: Context) -> Outcome:
+        ctx.record(UNDER_WAY, {"schemas": as_they_are(ctx), "seconds": {}})
+        found = ctx.nodes.call([_seed(ctx)], "octane_rehearsal.start", timeout=START_TIMEOUT)[_seed(ctx)]
+        return Outcome({"started": found["folder"]}, f"a scratch server on {_seed(ctx)}", found)
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+
+class Copy(Rehearsing):
+    """The original's databases as they are at one moment, on the scratch server."""
+
+    what = "copy to"
+
+    def apply(self, ctx: Context) -> Outcome:
+        side = sides(ctx)
+        names = list(tables.databases(ctx))
+        server = _ask(ctx, "octane_db.server")["id"]
+        sent = transfer.databases(ctx, Ends(side, side.originals[0], _seed(ctx), ASK), names, server)
+        _learn(ctx, bytes=sent["bytes"])
+        _learn_seconds(ctx, copy=sent["seconds"])
+        return Outcome(
+            changes={"copied": names},
+            comment=f"{len(names)} databases, {sent['bytes']} bytes in {sent['seconds']} s",
+            evidence={name: sent[name] for name in ("bytes", "sha256", "seconds")},
+        )
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+
+class Migrate(Rehearsing):
+    """The real migrations of the new release, services side by side, each proven by the release's own scripts."""
+
+    what = "migrate on"
+
+    def apply(self, ctx: Context) -> Outcome:
+        services = ctx.path.services
+        ran = _manage(ctx, {service.name: argvs(service.migrate) for service in services})
+        left = behind(_seed(ctx), _compared(ctx), of_new_release(ctx))
+        if left:
+            raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=_seed(ctx))
+        online = _manage(ctx, {service.name: argvs(service.online) for service in services if service.online})
+        _learn_seconds(ctx, migrate=ran, online=online)
+        return Outcome(
+            changes={"migrated": [service.name for service in services]},
+            comment=f"{len(services)} services' schemas at the new release's heads",
+            evidence={"seconds": ran, "online": online},
+        )
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+
+class ThrowAway(Rehearsing):
+    """The scratch server and its data are gone, whatever became of the rehearsal."""
+
+    what = "throw away on"
+
+    def apply(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = [name for name, there in _status(ctx).items() if there]
+        if left:
+            raise InvariantBroken(f"of the rehearsal {_seed(ctx)} still has: {', '.join(left)}")
+        return {"left": []}
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+
+class Remember(LibraryStep):
+    """What this rehearsal showed, for estimates and for the stage, which warns without one."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return {"remember": "how long it took"}
+
+    def apply(self, ctx: Context) -> Outcome:
+        known = dict(ctx.recall(UNDER_WAY) or {})
+        ctx.record(REHEARSED, {**known, "at": time.time()})
+        comment = in_words(known["seconds"])
+        return Outcome({"passed": comment}, comment, {"seconds": known["seconds"]})
+
+    def undo(self, ctx: Context) -> Outcome:
+        ctx.forget(REHEARSED)
+        return Outcome({}, "the rehearsal is forgotten")
+
+
+class Estimate(Check):
+    """What the last rehearsal says of the window to come, or a warning that there is none to go by."""
+
+    check_first = False
+
+    def apply(self, ctx: Context) -> Outcome:
+        rehearsed = ctx.recall(REHEARSED)
+        command = f"octane upgrade-db {ctx.seed} --rehearse"
+        if not rehearsed:
+            return Outcome(comment=f"nobody rehearsed it, how long it takes is not known: `{command}`")
+        if rehearsed["schemas"] != as_they_are(ctx):
+            return Outcome(comment=f"the original's schemas have changed since the last rehearsal: `{command}`")
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(rehearsed["at"]))
+        return Outcome(comment=f"in the rehearsal of {when}: {in_words(rehearsed['seconds'])}")
+
+
+def in_words(seconds: Mapping[str, Any]) -> str:
+    """What a rehearsal took; services migrate side by side."""
+    both = [max(seconds[name].values(), default=0.0) for name in ("migrate", "online")]
+    return f"copy {seconds['copy']:g} s, migrations {sum(both):g} s"
+
+
+def _seed(ctx: Context) -> str:
+    return sides(ctx).seeds[0]
+
+
+def _ask(ctx: Context, function: str, *arguments: Any, timeout: float = 60) -> Any:
+    """FUNCTION of the databases, asked on the scratch server."""
+    return ctx.nodes.call([_seed(ctx)], ASK, function, *arguments, timeout=timeout)[_seed(ctx)]
+
+
+def _compared(ctx: Context) -> Compared:
+    found: Compared = _ask(ctx, "octane_db.compare_schemas", asked(of_new_release(ctx)), timeout=TIMEOUT)
+    return found
+
+
+def _manage(ctx: Context, groups: Mapping[str, list[list[str]]]) -> dict[str, float]:
+    bounds = (AT_ONCE, MIGRATION_TIMEOUT)
+    node = _seed(ctx)
+    ran = ctx.nodes.call([node], "octane_rehearsal.manage", dict(groups), *bounds, timeout=MIGRATION_TIMEOUT + GRACE)
+    return seconds_by_group(ran[node])
+
+
+def _status(ctx: Context) -> dict[str, bool]:
+    return dict(ctx.nodes.call([_seed(ctx)], "octane_rehearsal.status")[_seed(ctx)])
+
+
+def _thrown_away(ctx: Context) -> Outcome:
+    node = _seed(ctx)
+    there = ctx.nodes.call([node], "octane_rehearsal.stop", timeout=START_TIMEOUT)[node]
+    return Outcome({"removed": "the scratch server"} if there else {}, f"{node} holds nothing of the rehearsal")
+
+
+def _learn(ctx: Context, **found: Any) -> None:
+    ctx.record(UNDER_WAY, {**(ctx.recall(UNDER_WAY) or {}), **found})
+
+
+def _learn_seconds(ctx: Context, **found: Any) -> None:
+    known = ctx.recall(UNDER_WAY) or {}
+    _learn(ctx, seconds={**known.get("seconds", {}), **found})

@@ -1,0 +1,59 @@
+"""Bulk data from one node to another: encrypted between the two, never through the master, and the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from octane.context import Context
+from octane.errors import Failed
+from octane.sides import Sides
+
+TIMEOUT = 4 * 3600
+FILES_TIMEOUT = 300
+
+Sent = dict[str, Any]
+"""{"bytes": int, "sha256": str, "seconds": float}, as ``octane_db.send`` returns it."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """From which node to which; ``through`` is the function of the target that asks a scratch server there instead of
+    the real one."""
+
+    side: Sides
+    source: str
+    target: str
+    through: str | None = None
+
+
+def databases(ctx: Context, ends: Ends, names: list[str], server: str) -> Sent:
+    """Databases NAMES of the source on the target, whose database server is SERVER; those it had are replaced.
+
+    :raises Failed: other bytes arrived than were sent.
+    """
+    expected = sum(ctx.nodes.call([ends.source], "octane_db.sizes", names)[ends.source].values())
+    ctx.progress(f"streaming {len(names)} databases from {ends.source} to {ends.target}", bytes=expected)
+    return _transferred(ctx, ends, "", names, TIMEOUT, server=server, replace=True)
+
+
+def directories(ctx: Context, ends: Ends, names: list[str]) -> Sent:
+    """Whole directories NAMES of the source on the target, in the place of those it had.
+
+    :raises Failed: other bytes arrived than were sent.
+    """
+    return _transferred(ctx, ends, "_files", names, FILES_TIMEOUT)
+
+
+def _transferred(ctx: Context, ends: Ends, kind: str, names: list[str], timeout: float, **given: Any) -> Sent:
+    identity = ctx.nodes.call([ends.source], "octane_db.identity")[ends.source]
+    receive = (f"octane_db.receive{kind}", names, ends.side.admin[ends.target], identity["certificate"])
+    words = (ends.through, *receive) if ends.through else receive
+    receiver: Mapping[str, Any] = ctx.nodes.call([ends.target], *words, **given)[ends.target]
+    to = (ends.side.admin[ends.target], receiver["port"], receiver["certificate"], identity["identity"])
+    sent: Sent = ctx.nodes.call([ends.source], f"octane_db.send{kind}", names, *to, timeout=timeout)[ends.source]
+    received = ctx.nodes.call([ends.target], "octane_db.received", receiver["ticket"], timeout=timeout)[ends.target]
+    if sent["sha256"] != received["sha256"]:
+        raise Failed(f"{ends.target} received other bytes than {ends.source} sent", node=ends.target)
+    return sent

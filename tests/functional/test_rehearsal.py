@@ -1,0 +1,126 @@
+"""
+A scratch server beside a real MariaDB: what runs in a rehearsal reaches it under every address, and nothing else.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.functional.test_database import MISSING, Server
+
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a network namespace is made"),
+]
+NAMESPACE = "octane-rehearsal-test"
+
+
+@pytest.fixture(scope="module")
+def real():
+    # Not below pytest's own folder, which only root may enter: the scratch server runs as mysql.
+    root = Path(tempfile.mkdtemp(prefix="octane-rehearsal-", dir="/var/tmp"))
+    root.chmod(0o755)
+    server = Server(root / "real")
+    server.root.chmod(0o755)
+    server.node.set(NAMESPACE=NAMESPACE)
+    server.sql(
+        "CREATE DATABASE nova; CREATE TABLE nova.instances (id INT); INSERT INTO nova.instances VALUES (1), (2);"
+    )
+    yield server
+    server.node.call("octane_rehearsal.stop")
+    server.stop()
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def scratch(real):
+    if not real.node.call("octane_rehearsal.status")["running"]:
+        real.node.call("octane_rehearsal.start")
+    ask(real, "octane_mysql.execute", "DROP DATABASE IF EXISTS nova")
+    return real
+
+
+def ask(where, function, *arguments, **named):
+    return where.node.call("octane_rehearsal.ask", function, *arguments, **named)
+
+
+@pytest.fixture
+def tool(tmp_path, real, monkeypatch):
+    """A migration command as the services have them: it connects to an address, with an account of the original."""
+    program = tmp_path / "toy-manage"
+    program.write_text(
+        '#!/bin/sh\nexport MYSQL_PWD=unknown\nexec mysql --no-defaults -h 192.0.2.77 -P 3306 -u nova -e "$1"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(real.node.modules["octane_manage"], "_PATH", f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return "toy-manage"
+
+
+def test_a_scratch_server_is_empty_and_another_one(scratch):
+    assert ask(scratch, "octane_db.databases") == []
+    assert scratch.call("databases") == ["nova"]
+    assert ask(scratch, "octane_db.server")["id"] != scratch.identifier()
+
+
+def test_it_is_like_the_real_one_where_migrations_depend_on_it(scratch):
+    query = "SELECT @@sql_mode AS mode, @@collation_server AS collation, @@max_allowed_packet AS packet"
+    assert ask(scratch, "octane_mysql.query", query) == scratch.node.call("octane_mysql.query", query)
+
+
+def test_a_copy_comes_to_it_by_the_encrypted_stream(scratch):
+    server = ask(scratch, "octane_db.server")["id"]
+    own = scratch.call("identity")
+    to = ask(scratch, "octane_db.receive", ["nova"], "127.0.0.1", own["certificate"], server=server)
+    sent = scratch.call("send", ["nova"], "127.0.0.1", to["port"], to["certificate"], own["identity"])
+    assert scratch.call("received", to["ticket"])["sha256"] == sent["sha256"]
+    assert ask(scratch, "octane_db.row_counts") == {"nova": {"instances": 2}}
+
+
+def test_a_migration_changes_the_copy_under_whatever_address_it_uses(scratch, tool):
+    ask(scratch, "octane_mysql.execute", "CREATE DATABASE nova; CREATE TABLE nova.instances (id INT)")
+    done = scratch.node.call("octane_rehearsal.manage", {"nova": [[tool, "ALTER TABLE nova.instances ADD extra INT"]]})
+    assert done["nova"][0]["exit"] == 0
+    columns = "SELECT column_name AS name FROM information_schema.columns WHERE table_schema = 'nova'"
+    assert [row["name"] for row in ask(scratch, "octane_mysql.query", columns)] == ["id", "extra"]
+    assert [row["name"] for row in scratch.node.call("octane_mysql.query", columns)] == ["id"]
+
+
+def test_nothing_outside_can_be_reached_from_a_rehearsal(scratch):
+    addresses = ["ip", "netns", "exec", NAMESPACE, "ip", "-o", "link"]
+    links = subprocess.run(addresses, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(links) == 1 and ": lo:" in links[0]
+
+
+def test_what_an_interrupted_rehearsal_left_is_thrown_away_by_the_next(scratch):
+    ask(scratch, "octane_mysql.execute", "CREATE DATABASE half_migrated")
+    scratch.node.call("octane_rehearsal.start")
+    assert ask(scratch, "octane_db.databases") == []
+
+
+def test_nothing_of_it_stays_and_the_real_server_is_as_it_was(real):
+    before = real.call("checksums", ["nova"])
+    folder = Path(real.node.call("octane_rehearsal.start")["folder"])
+    assert folder.is_dir()
+    assert real.node.call("octane_rehearsal.stop") is True
+    assert not folder.exists()
+    assert real.node.call("octane_rehearsal.status") == {"folder": False, "namespace": False, "running": False}
+    assert real.node.call("octane_rehearsal.stop") is False
+    assert real.call("checksums", ["nova"]) == before
+
+
+def test_without_one_nobody_is_asked_in_its_place(real):
+    with pytest.raises(CommandExecutionError, match="no scratch server runs"):
+        ask(real, "octane_db.databases")
+    with pytest.raises(CommandExecutionError, match="no scratch server runs"):
+        real.node.call("octane_rehearsal.manage", {"nova": [["nova-manage", "db", "sync"]]})
+
+
+def test_only_functions_of_the_databases_are_asked_there(scratch):
+    with pytest.raises(CommandExecutionError, match="no function of the databases"):
+        ask(scratch, "cmd.run", "id")

@@ -1,0 +1,134 @@
+"""A rehearsal: on a scratch server alone, thrown away in the end, and the stage says what is known from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from octane import stage as stages
+from octane.errors import Failed, InvariantBroken
+from octane.path import load_hops
+from octane.procedure import migration, rehearsal
+from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+
+HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
+
+
+class Cloud:
+    """The original, and the scratch server of the seed's controller: none, empty, copied to or migrated."""
+
+    def __init__(self) -> None:
+        self.scratch: str | None = None
+        self.heads = {"alembic": ["old"], "migrate": {}}
+        self.reached = "migrated"
+
+    def functions(self):
+        return {
+            "octane_db.databases": lambda minion: list(HOP.databases),
+            "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1000),
+            "octane_db.schema_heads": lambda minion, name: self.heads,
+            "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
+            "octane_db.send": lambda *_: {"sha256": "abc", "bytes": 9000, "seconds": 1.5},
+            "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
+            "octane_rehearsal.start": self.start,
+            "octane_rehearsal.stop": self.stop,
+            "octane_rehearsal.status": lambda minion: {"folder": self.scratch is not None},
+            "octane_rehearsal.ask": self.ask,
+            "octane_rehearsal.manage": self.manage,
+        }
+
+    def start(self, minion):
+        self.scratch = "empty"
+        return {"folder": "/var/lib/octane-rehearsal", "free": 1 << 40}
+
+    def stop(self, minion):
+        there, self.scratch = self.scratch is not None, None
+        return there
+
+    def ask(self, minion, function, *arguments, **named):
+        assert minion == "node-4" and self.scratch
+        if function == "octane_db.server":
+            return {"id": "scratch"}
+        if function == "octane_db.receive":
+            assert named["server"] == "scratch", "the order must name the scratch server, not the seed's"
+            self.scratch = "copied"
+            return {"port": 4444, "certificate": "public", "ticket": "ticket"}
+        assert function == "octane_db.compare_schemas"
+        found = {"alembic": ["new" if self.scratch == "migrated" else "old"], "migrate": {}}
+        wanted = {"alembic": ["new"], "migrate": None}
+        return {one["database"]: {"found": found, "wanted": wanted, "error": ""} for one in arguments[0]}
+
+    def manage(self, minion, groups, at_once, bound):
+        assert self.scratch in ("copied", "migrated")
+        self.scratch = self.reached
+        return {name: [{"seconds": 2.0}] for name in groups}
+
+
+@pytest.fixture
+def cloud():
+    return Cloud()
+
+
+@pytest.fixture
+def ctx(cloud):
+    members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller")]
+    context = FakeContext(FakeNodes(cloud.functions()), HOP, members)
+    context.stage = stages.get("rehearse-db")
+    return context
+
+
+STEPS = (rehearsal.Scratch, rehearsal.Copy, rehearsal.Migrate, rehearsal.Remember, rehearsal.ThrowAway)
+
+
+def rehearse(ctx):
+    for step in STEPS:
+        assert step().pending(ctx)
+        step().apply(ctx)
+        step().verify(ctx)
+
+
+def test_a_rehearsal_leaves_nothing_but_what_it_learned(ctx, cloud):
+    rehearse(ctx)
+    assert cloud.scratch is None
+    learned = ctx.recall(rehearsal.REHEARSED)
+    assert learned["bytes"] == 9000
+    assert learned["seconds"]["copy"] == 1.5
+    assert set(learned["seconds"]["migrate"]) == {service.name for service in HOP.services}
+
+
+def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
+    cloud.reached = "copied"
+    rehearsal.Scratch().apply(ctx)
+    rehearsal.Copy().apply(ctx)
+    with pytest.raises(Failed, match="keystone"):
+        rehearsal.Migrate().apply(ctx)
+    assert ctx.recall(rehearsal.REHEARSED) is None
+
+
+@pytest.mark.parametrize("step", [rehearsal.Scratch, rehearsal.Copy, rehearsal.Migrate, rehearsal.ThrowAway])
+def test_every_step_of_it_can_be_taken_back(ctx, cloud, step):
+    rehearsal.Scratch().apply(ctx)
+    step().undo(ctx)
+    assert cloud.scratch is None
+
+
+def test_what_is_left_of_it_is_named(ctx, cloud):
+    rehearsal.Scratch().apply(ctx)
+    with pytest.raises(InvariantBroken, match="folder"):
+        rehearsal.ThrowAway().verify(ctx)
+
+
+def test_the_stage_warns_without_a_rehearsal(ctx):
+    assert "octane upgrade-db 2 --rehearse" in rehearsal.Estimate().apply(ctx).comment
+
+
+def test_the_stage_warns_when_the_schemas_have_changed_since(ctx, cloud):
+    rehearse(ctx)
+    assert "copy 1.5 s, migrations 4 s" in rehearsal.Estimate().apply(ctx).comment
+    cloud.heads = {"alembic": ["another"], "migrate": {}}
+    assert "have changed since" in rehearsal.Estimate().apply(ctx).comment
+
+
+def test_the_old_releases_migrations_are_run_for_a_trial_only_if_the_operator_says_so(ctx):
+    assert migration.FinishOldMigrations().pending(ctx) == {}
+    ctx.options = {"finish_migrations": True}
+    assert migration.FinishOldMigrations().pending(ctx)
