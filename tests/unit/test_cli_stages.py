@@ -298,6 +298,21 @@ def test_an_orchestration_that_never_began_is_told_in_its_last_words(ready, orch
     assert "never began:\nData failed to compile: no such SLS" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("flag", "stage"), [("--check", "check-db"), ("--rehearse", "rehearse-db")])
+def test_the_database_stage_can_be_tried_out(ready, orchestration, capsys, flag, stage):
+    started = orchestration(FAILS)
+    assert app.main(["upgrade-db", "2", flag, "--finish-migrations"]) == 1
+    assert started == [(stage, {"seed": 2, "finish_migrations": True}, False)]
+    assert f"to go on: `octane upgrade-db 2 {flag} --finish-migrations`" in capsys.readouterr().err
+
+
+def test_it_is_either_checked_or_rehearsed(ready, capsys):
+    with pytest.raises(SystemExit) as ended:
+        app.main(["upgrade-db", "2", "--check", "--rehearse"])
+    assert ended.value.code == 2
+    assert "not allowed with argument --check" in capsys.readouterr().err
+
+
 def test_a_dry_run_prints_what_would_be_done_in_order(ready, orchestration, capsys):
     started = orchestration(DRY)
     assert app.main(["upgrade-db", "2", "--test"]) == 0

@@ -184,6 +184,36 @@ def test_a_preflight_check_that_failed_does_not_count_as_begun(bench):
     assert stages.later_begun(bench.journal, 1, stages.get("upgrade-db")) is None
 
 
+def test_a_trial_can_be_repeated_and_begins_anew_each_time(bench):
+    clone(bench)
+    for _ in range(2):
+        toys.CALLS.clear()
+        assert run_stage(bench, "rehearse-db", plan_of("copy"), seed=2).result is True
+        assert "apply copy" in toys.CALLS
+        toys.WORLD.clear()
+    assert stages.later_begun(bench.journal, 1, stages.get("upgrade-env")) is None
+    assert run_stage(bench, "upgrade-db", plan_of("db"), seed=2).result is True
+
+
+def test_nothing_is_tried_out_once_the_real_stage_has_begun(bench):
+    clone(bench)
+    run_stage(bench, "upgrade-db", plan_of("db"), seed=2)
+    with pytest.raises(Refused, match=r"upgrade-db has begun.*next: `octane upgrade-db 2`"):
+        stage_run.open_stage(bench.context("rehearse-db", seed=2), plan_of("copy"))
+
+
+def test_a_trial_that_is_half_way_is_finished_or_taken_back_first(bench):
+    clone(bench)
+    ctx = bench.context("rehearse-db", seed=2)
+    stage_run.open_stage(ctx, plan_of("copy", "migrate"))
+    StepRunner(ctx, plan_of("copy")[0]).apply()
+    assert stage_run.finish_stage(ctx).result is False
+    with pytest.raises(Refused, match=r"rehearse-db is half-way.*next: `octane upgrade-db 2 --rehearse`"):
+        stage_run.open_stage(bench.context("upgrade-db", seed=2), plan_of("db"))
+    stage_run.undo_stage(bench.context("rehearse-db", seed=2))
+    assert run_stage(bench, "upgrade-db", plan_of("db"), seed=2).result is True
+
+
 def test_cleaning_the_master_makes_prepare_necessary_again(bench):
     run_stage(bench, "prepare")
     run_stage(bench, "cleanup-fuel", plan_of("fuel"))
