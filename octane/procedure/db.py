@@ -7,7 +7,7 @@ world cannot: both sides were equal, a migration has begun, all are done (:mod:`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken
@@ -61,27 +61,39 @@ class EmptySeed(LibraryStep):
 class Freeze(LibraryStep):
     """Takes the checksum of every table the moment writes are refused: what everything later is compared with.
 
-    The proof that nothing writes any more is that, read again, only rows the path calls expendable have moved.
+    The proof that nothing writes any more is that, read again, only rows the path calls expendable have moved; what
+    was committed between the readings, and who was seen writing, is kept beside it.
     """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         return {} if ctx.recall(MIGRATED) or tables.still(ctx) else {"freeze": "checksum every table of the original"}
 
     def apply(self, ctx: Context) -> Outcome:
-        readings = [tables.original_checksums(ctx)]
+        source = sides(ctx).originals[0]
+        committed = [_committed(ctx, source)]
+        readings = [tables.every_checksum(ctx, source)]
 
         def settled() -> bool:
-            readings.append(tables.original_checksums(ctx))
-            return not tables.moved(readings[-2], readings[-1])
+            readings.append(tables.every_checksum(ctx, source))
+            return not tables.moved(tables.lasting(ctx, readings[-2]), tables.lasting(ctx, readings[-1]))
 
         until(settled, QUIESCE_TIMEOUT, "the original's tables to stand still")
+        committed.append(_committed(ctx, source))
         writers = tables.writing_sessions(ctx)
-        ctx.record(FROZEN, readings[-1])
-        count = sum(len(found) for found in readings[-1].values())
+        frozen = tables.lasting(ctx, readings[-1])
+        ctx.record(FROZEN, frozen)
+        count = sum(len(found) for found in frozen.values())
         return Outcome(
             changes={"frozen": f"{count} tables"},
             comment=f"nothing writes to the original; {count} tables counted in",
-            evidence={"tables": count, "readings": len(readings), "moved": [], "heartbeats_seen": writers},
+            evidence={
+                "tables": count,
+                "readings": len(readings),
+                "moved": [],
+                "expendable_moved": tables.moved(readings[0], readings[-1]),
+                "wsrep_last_committed": committed,
+                "writing_sessions": writers,
+            },
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
@@ -193,6 +205,10 @@ class NothingLost(LibraryStep):
 def writers(ctx: Context) -> dict[str, list[str]]:
     """Arguments of ``octane_service.stopped``: the original's jobs that write without being asked."""
     return {"services": list(ctx.path.writers)}
+
+
+def _committed(ctx: Context, node: str) -> int | None:
+    return cast("int | None", ctx.nodes.call([node], "octane_db.last_committed")[node])
 
 
 def _resources(ctx: Context) -> dict[str, list[dict[str, str]]]:

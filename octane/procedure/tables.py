@@ -40,13 +40,21 @@ def original_checksums(ctx: Context) -> Checksums:
 
 def checksums(ctx: Context, node: str) -> Checksums:
     """Checksums of every table that is not expendable: {database: {table: checksum}}."""
-    expendable = ctx.path.expendable
+    return lasting(ctx, every_checksum(ctx, node))
+
+
+def every_checksum(ctx: Context, node: str) -> Checksums:
+    """Checksums of all tables of the path's databases: {database: {table: checksum}}."""
     found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=CHECKSUM_TIMEOUT)[node]
+    return {database: {table: _number(value) for table, value in tables.items()} for database, tables in found.items()}
+
+
+def lasting(ctx: Context, reading: Checksums) -> Checksums:
+    """READING without the tables that the path calls expendable."""
+    expendable = ctx.path.expendable
     return {
-        database: {
-            table: _number(value) for table, value in tables.items() if table not in expendable.get(database, ())
-        }
-        for database, tables in found.items()
+        database: {table: value for table, value in tables.items() if table not in expendable.get(database, ())}
+        for database, tables in reading.items()
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 
@@ -26,6 +27,7 @@ class Clouds:
         self.servers = {"original": contents, "seed": {}}
         self.identities = {"original": "uuid-original", "seed": "uuid-seed"}
         self.heads = {"original": OLD_HEAD, "seed": OLD_HEAD}
+        self.committed = itertools.count(100)
         self.corrupt = False
         self.fail_migration = False
         self.resources: dict[str, list[dict[str, str]]] = {"images": [{"id": "i1", "name": "TestVM"}], "networks": []}
@@ -41,6 +43,7 @@ class Clouds:
             "octane_db.server": lambda minion: {"id": self.identities[self.side(minion)]},
             "octane_db.checksums": self.checksums,
             "octane_db.writers": lambda minion: [],
+            "octane_db.last_committed": lambda minion: next(self.committed),
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.receive": self.receive,
             "octane_db.send": self.send,
@@ -174,6 +177,21 @@ def test_a_row_written_after_the_freeze_is_found(ctx, clouds):
     clouds.servers["original"]["cinder"]["things"] += 1
     with pytest.raises(InvariantBroken, match=r"cinder\.things"):
         db.NothingLost().verify(ctx)
+
+
+def test_the_proof_of_the_freeze_says_what_was_written_meanwhile(ctx, clouds):
+    """A heartbeat comes between the two readings; a table of users' own would not have let it settle."""
+    reading = clouds.checksums
+
+    def beating(minion, names):
+        found = reading(minion, names)
+        clouds.servers["original"]["heat"]["service"] += 1
+        return found
+
+    ctx.nodes.functions["octane_db.checksums"] = beating
+    seen = db.Freeze().apply(ctx).evidence
+    assert (seen["moved"], seen["expendable_moved"]) == ([], ["heat.service"])
+    assert seen["wsrep_last_committed"] == [100, 101]
 
 
 def test_heartbeats_that_the_path_names_may_go_on(ctx, clouds):
