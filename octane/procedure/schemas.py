@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.path import Schema, Scripts
+from octane.path import Schema, Scripts, standing
 
 TIMEOUT = 300
 
@@ -30,3 +30,19 @@ def is_at_head(one: Mapping[str, Any], scripts: Scripts) -> bool:
     if scripts.repository is not None:
         return bool(found["migrate"].get(scripts.repository) == wanted["migrate"])
     return bool(sorted(found["alembic"]) == sorted(wanted["alembic"]))
+
+
+def of_another_release(found: Compared, release: str) -> list[str]:
+    """Schemas among FOUND that are known not to be RELEASE's, a sentence each, with what to do. One that no release
+    explains is none of them: a vendor's packages may carry scripts of their own, which its own scripts judge."""
+    problems = []
+    for database, one in found.items():
+        where = standing(database, one["found"])
+        if release in where.releases or (not where.releases and where.between is None):
+            continue
+        if where.between and None not in where.between:
+            remedy = "a migration ended there, and none can be run again: restore the database from before it"
+        else:
+            remedy = f"upgrade along the path of its release, or restore the database that {release} ran on"
+        problems.append(f"the schema {database} is {where} and not of {release}: {remedy}")
+    return problems
