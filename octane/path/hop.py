@@ -90,7 +90,8 @@ class Rewrite:
 
 @dataclass(frozen=True)
 class Hop:
-    """One release to the next, by the names of :mod:`octane.path.release`."""
+    """One release to the next, by the names of :mod:`octane.path.release`, and the versions of Fuel that deploy these,
+    where one does."""
 
     name: str
     title: str
@@ -109,6 +110,8 @@ class Hop:
     breaking: tuple[Check, ...]
     in_flight: tuple[Check, ...]
     rewrite: tuple[Rewrite, ...]
+    fuel_from: tuple[str, ...] = ()
+    fuel_to: str = ""
 
     @property
     def databases(self) -> tuple[str, ...]:
@@ -149,6 +152,8 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         breaking=chosen(data["breaking"], source),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
+        fuel_from=tuple(data.get("fuel", {}).get("from", ())),
+        fuel_to=data.get("fuel", {}).get("to", ""),
     )
     _check_consistency(hop, source)
     return hop

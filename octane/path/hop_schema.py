@@ -45,6 +45,7 @@ _REWRITE = {
         "reason": _SENTENCE,
     },
 }
+_FUEL = {"type": "string", "pattern": r"^\d+\.\d+$"}
 _SCRIPTS = {
     "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
     "repository": {"type": "string"},
@@ -75,6 +76,12 @@ SCHEMA: dict[str, Any] = {
         "title": {"type": "string"},
         "from": {"type": "string", "pattern": NAME},
         "to": {"type": "string", "pattern": NAME},
+        "fuel": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["from", "to"],
+            "properties": {"from": {"type": "array", "minItems": 1, "items": _FUEL}, "to": _FUEL},
+        },
         "nova": {
             "type": "object",
             "additionalProperties": False,

@@ -63,6 +63,7 @@ class Numbers:
     """Versions of one repository of sqlalchemy-migrate that a release's schema may have: its head, and the numbers
     beside it that were reserved for backports and change nothing."""
 
+    head: int
     lowest: int
     highest: int
     optional: bool
@@ -76,6 +77,10 @@ class Heads:
     revisions: frozenset[str]
     on_the_way: frozenset[str]
     numbers: Mapping[str, Numbers]
+
+    def __str__(self) -> str:
+        needed = {name: one.head for name, one in self.numbers.items() if not one.optional}
+        return ", ".join([*sorted(self.revisions), *(f"{name} {head}" for name, head in needed.items())])
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def _heads(data: Mapping[str, Any]) -> Heads:
 def _numbers(data: Mapping[str, Any]) -> Numbers:
     head = data["head"]
     first, last = data.get("placeholders", (head + 1, head))
-    return Numbers(min(head, first - 1), max(head, last), data.get("optional", False))
+    return Numbers(head, min(head, first - 1), max(head, last), data.get("optional", False))
 
 
 @cache

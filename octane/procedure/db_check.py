@@ -21,7 +21,8 @@ beside it, and Galera's cache and the binary log of both."""
 
 
 class Preflight(Precondition):
-    """The servers of both sides, the room for a copy, the databases nobody asked to move, the old schemas' heads.
+    """The servers of both sides, the room for a copy, the databases nobody asked to move, the old schemas' heads,
+    rows that the path knows to break what follows, work in flight that stands still.
 
     Nothing to find out any more once a copy was made: the seed holds it then, and the original is read-only.
     """

@@ -9,7 +9,7 @@ from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
 from octane.path import Command, Service
 from octane.procedure import db_rows
-from octane.procedure.schemas import Compared, compared, is_at_head
+from octane.procedure.schemas import Compared, compared, is_at_head, strays
 from octane.procedure.tables import COPIED, MIGRATED, MIGRATING, seed_server
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -188,7 +188,8 @@ def _compared(ctx: Context) -> Compared:
 
 
 def _behind(ctx: Context, found: Compared) -> list[str]:
-    """Databases among FOUND that are not at the head of the new release's scripts.
+    """Databases among FOUND that are not at the head of the new release's scripts, or have repositories beside that one
+    which are not (keystone's extensions).
 
     :raises Failed: the head of one is not known
     """
@@ -196,7 +197,12 @@ def _behind(ctx: Context, found: Compared) -> list[str]:
     if unknown:
         raise Failed(f"the new release's heads are not known: {'; '.join(unknown)}", node=sides(ctx).seeds[0])
     schemas = [schema for service in ctx.path.services for schema in service.schemas]
-    return [schema.database for schema in schemas if not is_at_head(found[schema.database], schema.new)]
+    stray = strays(found, ctx.path.release_to)
+    return [
+        schema.database
+        for schema in schemas
+        if schema.database in stray or not is_at_head(found[schema.database], schema.new)
+    ]
 
 
 def _stale(ctx: Context) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.path import Schema, Scripts, standing
+from octane.path import UNKNOWN, Schema, Scripts, Standing, standing
 
 TIMEOUT = 300
 
@@ -32,14 +32,17 @@ def is_at_head(one: Mapping[str, Any], scripts: Scripts) -> bool:
     return bool(sorted(found["alembic"]) == sorted(wanted["alembic"]))
 
 
+def strays(found: Compared, release: str) -> dict[str, Standing]:
+    """Schemas among FOUND that are known not to be RELEASE's, all their repositories considered. One that no release
+    explains is none of them: a vendor's packages may carry scripts of their own, which those scripts judge."""
+    where = {database: standing(database, one["found"]) for database, one in found.items()}
+    return {database: one for database, one in where.items() if one != UNKNOWN and release not in one.releases}
+
+
 def of_another_release(found: Compared, release: str) -> list[str]:
-    """Schemas among FOUND that are known not to be RELEASE's, a sentence each, with what to do. One that no release
-    explains is none of them: a vendor's packages may carry scripts of their own, which its own scripts judge."""
+    """A sentence for each of :func:`strays`, with what to do about it."""
     problems = []
-    for database, one in found.items():
-        where = standing(database, one["found"])
-        if release in where.releases or (not where.releases and where.between is None):
-            continue
+    for database, where in strays(found, release).items():
         if where.between and None not in where.between:
             remedy = "a migration ended there, and none can be run again: restore the database from before it"
         else:

@@ -17,6 +17,7 @@ from salt.exceptions import CommandExecutionError
 from lab.cache import CACHE
 from octane.path import load_hops, standing
 from octane.procedure import db_rows
+from octane.procedure.schemas import of_another_release
 from tests.functional.injections import INJECTIONS
 from tests.functional.test_database import MISSING, Server
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -128,6 +129,28 @@ def test_the_release_of_every_schema_is_recognised(clouds, release):
     assert {database: standing(database, one).releases for database, one in heads.items()} == dict.fromkeys(
         heads, (release,)
     )
+
+
+@pytest.mark.parametrize(
+    ("hop", "database", "sql", "said"),
+    [
+        ("juno-kilo", "nova", "UPDATE migrate_version SET version = 264", None),
+        ("juno-kilo", "nova", "UPDATE migrate_version SET version = 267", "is half-way between juno and kilo"),
+        ("juno-kilo", "neutron", "UPDATE alembic_version SET version_num = 'kilo'", "is of kilo and not of juno"),
+        (
+            "kilo-liberty",
+            "keystone",
+            "UPDATE migrate_version SET version = 3 WHERE repository_id = 'federation'",
+            "is half-way between juno and kilo",
+        ),
+    ],
+)
+def test_a_schema_of_another_release_is_told_with_its_remedy(planted, hop, database, sql, said):
+    cloud = planted(hop, database, f"{sql};")
+    found = {name: {"found": cloud.server.call("schema_heads", name)} for name in cloud.dumps}
+    told = of_another_release(found, HOPS[hop].release_from)
+    assert len(told) == (said is not None)
+    assert all(f"the schema {database} {said}" in sentence and "restore the database" in sentence for sentence in told)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,31 @@ def test_a_migration_is_proven_by_the_heads_not_by_its_exit(ctx, clouds):
     assert not ctx.recall(MIGRATED)
 
 
+def test_a_repository_beside_the_proven_one_that_stayed_behind_is_found(ctx):
+    """Extensions of keystone have numbers of their own, which its own scripts of migration are not compared with."""
+    ctx.path = next(hop for hop in load_hops() if hop.name == "juno-kilo")
+    numbers = {"keystone": 67, "revoke": 2, "federation": 8, "oauth1": 5, "endpoint_filter": 2, "endpoint_policy": 0}
+
+    def compared(minion, schemas):
+        complete = {
+            one["database"]: {"found": {"alembic": ["x"], "migrate": {}}, "wanted": {"alembic": ["x"]}, "error": ""}
+            for one in schemas
+        }
+        for schema in (schema for service in ctx.path.services for schema in service.schemas if schema.new.repository):
+            complete[schema.database] = {
+                "found": {"alembic": ["x"], "migrate": {schema.new.repository: 1}},
+                "wanted": {"alembic": [], "migrate": 1},
+                "error": "",
+            }
+        keystone = {"found": {"alembic": [], "migrate": numbers}, "wanted": {"alembic": [], "migrate": 67}, "error": ""}
+        return {**complete, "keystone": keystone}
+
+    ctx.nodes.functions["octane_db.compare_schemas"] = compared
+    ctx.record(COPIED, {"source": "node-1"})
+    with pytest.raises(Failed, match=r"not at the new release's head after the migration: keystone$"):
+        migration.Migrate().apply(ctx)
+
+
 def test_nothing_is_migrated_that_was_not_copied(ctx):
     with pytest.raises(Refused, match="nothing was copied"):
         migration.Migrate().apply(ctx)
