@@ -1,6 +1,25 @@
-"""Upgrade paths: what one hop from a release to the next consists of, as data: one YAML file a hop, under ``hops/``."""
+"""Upgrade paths: what one hop from a release to the next consists of, as data: one YAML file a hop, under ``hops/``;
+what releases are known by, under ``releases/``; checks that hops share, under ``checks/``."""
 
+from octane.path.check import Check
 from octane.path.choice import for_pair
-from octane.path.hop import NAME, Hop, Schema, Scripts, Service, Stale, choose, load_hops
+from octane.path.hop import NAME, Command, Hop, Rewrite, Schema, Scripts, Service, Stale, choose, load_hops
+from octane.path.release import UNKNOWN, Standing, standing
 
-__all__ = ["NAME", "Hop", "Schema", "Scripts", "Service", "Stale", "choose", "for_pair", "load_hops"]
+__all__ = [
+    "NAME",
+    "UNKNOWN",
+    "Check",
+    "Command",
+    "Hop",
+    "Rewrite",
+    "Schema",
+    "Scripts",
+    "Service",
+    "Stale",
+    "Standing",
+    "choose",
+    "for_pair",
+    "load_hops",
+    "standing",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,111 +14,12 @@ import jsonschema
 import yaml
 
 from octane.errors import BadInput, Refused
+from octane.path.check import Check, chosen
+from octane.path.hop_schema import NAME, SCHEMA
+
+__all__ = ["HOPS", "NAME", "Command", "Hop", "Rewrite", "Schema", "Scripts", "Service", "Stale", "choose", "load_hops"]
 
 HOPS = Path(__file__).parent / "hops"
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
-_NAMES = {"type": "array", "items": {"type": "string", "pattern": NAME}}
-_COMMAND = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./=:-]+$"}}
-_COMMANDS = {"type": "array", "items": _COMMAND}
-_SCRIPTS = {
-    "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
-    "repository": {"type": "string"},
-}
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": [
-        "name",
-        "title",
-        "nova",
-        "compute_pin",
-        "apis",
-        "writers",
-        "expendable",
-        "files",
-        "before",
-        "services",
-        "stale",
-    ],
-    "properties": {
-        "name": {"type": "string", "pattern": NAME},
-        "title": {"type": "string"},
-        "nova": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["from", "to"],
-            "properties": {"from": {"type": "integer"}, "to": {"type": "integer"}},
-        },
-        "compute_pin": {"type": "string", "pattern": NAME},
-        "apis": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["port"],
-                "properties": {"port": {"type": "integer", "minimum": 1, "maximum": 65535}},
-            },
-        },
-        "writers": _NAMES,
-        "expendable": {"type": "object", "additionalProperties": _NAMES},
-        "files": {"type": "array", "items": {"type": "string", "pattern": r"^/etc/[A-Za-z0-9_./-]+$"}},
-        "before": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["service", "command"],
-                "properties": {"service": {"type": "string", "pattern": NAME}, "command": _COMMAND},
-            },
-        },
-        "services": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["databases", "migrate", "scripts"],
-                "properties": {
-                    "databases": _NAMES,
-                    "migrate": _COMMANDS,
-                    "online": _COMMANDS,
-                    "scripts": {
-                        "type": "object",
-                        "additionalProperties": {
-                            "type": "object",
-                            "additionalProperties": False,
-                            "required": ["package", "directory"],
-                            "properties": {
-                                "package": {"type": "string", "pattern": NAME},
-                                **_SCRIPTS,
-                                "old": {
-                                    "type": "object",
-                                    "additionalProperties": False,
-                                    "required": ["directory"],
-                                    "properties": _SCRIPTS,
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        },
-        "stale": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["database", "table", "host", "where"],
-                "properties": {
-                    "database": {"type": "string", "pattern": NAME},
-                    "table": {"type": "string", "pattern": NAME},
-                    "host": {"type": "string", "pattern": NAME},
-                    "where": {"type": "object", "additionalProperties": _NAMES},
-                },
-            },
-        },
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -140,14 +42,28 @@ class Schema:
 
 
 @dataclass(frozen=True)
+class Command:
+    """A command that migrates data; with ``repeat_until``, it is run again until it says that."""
+
+    words: tuple[str, ...]
+    repeat_until: str | None = None
+
+    def __str__(self) -> str:
+        again = f" (again until it says {self.repeat_until!r})" if self.repeat_until else ""
+        return " ".join(self.words) + again
+
+
+@dataclass(frozen=True)
 class Service:
-    """One service of the hop: its databases and the commands that migrate them, in order."""
+    """One service of the hop: its databases and the commands that migrate them, in order: schemas, once, with
+    ``migrate``, data with ``online``. ``configuration``: files its commands read, where these must be told them."""
 
     name: str
     databases: tuple[str, ...]
     migrate: tuple[tuple[str, ...], ...]
-    online: tuple[tuple[str, ...], ...]
+    online: tuple[Command, ...]
     schemas: tuple[Schema, ...]
+    configuration: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,11 +77,26 @@ class Stale:
 
 
 @dataclass(frozen=True)
+class Rewrite:
+    """Rows of a migrated copy that do not fit the new release's configuration: ``query`` finds their ids until
+    ``statement`` has put them right."""
+
+    name: str
+    database: str
+    query: str
+    statement: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Hop:
-    """One release to the next."""
+    """One release to the next, by the names of :mod:`octane.path.release`, and the versions of Fuel that deploy these,
+    where one does."""
 
     name: str
     title: str
+    release_from: str
+    release_to: str
     nova_from: int
     nova_to: int
     compute_pin: str
@@ -173,9 +104,14 @@ class Hop:
     writers: tuple[str, ...]
     expendable: Mapping[str, tuple[str, ...]]
     files: tuple[str, ...]
-    before: tuple[tuple[str, tuple[str, ...]], ...]
+    before: tuple[tuple[str, Command], ...]
     services: tuple[Service, ...]
     stale: tuple[Stale, ...]
+    breaking: tuple[Check, ...]
+    in_flight: tuple[Check, ...]
+    rewrite: tuple[Rewrite, ...]
+    fuel_from: tuple[str, ...] = ()
+    fuel_to: str = ""
 
     @property
     def databases(self) -> tuple[str, ...]:
@@ -201,6 +137,8 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
     hop = Hop(
         name=data["name"],
         title=data["title"],
+        release_from=data["from"],
+        release_to=data["to"],
         nova_from=data["nova"]["from"],
         nova_to=data["nova"]["to"],
         compute_pin=data["compute_pin"],
@@ -208,9 +146,14 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         writers=tuple(data["writers"]),
         expendable={database: tuple(tables) for database, tables in data["expendable"].items()},
         files=tuple(data["files"]),
-        before=tuple((entry["service"], tuple(entry["command"])) for entry in data["before"]),
+        before=tuple((entry["service"], _command(entry)) for entry in data["before"]),
         services=tuple(_service(name, entry) for name, entry in data["services"].items()),
         stale=tuple(_stale(entry) for entry in data["stale"]),
+        breaking=chosen(data["breaking"], source),
+        in_flight=chosen(data["in_flight"], source),
+        rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
+        fuel_from=tuple(data.get("fuel", {}).get("from", ())),
+        fuel_to=data.get("fuel", {}).get("to", ""),
     )
     _check_consistency(hop, source)
     return hop
@@ -221,9 +164,16 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
         name=name,
         databases=tuple(data["databases"]),
         migrate=tuple(tuple(command) for command in data["migrate"]),
-        online=tuple(tuple(command) for command in data.get("online", [])),
+        online=tuple(_command(entry) for entry in data.get("online", [])),
         schemas=tuple(_schema(database, where) for database, where in data["scripts"].items()),
+        configuration=tuple(data.get("configuration", ())),
     )
+
+
+def _command(data: Mapping[str, Any] | list[str]) -> Command:
+    if isinstance(data, list):
+        return Command(tuple(data))
+    return Command(tuple(data["command"]), data.get("repeat_until"))
 
 
 def _schema(database: str, data: Mapping[str, Any]) -> Schema:
@@ -245,9 +195,15 @@ def _check_consistency(hop: Hop, source: str) -> None:
             raise BadInput(f"{source}: {service.name}: databases and scripts differ: {', '.join(sorted(unproven))}")
         if not service.migrate:
             raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
-    foreign = (set(hop.expendable) | {stale.database for stale in hop.stale}) - set(hop.databases)
+    checks = (*hop.breaking, *hop.in_flight)
+    named = {one.database for several in (hop.stale, checks, hop.rewrite) for one in several}
+    foreign = (set(hop.expendable) | named) - set(hop.databases)
     if foreign:
         raise BadInput(f"{source}: tables of databases that do not move: {', '.join(sorted(foreign))}")
+    names = Counter([*(check.name for check in checks), *(one.name for one in hop.rewrite)])
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise BadInput(f"{source}: named twice: {', '.join(twice)}")
 
 
 @cache

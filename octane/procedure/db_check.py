@@ -10,7 +10,8 @@ from octane.context import Context
 from octane.errors import BadInput, Refused
 from octane.path import NAME
 from octane.procedure.checks import Precondition
-from octane.procedure.schemas import compared, is_at_head
+from octane.procedure.db_rows import findings
+from octane.procedure.schemas import compared, is_at_head, of_another_release
 from octane.procedure.tables import COPIED
 from octane.sides import Sides, sides
 
@@ -20,7 +21,8 @@ beside it, and Galera's cache and the binary log of both."""
 
 
 class Preflight(Precondition):
-    """The servers of both sides, the room for a copy, the databases nobody asked to move, the old schemas' heads.
+    """The servers of both sides, the room for a copy, the databases nobody asked to move, the old schemas' heads,
+    rows that the path knows to break what follows, work in flight that stands still.
 
     Nothing to find out any more once a copy was made: the seed holds it then, and the original is read-only.
     """
@@ -47,6 +49,7 @@ class Preflight(Precondition):
             *incomplete_clusters(galera, (side.originals, side.seeds)),
             *too_small(free, sum(sizes.values())),
             *_behind(ctx, side, moved),
+            *findings(ctx, moved),
         ]
         if problems:
             raise Refused("; ".join(problems))
@@ -130,7 +133,7 @@ def _behind(ctx: Context, side: Sides, present: Iterable[str]) -> list[str]:
         if schema.database in present
     ]
     found = compared(ctx, node, [(schema, schema.old) for schema, _ in places])
-    problems = []
+    problems = of_another_release(found, ctx.path.release_from)
     for schema, tool in places:
         one = found[schema.database]
         if one["error"]:

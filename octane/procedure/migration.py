@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
+from octane.path import Command, Service
+from octane.procedure import db_rows
 from octane.procedure.schemas import Compared, behind, compared, of_new_release
-from octane.procedure.tables import COPIED, MIGRATED, MIGRATING
+from octane.procedure.tables import COPIED, MIGRATED, MIGRATING, seed_server
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 
@@ -16,6 +18,9 @@ MIGRATION_TIMEOUT = 4 * 3600
 AT_ONCE = 4
 GRACE = 60
 """Seconds that a node gets beyond its own bound, so that its own word about a timeout is heard."""
+
+Orders = Mapping[str, list[dict[str, Any]]]
+"""{service: [what ``octane_manage.run`` is told of one command]}."""
 
 
 class FinishOldMigrations(LibraryStep):
@@ -27,13 +32,16 @@ class FinishOldMigrations(LibraryStep):
             return {}
         commands = ctx.path.before
         return (
-            {} if not commands or ctx.recall("db.old_migrations") else {"run": [" ".join(argv) for _, argv in commands]}
+            {}
+            if not commands or ctx.recall("db.old_migrations")
+            else {"run": [str(command) for _, command in commands]}
         )
 
     def apply(self, ctx: Context) -> Outcome:
-        groups: dict[str, list[list[str]]] = {}
-        for service, argv in ctx.path.before:
-            groups.setdefault(service, []).append(list(argv))
+        services = {service.name: service for service in ctx.path.services}
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for name, command in ctx.path.before:
+            groups.setdefault(name, []).append(_order(services[name], command))
         ran = _manage(ctx, sides(ctx).originals[0], groups)
         ctx.record("db.old_migrations", True)
         return Outcome(
@@ -41,7 +49,10 @@ class FinishOldMigrations(LibraryStep):
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        return {"commands": len(ctx.path.before)}
+        left = db_rows.unmended(ctx)
+        if left:
+            raise InvariantBroken("; ".join(left))
+        return {"commands": len(ctx.path.before), "left": 0}
 
 
 class Migrate(LibraryStep):
@@ -58,7 +69,7 @@ class Migrate(LibraryStep):
         ctx.record(MIGRATING, True)
         target = sides(ctx).seeds[0]
         services = ctx.path.services
-        ran = _manage(ctx, target, {service.name: argvs(service.migrate) for service in services})
+        ran = _manage(ctx, target, migrations(services))
         left = _behind(ctx, _compared(ctx))
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=target)
@@ -79,7 +90,8 @@ class Migrate(LibraryStep):
 
 
 class Rewrite(LibraryStep):
-    """Puts right what a copy says of the cloud it came from: cells, and the records of daemons that stayed behind."""
+    """Puts right what a copy says of the cloud it came from: cells, the records of daemons that stayed behind, and rows
+    that the new release's configuration does not fit."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         stale = _stale(ctx)
@@ -89,7 +101,7 @@ class Rewrite(LibraryStep):
             changes["delete"] = [f"{entry['binary']} on {entry['host']}" for entry in stale]
         if cells:
             changes["cells"] = cells
-        return changes
+        return {**changes, **self._rows(ctx)}
 
     def apply(self, ctx: Context) -> Outcome:
         target = sides(ctx).seeds[0]
@@ -100,7 +112,11 @@ class Rewrite(LibraryStep):
             ctx.nodes.call(
                 [target], "octane_db.delete_stale", entry["database"], entry["table"], entry["id"], entry["host"]
             )
-        return Outcome(changes=changes, comment="cells and records of daemons left behind put right", evidence=changes)
+        # All of them, in order: one may make rows that the next finds.
+        for one in ctx.path.rewrite if self._rows(ctx) else ():
+            server = seed_server(ctx, sides(ctx))
+            ctx.nodes.call([target], "octane_rows.rewrite", one.database, one.statement, server, timeout=300)
+        return Outcome(changes=changes, comment="what the copy said of its old cloud put right", evidence=changes)
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         left = self.pending(ctx)
@@ -112,6 +128,19 @@ class Rewrite(LibraryStep):
         target = sides(ctx).seeds[0]
         return list(ctx.nodes.call([target], "octane_nova.foreign_cells")[target])
 
+    def _rows(self, ctx: Context) -> dict[str, str]:
+        """Rows that the path rewrites: how many, and why, by name."""
+        if not ctx.path.rewrite:
+            return {}
+        target = sides(ctx).seeds[0]
+        asked = [{"name": one.name, "database": one.database, "query": one.query} for one in ctx.path.rewrite]
+        found = ctx.nodes.call([target], "octane_rows.matching", asked, timeout=db_rows.TIMEOUT)[target]
+        return {
+            one.name: f"{found[one.name]['count']} rows: {one.reason}"
+            for one in ctx.path.rewrite
+            if found[one.name]["count"]
+        }
+
 
 class FinishNewMigrations(LibraryStep):
     """Runs the online data migrations of the new release on the copy."""
@@ -119,11 +148,11 @@ class FinishNewMigrations(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall("db.online"):
             return {}
-        commands = {service.name: argvs(service.online) for service in ctx.path.services if service.online}
-        return {"run": sorted(commands)} if commands else {}
+        services = sorted(service.name for service in ctx.path.services if service.online)
+        return {"run": services} if services else {}
 
     def apply(self, ctx: Context) -> Outcome:
-        groups = {service.name: argvs(service.online) for service in ctx.path.services if service.online}
+        groups = online_migrations(ctx.path.services)
         ran = _manage(ctx, sides(ctx).seeds[0], groups)
         ctx.record("db.online", True)
         return Outcome(
@@ -134,12 +163,28 @@ class FinishNewMigrations(LibraryStep):
         return {"done": bool(ctx.recall("db.online"))}
 
 
-def argvs(commands: tuple[tuple[str, ...], ...]) -> list[list[str]]:
-    """As a node takes them."""
-    return [list(argv) for argv in commands]
+def migrations(services: Iterable[Service]) -> Orders:
+    """The commands that bring the schemas of SERVICES to the new release."""
+    return {service.name: [_order(service, Command(words)) for words in service.migrate] for service in services}
 
 
-def _manage(ctx: Context, node: str, groups: Mapping[str, list[list[str]]]) -> dict[str, float]:
+def online_migrations(services: Iterable[Service]) -> Orders:
+    """The commands that bring the data of those of SERVICES that have any to the new release."""
+    return {
+        service.name: [_order(service, command) for command in service.online] for service in services if service.online
+    }
+
+
+def _order(service: Service, command: Command) -> dict[str, Any]:
+    """What ``octane_manage.run`` is told of one command."""
+    return {
+        "command": list(command.words),
+        "repeat_until": command.repeat_until,
+        "configuration": list(service.configuration),
+    }
+
+
+def _manage(ctx: Context, node: str, groups: Orders) -> dict[str, float]:
     """Run management commands on NODE, groups side by side; seconds by group."""
     ran = ctx.nodes.call(
         [node], "octane_db.run_manage_all", dict(groups), AT_ONCE, MIGRATION_TIMEOUT, timeout=MIGRATION_TIMEOUT + GRACE
@@ -157,7 +202,7 @@ def _compared(ctx: Context) -> Compared:
 
 
 def _behind(ctx: Context, found: Compared) -> list[str]:
-    return behind(sides(ctx).seeds[0], found, of_new_release(ctx))
+    return behind(sides(ctx).seeds[0], found, of_new_release(ctx), ctx.path.release_to)
 
 
 def _stale(ctx: Context) -> list[dict[str, Any]]:

@@ -13,7 +13,15 @@ from octane.context import Context
 from octane.errors import Failed, InvariantBroken
 from octane.procedure import tables, transfer
 from octane.procedure.checks import Check
-from octane.procedure.migration import AT_ONCE, GRACE, MIGRATION_TIMEOUT, argvs, seconds_by_group
+from octane.procedure.migration import (
+    AT_ONCE,
+    GRACE,
+    MIGRATION_TIMEOUT,
+    Orders,
+    migrations,
+    online_migrations,
+    seconds_by_group,
+)
 from octane.procedure.schemas import TIMEOUT, Compared, as_they_are, asked, behind, of_new_release
 from octane.procedure.transfer import Ends
 from octane.sides import sides
@@ -83,11 +91,11 @@ class Migrate(Rehearsing):
 
     def apply(self, ctx: Context) -> Outcome:
         services = ctx.path.services
-        ran = _manage(ctx, {service.name: argvs(service.migrate) for service in services})
-        left = behind(_seed(ctx), _compared(ctx), of_new_release(ctx))
+        ran = _manage(ctx, migrations(services))
+        left = behind(_seed(ctx), _compared(ctx), of_new_release(ctx), ctx.path.release_to)
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=_seed(ctx))
-        online = _manage(ctx, {service.name: argvs(service.online) for service in services if service.online})
+        online = _manage(ctx, online_migrations(services))
         _learn_seconds(ctx, migrate=ran, online=online)
         return Outcome(
             changes={"migrated": [service.name for service in services]},
@@ -170,7 +178,7 @@ def _compared(ctx: Context) -> Compared:
     return found
 
 
-def _manage(ctx: Context, groups: Mapping[str, list[list[str]]]) -> dict[str, float]:
+def _manage(ctx: Context, groups: Orders) -> dict[str, float]:
     bounds = (AT_ONCE, MIGRATION_TIMEOUT)
     node = _seed(ctx)
     ran = ctx.nodes.call([node], "octane_rehearsal.manage", dict(groups), *bounds, timeout=MIGRATION_TIMEOUT + GRACE)

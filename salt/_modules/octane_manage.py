@@ -2,7 +2,9 @@
 Migration commands of OpenStack services (``nova-manage db sync`` and its like): bounded, and their output redacted.
 """
 
+import collections
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
@@ -12,24 +14,34 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
+TAIL = 40
+"""Lines of a command's output that are returned, unless others are asked for."""
+
+_Bounds = collections.namedtuple("_Bounds", "timeout tail namespace")
 _COMMAND = re.compile(r"[a-z]+(-[a-z]+)*-(manage|status|upgrade)")
 _REDACTIONS = (
     # Also the second and further hosts of a broker's URL.
     (re.compile(r"((?:://|,)[^\s:/@,]*:)[^\s@]+@"), r"\1***@"),
     (re.compile(r"((?:password|passwd|secret|token|connection|transport_url)\s*[=:]\s*)\S+", re.IGNORECASE), r"\1***"),
 )
+_SECTION = re.compile(r"\s*\[(\w+)\]")
+_CONNECTION = re.compile(r"\s*((?:sql_)?connection)\s*=\s*(\S+)")
+_READ_TIMEOUT = re.compile(r"([?&])read_timeout=[^&]*&?")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(command, timeout=1800, tail=40, namespace=None):
+def run(command, timeout=1800, tail=TAIL, namespace=None):
     """
     Run migration commands one after the other.
 
-    :param command: words of one command, or a list of such lists; stops at the first that fails
-    :param timeout: seconds for each; it is ended with all its children then
+    :param command: words of one command, or a list of such lists; stops at the first that fails. Instead of words,
+        ``{"command": words, "repeat_until": text, "configuration": [files]}``, where it is run again and again until it
+        says the text, and is told to read those of the files that are there, without their ``read_timeout``
+    :param timeout: seconds for each, its repetitions included; it is ended with all its children then
     :param tail: lines of output that are returned
     :param namespace: network namespace of this node to run them in
-    :return: ``{"commands": [{"command": str, "exit": int, "seconds": float, "output": str}]}``
+    :return: ``{"commands": [{"command": str, "exit": int, "seconds": float, "output": str, "times": int}]}``; output of
+        the last time
     :raises CommandExecutionError: the command, its exit code and the end of what it said, secrets masked
 
     CLI Example:
@@ -38,13 +50,8 @@ def run(command, timeout=1800, tail=40, namespace=None):
 
         salt node-4 octane_manage.run '[[keystone-manage, db_sync], [glance-manage, db_sync]]'
     """
-    found = []
-    for words in _commands(command):
-        found.append(_one(words, timeout, tail, namespace))
-        if found[-1]["exit"]:
-            last = found[-1]
-            raise CommandExecutionError(f"{last['command']} failed with exit code {last['exit']}: {last['output']}")
-    return {"commands": found}
+    with _configured(_orders(command)) as orders:
+        return {"commands": _run(orders, _Bounds(timeout, tail, namespace))}
 
 
 def run_all(groups, at_once=4, timeout=1800, namespace=None):
@@ -62,14 +69,15 @@ def run_all(groups, at_once=4, timeout=1800, namespace=None):
 
         salt node-4 octane_manage.run_all '{glance: [[glance-manage, db_sync]], heat: [[heat-manage, db_sync]]}'
     """
-    for command in groups.values():
-        _commands(command)
     found, failed = {}, {}
-    with concurrent.futures.ThreadPoolExecutor(max_workers=int(at_once)) as pool:
-        running = {pool.submit(run, command, timeout, namespace=namespace): name for name, command in groups.items()}
+    with contextlib.ExitStack() as stack:
+        ready = {name: stack.enter_context(_configured(_orders(command))) for name, command in groups.items()}
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(max_workers=int(at_once)))
+        bounds = _Bounds(timeout, TAIL, namespace)
+        running = {pool.submit(_run, orders, bounds): name for name, orders in ready.items()}
         for done in concurrent.futures.as_completed(running):
             try:
-                found[running[done]] = done.result()["commands"]
+                found[running[done]] = done.result()
             except CommandExecutionError as error:
                 failed[running[done]] = str(error)
     if failed:
@@ -92,17 +100,94 @@ def redact(text):
     return text
 
 
-def _commands(command):
-    given = [command] if command and isinstance(command[0], str) else command
-    for words in given:
-        if not words or not _COMMAND.fullmatch(words[0]) or not all(isinstance(word, str) for word in words):
+def _orders(command):
+    """Every command as ``{"command", "repeat_until", "configuration"}``."""
+    single = isinstance(command, dict) or (command and isinstance(command[0], str))
+    given = [one if isinstance(one, dict) else {"command": one} for one in ([command] if single else command)]
+    for one in given:
+        words = one["command"]
+        if not words or not all(isinstance(word, str) for word in words) or not _COMMAND.fullmatch(words[0]):
             raise CommandExecutionError(f"not a migration command: {words!r}")
     return given
 
 
-def _one(words, timeout, tail, namespace):
+@contextlib.contextmanager
+def _configured(orders):
+    """The same orders with the files that a command reads named in it; those made for it go again."""
+    made = []
+    try:
+        ready = []
+        for one in orders:
+            files = [path for path in one.get("configuration") or () if os.path.exists(path)]
+            patient = _patient(files)
+            made += patient
+            told = [word for path in [*files, *patient] for word in ("--config-file", path)]
+            ready.append({**one, "command": [one["command"][0], *told, *one["command"][1:]]})
+        yield ready
+    finally:
+        for path in made:
+            os.unlink(path)
+
+
+def _patient(files):
+    """
+    A file of its own, if it is needed, that overrides the database URLs of FILES by the same without ``read_timeout``:
+    the client would hang up on an ALTER that takes longer, which goes on in the server while the version stays, and a
+    repetition meets what is there already (seen with read_timeout=2; Fuel's URLs have 60). No URL leaves the node.
+    """
+    lines = []
+    for path in files:
+        section = "DEFAULT"
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                begun, url = _SECTION.match(line), _CONNECTION.match(line)
+                section = begun.group(1) if begun else section
+                if url and _READ_TIMEOUT.search(url.group(2)):
+                    # Options of a section may be spread: it is opened anew for each.
+                    lines += [f"[{section}]", f"{url.group(1)} = {_without_read_timeout(url.group(2))}"]
+    if not lines:
+        return []
+    # Readable by root alone, and in memory where there is such a place.
+    handle, path = tempfile.mkstemp(prefix="octane-", suffix=".conf", dir="/run" if os.path.isdir("/run") else None)
+    with open(handle, "w", encoding="utf-8") as stream:
+        stream.write("\n".join(lines) + "\n")
+    return [path]
+
+
+def _without_read_timeout(url):
+    return _READ_TIMEOUT.sub(r"\1", url).rstrip("?&")
+
+
+def _run(orders, bounds):
+    found = []
+    for one in orders:
+        found.append(_repeated(one["command"], one.get("repeat_until"), bounds))
+        last = found[-1]
+        if last["exit"]:
+            raise CommandExecutionError(f"{last['command']} failed with exit code {last['exit']}: {last['output']}")
+    return found
+
+
+def _repeated(words, until, bounds):
+    """Run it once, or until it says UNTIL: within the same time, and told what it said last if it never does."""
+    started, times = time.monotonic(), 0
+    while True:
+        done = _one(words, bounds._replace(timeout=bounds.timeout - (time.monotonic() - started)))
+        times += 1
+        done.update(times=times, seconds=round(time.monotonic() - started, 1))
+        if until is None or (until in done["output"] and not done["exit"]):
+            return done
+        if done["exit"] not in (0, -signal.SIGKILL):
+            return done
+        if done["exit"] or time.monotonic() - started >= bounds.timeout:
+            raise CommandExecutionError(
+                f"{done['command']} did not say {until!r} in {bounds.timeout} s, run {times} times: {done['output']}"
+            )
+
+
+def _one(words, bounds):
     started = time.monotonic()
-    argv = ["ip", "netns", "exec", namespace, *words] if namespace else words
+    argv = ["ip", "netns", "exec", bounds.namespace, *words] if bounds.namespace else words
     # A file, not a pipe: children that outlive the command must not be waited for.
     with tempfile.TemporaryFile() as output:
         try:
@@ -113,12 +198,12 @@ def _one(words, timeout, tail, namespace):
         except FileNotFoundError as error:
             raise CommandExecutionError(f"{words[0]} is not installed on this node") from error
         try:
-            code = process.wait(timeout)
+            code = process.wait(bounds.timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             code = -signal.SIGKILL
-        lines = _end(output).splitlines()[-int(tail):]
+        lines = _end(output).splitlines()[-int(bounds.tail):]
     seconds = round(time.monotonic() - started, 1)
     if code == -signal.SIGKILL:
         lines.append(f"ended after {seconds} s")

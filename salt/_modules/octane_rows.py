@@ -1,8 +1,17 @@
 """
-Rows of services and agents whose hosts are gone: found by host, deleted one by one and by name.
+Rows that queries find: counted, and told by their first ids, never changed by it. Rows of services and agents whose
+hosts are gone: found by host, deleted one by one and by name. Rows of a copy: put right by one statement.
 """
 
+import re
+
 from salt.exceptions import CommandExecutionError
+
+_SELECT = re.compile(r"SELECT\s[^;]+")
+_WRITE = re.compile(r"(UPDATE|INSERT INTO)\s[^;]+")
+# READ ONLY is not known to MySQL 5.5, which skips the comment.
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT /*!50605 , READ ONLY */"
+_FIRST = "SUBSTRING_INDEX(GROUP_CONCAT(found.id SEPARATOR '\\n'), '\\n', 5)"
 
 
 def stale(wanted, hosts):
@@ -56,6 +65,61 @@ def delete(database, table, id, host):
         "SELECT ROW_COUNT() AS deleted"
     )
     return {"deleted": int(rows[0]["deleted"])}
+
+
+def matching(queries, older_than=0):
+    """
+    What each of several queries finds, all read at one point in time, in a transaction that can change nothing.
+
+    :param queries: ``[{"name", "database", "query"}]``; a query is one SELECT with a column ``id``
+    :param older_than: seconds; above 0, only rows whose column ``since`` (a UTC time) is older than that
+    :return: ``{name: {"count": int, "first": [up to five ids]}}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_rows.matching '[{name: a, database: heat, query: SELECT stack_id AS id FROM stack_lock}]'
+    """
+    if not queries:
+        return {}
+    statements = ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", _SNAPSHOT]
+    limit = f"WHERE found.since < UTC_TIMESTAMP() - INTERVAL {int(older_than)} SECOND" if int(older_than) else ""
+    for one in queries:
+        if not _SELECT.fullmatch(one["query"]):
+            raise CommandExecutionError(f"{one['name']} is not one SELECT: {one['query'][:80]!r}")
+        statements += [
+            f"USE {_name(one['database'])}",
+            f"SELECT {_text(one['name'])} AS name, COUNT(*) AS found, {_FIRST} AS first "
+            f"FROM ({one['query']}) AS found {limit}",
+        ]
+    rows = _query(";\n".join(statements))
+    # Each result begins with a line of names, of which the client's output is parsed for the first alone.
+    return {
+        row["name"]: {"count": int(row["found"]), "first": (row["first"] or "").split("\n") if row["first"] else []}
+        for row in rows
+        if row["found"] != "found"
+    }
+
+
+def rewrite(database, statement, server):
+    """
+    Put rows of a copy right with one UPDATE or INSERT.
+
+    :param server: identity of the server that is meant, as ``octane_db.server`` tells it
+    :return: ``{"changed": rows}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_rows.rewrite keystone 'UPDATE token SET valid = 0 WHERE valid = 1' 0b2e05ac-...
+    """
+    if not _WRITE.fullmatch(statement):
+        raise CommandExecutionError(f"not one UPDATE or INSERT: {statement[:80]!r}")
+    __salt__["octane_db.require_server"](server)
+    rows = _query(f"USE {_name(database)};\n{statement};\nSELECT ROW_COUNT() AS changed")
+    return {"changed": int(rows[0]["changed"])}
 
 
 def _columns(database, table):

@@ -2,6 +2,7 @@
 What the database's own words mean: rows, writers, Galera, schema versions; and migration commands that are run.
 """
 
+import os
 import stat
 import time
 
@@ -178,6 +179,64 @@ def test_groups_run_to_their_end_although_one_fails(node, commands):
 def test_what_is_no_migration_command_is_not_run(node, command):
     with pytest.raises(CommandExecutionError, match="not a migration command"):
         node.call("octane_db.run_manage", command)
+
+
+def test_a_command_is_run_again_until_it_says_that_nothing_is_left(node, commands):
+    script = 'n=$(cat "$0.left"); echo "$n" >> "$0.log"; echo $((n - 1)) > "$0.left"; echo "9 matched, $n completed"'
+    (commands / "cinder-manage").write_text(f"#!/bin/sh\n{script}\n")
+    (commands / "cinder-manage").chmod(0o755)
+    (commands / "cinder-manage.left").write_text("2")
+    order = {"command": ["cinder-manage", "db", "move"], "repeat_until": ", 0 completed"}
+    found = node.call("octane_db.run_manage", order)["commands"]
+    assert [(one["times"], one["output"]) for one in found] == [(3, "9 matched, 0 completed")]
+    assert (commands / "cinder-manage.log").read_text() == "2\n1\n0\n"
+
+
+def test_a_command_that_never_says_it_is_given_up(node, commands):
+    order = {"command": ["glance-manage", "db", "expand"], "repeat_until": "nothing left"}
+    with pytest.raises(CommandExecutionError, match=r"did not say 'nothing left' in 1 s, run \d+ times: "):
+        node.call("octane_db.run_manage", [order], timeout=1)
+
+
+@pytest.fixture
+def configuration(commands, tmp_path):
+    """Files of a service whose commands write down the configuration they were told to read."""
+    (commands / "keystone-manage").write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$@" > "$0.words"\n'
+        'for word; do case $word in *.conf) cat "$word"; stat -c %a "$word" > "$0.mode";; esac; done > "$0.read"\n'
+    )
+    (commands / "keystone-manage").chmod(0o755)
+    main = tmp_path / "keystone.conf"
+    main.write_text(
+        "[DEFAULT]\n#connection = mysql://no?read_timeout=60\n[database]\n"
+        "connection=mysql://k:hunter2@10.0.0.2/keystone?charset=utf8&read_timeout=60\n[token]\nprovider = uuid\n"
+    )
+    return {"main": str(main), "missing": str(tmp_path / "none.conf")}
+
+
+def told(commands):
+    return (commands / "keystone-manage.words").read_text().splitlines()
+
+
+def test_no_url_of_a_migration_limits_how_long_it_may_read(node, commands, configuration):
+    order = {"command": ["keystone-manage", "db_sync"], "configuration": list(configuration.values())}
+    found = node.call("octane_db.run_manage_all", {"keystone": [order]})["keystone"]
+    words = told(commands)
+    assert words[:3] == ["--config-file", configuration["main"], "--config-file"] and words[4:] == ["db_sync"]
+    overriding = (commands / "keystone-manage.read").read_text().partition("provider = uuid\n")[2]
+    assert overriding == "[database]\nconnection = mysql://k:hunter2@10.0.0.2/keystone?charset=utf8\n"
+    assert (commands / "keystone-manage.mode").read_text().strip() == "600"
+    assert not os.path.exists(words[3]), "a file with a password stayed behind"
+    assert "hunter2" not in str(found)
+
+
+def test_a_url_without_a_limit_needs_no_file_of_ours(node, commands, configuration):
+    text = "[database]\nconnection = mysql://k:x@10.0.0.2/keystone\n"
+    with open(configuration["main"], "w") as stream:
+        stream.write(text)
+    order = {"command": ["keystone-manage", "db_sync"], "configuration": [configuration["main"]]}
+    node.call("octane_db.run_manage", order)
+    assert told(commands) == ["--config-file", configuration["main"], "db_sync"]
 
 
 def test_key_repositories_are_compared_by_names_modes_and_contents(node, tmp_path, monkeypatch):

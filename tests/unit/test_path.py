@@ -9,6 +9,22 @@ from octane.errors import BadInput, Refused
 from octane.path.hop import HOPS, choose, load_hops, nova_major, parse
 
 HOP_FILES = sorted(HOPS.glob("*.yaml"))
+CHECK = {
+    "name": "things",
+    "database": "nova",
+    "query": "SELECT id FROM things",
+    "finding": "things that are there",
+    "remedy": "delete the things",
+}
+REWRITE = {
+    "name": "things",
+    "database": "nova",
+    "query": "SELECT id FROM things",
+    "statement": "UPDATE things SET a = 1",
+    "reason": "things are otherwise there",
+}
+ACTIONS = {"confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"}
+"""What a remedy begins with: what the operator does."""
 
 
 @pytest.fixture
@@ -40,6 +56,8 @@ def test_tokens_are_issued_while_everything_else_refuses_writes():
 def test_a_hop_is_chosen_by_what_runs_on_both_sides():
     assert choose("27.5.1\n", "29.2.0").name == "antelope-caracal"
     assert choose("2014.2.2", "2015.1.1").name == "juno-kilo"
+    assert choose("2015.1.1", "12.0.6").name == "kilo-liberty"
+    assert choose("12.0.6", "13.1.2").name == "liberty-mitaka"
 
 
 def test_versions_are_numbers_not_text():
@@ -84,8 +102,62 @@ def test_expendable_tables_must_belong_to_a_database_that_moves(antelope):
         ("writers", ["nova conductor; reboot"]),
         ("files", ["/root/.ssh"]),
         ("compute_pin", "a b"),
+        ("fuel", {"from": "6.1", "to": "7.0"}),
+        ("before", [{"service": "nova", "command": ["nova-manage db sync; reboot"]}]),
+        ("breaking", [{**CHECK, "query": "DELETE FROM things"}]),
+        ("breaking", [{**CHECK, "query": "SELECT id FROM things; DELETE FROM things"}]),
+        ("breaking", [{**CHECK, "remedy": ""}]),
+        ("breaking", [{name: value for name, value in CHECK.items() if name != "remedy"}]),
+        ("rewrite", [{**REWRITE, "statement": "DROP TABLE things"}]),
+        ("rewrite", [{**REWRITE, "statement": "UPDATE things SET a = 1; DROP TABLE things"}]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file(antelope, key, value):
     with pytest.raises(BadInput, match=rf"mine\.yaml: {key}"):
         parse({**antelope, key: value}, "mine.yaml")
+
+
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_every_finding_has_a_remedy_that_names_an_action(hop):
+    assert hop.breaking and hop.in_flight
+    for check in (*hop.breaking, *hop.in_flight):
+        assert check.remedy.split()[0] in ACTIONS, check.name
+
+
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_a_check_asks_for_ids_and_of_work_in_flight_since_when(hop):
+    for check in (*hop.breaking, *hop.in_flight):
+        columns = check.query.partition(" FROM ")[0]
+        assert columns.endswith(" AS id") or columns.split()[-1].rpartition(".")[2] == "id" or check in hop.in_flight
+    for check in hop.in_flight:
+        assert " AS since FROM " in check.query, check.name
+
+
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_what_only_the_commands_before_the_window_mend_is_in_a_hop_that_has_some(hop):
+    services = {service for service, _ in hop.before}
+    databases = {name for service in hop.services if service.name in services for name in service.databases}
+    assert {check.database for check in hop.breaking if check.mended_before} <= databases
+
+
+def test_a_shared_check_must_be_there(antelope):
+    with pytest.raises(BadInput, match=r"mine\.yaml: no shared check is named nonsense"):
+        parse({**antelope, "breaking": ["nonsense"]}, "mine.yaml")
+
+
+def test_a_check_is_named_once(antelope):
+    with pytest.raises(BadInput, match=r"mine\.yaml: named twice: stacks_locked"):
+        parse({**antelope, "breaking": ["stacks_locked"]}, "mine.yaml")
+
+
+def test_a_check_must_ask_a_database_that_moves(antelope):
+    with pytest.raises(BadInput, match=r"do not move: murano"):
+        parse({**antelope, "breaking": [{**CHECK, "database": "murano"}]}, "mine.yaml")
+
+
+def test_flavors_are_moved_with_kilos_code_before_liberty_and_until_none_is_left():
+    liberty = next(hop for hop in load_hops() if hop.name == "kilo-liberty")
+    ((service, command),) = liberty.before
+    assert service == "nova" and "migrate_flavor_data" in command.words and command.repeat_until == ", 0 completed"
+    nova = next(service for service in liberty.services if service.name == "nova")
+    assert nova.migrate[0][-2:] == ("--version", "290") and not nova.online

@@ -167,6 +167,31 @@ def test_a_migration_is_proven_by_the_heads_not_by_its_exit(ctx, clouds):
     assert not ctx.recall(MIGRATED)
 
 
+def test_a_repository_beside_the_proven_one_that_stayed_behind_is_found(ctx):
+    """Extensions of keystone have numbers of their own, which its own scripts of migration are not compared with."""
+    ctx.path = next(hop for hop in load_hops() if hop.name == "juno-kilo")
+    numbers = {"keystone": 67, "revoke": 2, "federation": 8, "oauth1": 5, "endpoint_filter": 2, "endpoint_policy": 0}
+
+    def compared(minion, schemas):
+        complete = {
+            one["database"]: {"found": {"alembic": ["x"], "migrate": {}}, "wanted": {"alembic": ["x"]}, "error": ""}
+            for one in schemas
+        }
+        for schema in (schema for service in ctx.path.services for schema in service.schemas if schema.new.repository):
+            complete[schema.database] = {
+                "found": {"alembic": ["x"], "migrate": {schema.new.repository: 1}},
+                "wanted": {"alembic": [], "migrate": 1},
+                "error": "",
+            }
+        keystone = {"found": {"alembic": [], "migrate": numbers}, "wanted": {"alembic": [], "migrate": 67}, "error": ""}
+        return {**complete, "keystone": keystone}
+
+    ctx.nodes.functions["octane_db.compare_schemas"] = compared
+    ctx.record(COPIED, {"source": "node-1"})
+    with pytest.raises(Failed, match=r"not at the new release's head after the migration: keystone$"):
+        migration.Migrate().apply(ctx)
+
+
 def test_nothing_is_migrated_that_was_not_copied(ctx):
     with pytest.raises(Refused, match="nothing was copied"):
         migration.Migrate().apply(ctx)
@@ -213,3 +238,59 @@ def test_a_database_that_the_path_moves_must_be_there(ctx, clouds):
     del clouds.servers["original"]["glance"]
     with pytest.raises(Refused, match="glance"):
         run(db.Copy(), ctx)
+
+
+def test_rows_that_the_old_releases_migrations_left_stop_the_stage_before_the_window(ctx):
+    left = {"volumes_without_use_quota": {"count": 2, "first": ["volumes v1", "volumes v2"]}}
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, older_than: {
+        one["name"]: left.get(one["name"], {"count": 0, "first": []}) for one in queries
+    }
+    with pytest.raises(InvariantBroken, match=r"cinder: 2 volumes and .*: volumes v1, volumes v2: run `cinder"):
+        run(migration.FinishOldMigrations(), ctx)
+    left.clear()
+    assert run(migration.FinishOldMigrations(), ctx) == {"commands": 2, "left": 0}
+
+
+def test_rows_that_a_configuration_does_not_fit_are_put_right_in_order_on_the_seed_alone(ctx, clouds):
+    ctx.path = next(hop for hop in load_hops() if hop.name == "kilo-liberty")
+    left = ["external_networks_not_flat"]
+    written = []
+
+    def rewrite(minion, database, statement, server):
+        assert (minion, database, server) == ("node-4", "neutron", "uuid-seed")
+        written.append(statement.split()[:3])
+        left.clear()
+
+    ctx.nodes.functions |= {
+        "octane_db.stale": lambda minion, wanted, hosts: [],
+        "octane_nova.foreign_cells": lambda minion: [],
+        "octane_rows.matching": lambda minion, queries: {
+            one["name"]: {"count": int(one["name"] in left), "first": []} for one in queries
+        },
+        "octane_rows.rewrite": rewrite,
+    }
+    assert list(migration.Rewrite().pending(ctx)) == ["external_networks_not_flat"]
+    run(migration.Rewrite(), ctx)
+    # The allocation of a network that was made flat is found only after it was.
+    assert [words[-1] for words in written] == ["networksecuritybindings", "s", "ml2_flat_allocations"]
+
+
+def test_a_command_is_told_what_ends_its_repetition_and_what_it_reads(ctx):
+    ctx.path = next(hop for hop in load_hops() if hop.name == "kilo-liberty")
+    asked = {}
+    ctx.nodes.functions |= {
+        "octane_db.run_manage_all": lambda minion, groups, *_: asked.update(groups) or {},
+        "octane_rows.matching": lambda minion, queries, older_than: {
+            one["name"]: {"count": 0, "first": []} for one in queries
+        },
+    }
+    run(migration.FinishOldMigrations(), ctx)
+    assert asked == {
+        "nova": [
+            {
+                "command": ["nova-manage", "db", "migrate_flavor_data", "--max-number", "500"],
+                "repeat_until": ", 0 completed",
+                "configuration": ["/etc/nova/nova.conf"],
+            }
+        ]
+    }

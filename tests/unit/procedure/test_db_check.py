@@ -6,6 +6,7 @@ import pytest
 
 from octane.errors import BadInput, Refused
 from octane.path import load_hops
+from octane.procedure import db_rows
 from octane.procedure.db_check import Preflight
 from octane.procedure.tables import COPIED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -25,8 +26,10 @@ class Clouds:
         }
         self.free = {"4": 100 * GIB, "5": 100 * GIB}
         self.heads = {name: "head" for name in HOP.databases}
-        self.heat = 73
+        self.heat = 86
         self.scripts_missing = ""
+        self.rows: dict[str, list[str]] = {}
+        self.standing_still: dict[str, list[str]] = {}
 
     def functions(self):
         return {
@@ -36,7 +39,14 @@ class Clouds:
             "octane_db.wsrep": lambda minion: {"enabled": True, **self.galera[minion[5:]]},
             "octane_db.free_space": lambda minion: {"path": "/var/lib/mysql", "bytes": self.free[minion[5:]]},
             "octane_db.compare_schemas": self.compare_schemas,
+            "octane_rows.matching": self.matching,
         }
+
+    def matching(self, minion, queries, older_than):
+        assert minion == "node-1"
+        known = self.standing_still if older_than else self.rows
+        found = {one["name"]: known.get(one["name"], []) for one in queries}
+        return {name: {"count": len(ids), "first": ids[:5]} for name, ids in found.items()}
 
     def compare_schemas(self, minion, schemas):
         assert minion == "node-1", "the original's heads are those of its own release"
@@ -44,10 +54,11 @@ class Clouds:
 
     def compare(self, database, package, directory):
         if package == self.scripts_missing:
-            return {"found": {}, "wanted": None, "error": "no command of it is installed on this node"}
+            found = {"alembic": ["head"], "migrate": {}}
+            return {"found": found, "wanted": None, "error": "no command of it is installed on this node"}
         if package == "heat":
             assert directory == "db/sqlalchemy/migrate_repo", "where its own release keeps them"
-            found, wanted = {"alembic": [], "migrate": {"heat": self.heat}}, {"alembic": [], "migrate": 73}
+            found, wanted = {"alembic": [], "migrate": {"heat": self.heat}}, {"alembic": [], "migrate": 86}
         else:
             found = {"alembic": [self.heads[database]], "migrate": {}}
             wanted = {"alembic": ["head"], "migrate": None}
@@ -116,7 +127,7 @@ def test_tables_of_another_family_cannot_be_compared(clouds, check):
 
 
 def test_a_schema_of_numbered_scripts_is_compared_by_number(clouds, check):
-    clouds.heat = 72
+    clouds.heat = 85
     with pytest.raises(Refused, match="the schema heat is not at the head"):
         check()
 
@@ -132,3 +143,51 @@ def test_a_stage_that_goes_on_after_its_copy_is_not_stopped(clouds):
     ctx = FakeContext(FakeNodes({}), HOP, [])
     ctx.record(COPIED, {"source": "node-1"})
     assert Preflight().verify(ctx) == {}
+
+
+def test_a_schema_that_a_migration_left_half_way_is_told_with_what_to_do(clouds, check):
+    clouds.heat = 80
+    with pytest.raises(Refused, match=r"heat is half-way between mitaka and antelope and not of antelope: .*restore"):
+        check()
+
+
+def test_a_schema_of_another_release_is_told_although_its_scripts_are_complete(clouds, check):
+    clouds.heads["placement"] = "a082b8bb98d0"
+    with pytest.raises(Refused, match=r"schema placement is of caracal and not of antelope"):
+        check()
+
+
+def test_rows_that_break_a_migration_are_told_with_the_first_ids_and_the_remedy(clouds, check):
+    clouds.rows = {"trusts_that_are_equal": [str(number) for number in range(7)]}
+    with pytest.raises(Refused, match=r"keystone: 7 trusts equal in .*: 0, 1, 2, 3, 4, \.\.\.: delete all but one"):
+        check()
+
+
+def test_rows_that_the_stage_itself_puts_right_before_the_window_do_not_stop_it(clouds, check):
+    clouds.rows = {"volumes_without_use_quota": ["volumes v1"]}
+    assert check()["databases"] == 9
+
+
+def test_work_in_flight_stops_the_stage_only_when_it_stands_still(clouds, check):
+    clouds.rows = {"stacks_locked": ["s1"]}
+    check()
+    clouds.standing_still = {"stacks_locked": ["s1"]}
+    with pytest.raises(Refused, match=r"heat: 1 stacks locked .* have not changed for 60 minutes: s1: wait"):
+        check()
+
+
+def test_checks_of_a_database_that_is_not_there_are_not_asked(clouds, check):
+    clouds.databases.remove("heat")
+    clouds.standing_still = {"stacks_locked": ["s1"]}
+    with pytest.raises(Refused) as refused:
+        check()
+    assert "locked" not in str(refused.value)
+
+
+def test_everything_in_flight_is_told_at_the_moment_of_asking(clouds):
+    clouds.rows = {"instances_with_a_task": ["i1"], "volumes_without_use_quota": ["volumes v1"]}
+    members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller")]
+    ctx = FakeContext(FakeNodes(clouds.functions()), HOP, members)
+    told = db_rows.in_flight(ctx)
+    assert len(told) == 1 and told[0].startswith("nova: 1 instances in the middle of a task: i1: wait")
+    assert db_rows.unmended(ctx)[0].startswith("cinder: 1 volumes and snapshots whose use_quota is NULL")

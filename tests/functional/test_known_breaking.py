@@ -1,0 +1,278 @@
+"""
+Real databases of old releases in a real MariaDB: their release is recognised, and each row that is known to break a
+migration, planted one by one, is found with its remedy.
+
+The dumps of Juno and Kilo are not part of the repository: they are looked for in OCTANE_SCHEMA_DUMPS, or beside the
+checkout in ``shared/facts/schemas``. The schemas of the lab's old release are those that the lab keeps in its cache.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from lab.cache import CACHE
+from octane.path import load_hops, standing
+from octane.procedure import db_rows
+from octane.procedure.schemas import of_another_release
+from tests.functional.injections import INJECTIONS
+from tests.functional.test_database import MISSING, Server
+from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+
+PLACES = (os.environ.get("OCTANE_SCHEMA_DUMPS"), Path(__file__).parents[3] / "shared/facts/schemas")
+DUMPS = next((Path(place) for place in PLACES if place and Path(place).is_dir()), None)
+HOPS = {hop.name: hop for hop in load_hops()}
+STARTS = {"juno-kilo": "juno", "kilo-liberty": "kilo", "liberty-mitaka": "kilo", "antelope-caracal": "antelope"}
+CASES = [(hop.name, check.name) for hop in HOPS.values() for check in (*hop.breaking, *hop.in_flight)]
+
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mariadbd runs as root here"),
+]
+
+
+class Cloud:
+    """The databases of one release in a server of its own, which can be had again as they were dumped."""
+
+    def __init__(self, release: str, root: Path) -> None:
+        self.dumps = dumps_of(release)
+        self.server = Server(root)
+
+    def load(self) -> None:
+        for database in self.dumps:
+            self.restore(database)
+
+    def restore(self, database: str) -> None:
+        self.server.sql(f"DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database} CHARACTER SET utf8;")
+        self.plant(database, self.dumps[database])
+
+    def plant(self, database: str, sql: str) -> None:
+        self.server.sql(f"USE {database}; SET FOREIGN_KEY_CHECKS = 0;\n{sql}")
+
+    def ctx(self, hop: str) -> FakeContext:
+        def call(name):
+            return lambda minion, *args: self.server.node.call(name, *args)
+
+        functions = {name: call(name) for name in ("octane_rows.matching", "octane_db.schema_heads")}
+        members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller")]
+        return FakeContext(FakeNodes(functions), HOPS[hop], members)
+
+    def findings(self, hop: str) -> list[str]:
+        """What stops the stage along HOP, and what would stop it after the commands before the window."""
+        ctx = self.ctx(hop)
+        return [*db_rows.findings(ctx, ctx.path.databases), *db_rows.unmended(ctx)]
+
+
+def dumps_of(release: str) -> dict[str, str]:
+    """SQL by database; skips the test when there is none here."""
+    if release == "antelope":
+        found = sorted(CACHE.glob("openstack-2023.1-*/schemas.sql"))
+        if not found:
+            pytest.skip("the lab has made no schemas of its old release yet")
+        # What a dump ends with puts variables back that it began with setting.
+        parts = found[-1].read_text().partition("SET TIME_ZONE=@OLD_TIME_ZONE")[0].rpartition("\n")[0]
+        parts = parts.split("\nCREATE DATABASE ")[1:]
+        return {part.split("`", 2)[1]: part.partition("\nUSE ")[2].partition("\n")[2] for part in parts}
+    if DUMPS is None:
+        pytest.skip("no dumps of real databases here")
+    return {path.name[:-4]: path.read_text() for path in (DUMPS / release).glob("*.sql") if "." not in path.stem}
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    """Clouds by release, each made when it is first asked for."""
+    made: dict[str, Cloud] = {}
+    # In memory where that is possible: a schema of a hundred tables waits for the disk at each of them.
+    root = Path(tempfile.mkdtemp(prefix="octane-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+
+    def cloud(release):
+        if release not in made:
+            made[release] = Cloud(release, root / release)
+            made[release].load()
+        return made[release]
+
+    yield cloud
+    for one in made.values():
+        one.server.stop()
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def planted(clouds):
+    """Plants SQL in a database of the cloud that a hop leads from, and takes it out again."""
+    touched = []
+
+    def plant(hop, database, sql):
+        cloud = clouds(STARTS[hop])
+        touched.append((cloud, database))
+        cloud.plant(database, sql)
+        return cloud
+
+    yield plant
+    for cloud, database in touched:
+        cloud.restore(database)
+
+
+def test_every_check_of_every_hop_has_something_that_is_planted():
+    for hop in HOPS.values():
+        assert set(INJECTIONS[hop.name]) == {check.name for check in (*hop.breaking, *hop.in_flight)}, hop.name
+
+
+@pytest.mark.parametrize("release", ["juno", "kilo", "antelope"])
+def test_the_release_of_every_schema_is_recognised(clouds, release):
+    cloud = clouds(release)
+    heads = {database: cloud.server.call("schema_heads", database) for database in cloud.dumps}
+    assert len(heads) >= 6
+    assert {database: standing(database, one).releases for database, one in heads.items()} == dict.fromkeys(
+        heads, (release,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("hop", "database", "sql", "said"),
+    [
+        ("juno-kilo", "nova", "UPDATE migrate_version SET version = 264", None),
+        ("juno-kilo", "nova", "UPDATE migrate_version SET version = 267", "is half-way between juno and kilo"),
+        ("juno-kilo", "neutron", "UPDATE alembic_version SET version_num = 'kilo'", "is of kilo and not of juno"),
+        (
+            "kilo-liberty",
+            "keystone",
+            "UPDATE migrate_version SET version = 3 WHERE repository_id = 'federation'",
+            "is half-way between juno and kilo",
+        ),
+    ],
+)
+def test_a_schema_of_another_release_is_told_with_its_remedy(planted, hop, database, sql, said):
+    cloud = planted(hop, database, f"{sql};")
+    found = {name: {"found": cloud.server.call("schema_heads", name)} for name in cloud.dumps}
+    told = of_another_release(found, HOPS[hop].release_from)
+    assert len(told) == (said is not None)
+    assert all(f"the schema {database} {said}" in sentence and "restore the database" in sentence for sentence in told)
+
+
+@pytest.mark.parametrize(
+    ("hop", "documented"),
+    [
+        # Each of the populated ones holds what died in the middle of something; three of Kilo's instances cannot have
+        # their flavors moved (in a task, resized), which Liberty's own code counted too.
+        ("juno-kilo", ["2 instances in the middle", "1 volumes in transition", "1 stacks locked"]),
+        (
+            "kilo-liberty",
+            [
+                "2 instances in the middle",
+                "1 volumes in transition",
+                "1 stacks locked",
+                "3 instances whose flavor was not moved",
+            ],
+        ),
+        (
+            "liberty-mitaka",
+            [
+                "1 routers that are not distributed",
+                "2 instances in the middle",
+                "1 volumes in transition",
+                "1 stacks locked",
+            ],
+        ),
+        ("antelope-caracal", []),
+    ],
+)
+def test_clean_databases_have_the_documented_findings_and_no_other(clouds, hop, documented):
+    found = clouds(STARTS[hop]).findings(hop)
+    assert len(found) == len(documented), found
+    for sentence, words in zip(found, documented, strict=True):
+        assert words in sentence
+
+
+@pytest.mark.parametrize(("hop", "name"), CASES)
+def test_a_planted_row_is_found_with_its_remedy(clouds, planted, hop, name):
+    check = next(one for one in (*HOPS[hop].breaking, *HOPS[hop].in_flight) if one.name == name)
+    before = clouds(STARTS[hop]).findings(hop)
+    cloud = planted(hop, check.database, INJECTIONS[hop][name])
+    new = [sentence for sentence in cloud.findings(hop) if sentence not in before]
+    assert len(new) == 1, new
+    assert check.finding in new[0] and check.remedy in new[0] and new[0].startswith(f"{check.database}: ")
+    sql = INJECTIONS[hop][name]
+    assert [word for word in ("planted1", "planted2", "planted") if word in sql and word not in new[0]] == []
+    assert "innocent" not in new[0]
+
+
+def test_every_table_that_nova_looks_through_is_looked_through(planted):
+    cloud = planted("juno-kilo", "nova", INJECTIONS["juno-kilo"]["rows_without_instance"])
+    assert any(
+        sentence.startswith("nova: 8 rows that belong to no instance") for sentence in cloud.findings("juno-kilo")
+    )
+
+
+def test_flavors_that_were_not_moved_before_the_window_are_told(planted):
+    if DUMPS is None:
+        pytest.skip("no dumps of real databases here")
+    cloud = planted("kilo-liberty", "nova", (DUMPS / "kilo" / "nova.pre-flavor.sql").read_text())
+    ctx = cloud.ctx("kilo-liberty")
+    assert [sentence[: sentence.index(":", 6)] for sentence in db_rows.unmended(ctx)] == [
+        "nova: 9 instances whose flavor was not moved to instance_extra (nova's migration 291 refuses to run)"
+    ]
+    assert not any("flavor" in sentence for sentence in db_rows.findings(ctx, ctx.path.databases))
+
+
+def test_rows_that_a_configuration_does_not_fit_are_put_right_on_the_server_that_is_meant(planted):
+    cloud = planted("kilo-liberty", "neutron", "DELETE FROM networksecuritybindings LIMIT 1;")
+    server = cloud.server
+    fixes = HOPS["kilo-liberty"].rewrite
+    queries = [{"name": one.name, "database": one.database, "query": one.query} for one in fixes]
+    before = server.node.call("octane_rows.matching", queries)
+    assert before["networks_without_port_security"]["count"] == before["external_networks_not_flat"]["count"] == 1
+    with pytest.raises(CommandExecutionError, match="meant for"):
+        server.node.call("octane_rows.rewrite", "neutron", fixes[0].statement, "another-server")
+    assert server.node.call("octane_rows.matching", queries) == before
+    changed = [server.node.call("octane_rows.rewrite", "neutron", one.statement, server.identifier()) for one in fixes]
+    assert changed == [{"changed": 1}] * 3
+    assert {found["count"] for found in server.node.call("octane_rows.matching", queries).values()} == {0}
+
+
+def test_tokens_are_told_by_their_users_and_not_by_themselves(planted):
+    cloud = planted("liberty-mitaka", "keystone", "INSERT INTO token (id, valid, user_id) VALUES ('hunter2', 1, 'u1');")
+    fix = HOPS["liberty-mitaka"].rewrite[0]
+    query = [{"name": fix.name, "database": "keystone", "query": fix.query}]
+    found = cloud.server.node.call("octane_rows.matching", query)[fix.name]
+    assert "u1" in found["first"] and "hunter2" not in found["first"]
+    cloud.server.node.call("octane_rows.rewrite", "keystone", fix.statement, cloud.server.identifier())
+    assert cloud.server.node.call("octane_rows.matching", query)[fix.name] == {"count": 0, "first": []}
+
+
+def test_a_question_can_change_nothing(planted):
+    function = "CREATE FUNCTION written() RETURNS INT MODIFIES SQL DATA BEGIN DELETE FROM stack_lock; RETURN 1; END"
+    cloud = planted("juno-kilo", "heat", f"DELIMITER //\n{function}//\nDELIMITER ;\n")
+    ask = cloud.server.node.call
+    for query in (
+        "DELETE FROM stack_lock",
+        "SELECT stack_id AS id FROM stack_lock; DELETE FROM stack_lock",
+        "SELECT stack_id AS id FROM stack_lock INTO OUTFILE '/tmp/octane-outfile'",
+        "SELECT written() AS id",
+    ):
+        with pytest.raises(CommandExecutionError):
+            ask("octane_rows.matching", [{"name": "a", "database": "heat", "query": query}])
+    locked = [{"name": "a", "database": "heat", "query": "SELECT stack_id AS id FROM stack_lock"}]
+    assert ask("octane_rows.matching", locked)["a"]["count"] == 1
+
+
+def test_many_rows_are_counted_and_five_are_named(planted):
+    cloud = planted("juno-kilo", "nova", "INSERT INTO key_pairs (user_id) SELECT seq FROM seq_1_to_20000;")
+    found = [sentence for sentence in cloud.findings("juno-kilo") if "keypairs" in sentence]
+    assert (
+        found[0].startswith("nova: 20000 keypairs without a name")
+        and found[0].count(", ") >= 5
+        and ", ...: " in found[0]
+    )
+
+
+def test_work_that_is_going_on_is_in_flight_and_no_finding(planted):
+    sql = "UPDATE stack SET status = 'IN_PROGRESS', updated_at = UTC_TIMESTAMP() WHERE name = 'web';"
+    cloud = planted("juno-kilo", "heat", sql)
+    assert not any("middle of an action" in sentence for sentence in cloud.findings("juno-kilo"))
+    assert any(
+        "1 stacks in the middle of an action" in sentence for sentence in db_rows.in_flight(cloud.ctx("juno-kilo"))
+    )
