@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from octane.context import Context
-from octane.errors import Failed, InvariantBroken
+from octane.errors import Failed, InvariantBroken, WaitTimeout
 from octane.procedure import tables, transfer
+from octane.procedure.db_rows import in_flight
 from octane.procedure.tables import COPIED, FROZEN, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
 from octane.sides import sides
@@ -56,6 +57,29 @@ class EmptySeed(LibraryStep):
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         return {"removed": ctx.recall(EMPTIED)}
+
+
+class WorkEnds(LibraryStep):
+    """Waits for what the original's services are in the middle of: nothing new comes any more, and what is cut off
+    half-way would stay so on the seed."""
+
+    check_first = False
+    changes_nothing = True
+
+    def apply(self, ctx: Context) -> Outcome:
+        seen: list[list[str]] = []
+
+        def ended() -> bool:
+            seen.append(in_flight(ctx))
+            if seen[-1]:
+                ctx.progress(f"waiting for {'; '.join(seen[-1])}")
+            return not seen[-1]
+
+        try:
+            until(ended, QUIESCE_TIMEOUT, "work in flight to end")
+        except WaitTimeout as error:
+            raise Failed(f"{error.sentence}: {'; '.join(seen[-1])}") from error
+        return Outcome(comment="no work is in flight", evidence={"waited_for": seen[0]})
 
 
 class Freeze(LibraryStep):

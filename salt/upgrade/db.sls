@@ -61,6 +61,11 @@ Refuse writes on the original cloud's APIs:
     - undo: octane_api.read_write
     - holds: [writes_refused]
 
+Let the services finish what they are in the middle of:
+  octane.step:
+    - step: db.work_ended
+    - library: octane.procedure.db:WorkEnds
+
 Stop what writes to the original without being asked:
   octane.step:
     - step: db.writers_stopped

@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from octane import wait
 from octane.errors import Failed, InvariantBroken, Refused
 from octane.path import load_hops
 from octane.procedure import db, migration
@@ -195,6 +196,25 @@ def test_a_repository_beside_the_proven_one_that_stayed_behind_is_found(ctx):
 def test_nothing_is_migrated_that_was_not_copied(ctx):
     with pytest.raises(Refused, match="nothing was copied"):
         migration.Migrate().apply(ctx)
+
+
+def test_work_in_flight_is_waited_for(ctx, clouds, monkeypatch):
+    monkeypatch.setattr(wait.time, "sleep", lambda seconds: None)
+    answers = iter([{"count": 1, "first": ["s1"]}, {"count": 0, "first": []}])
+    nothing = {"count": 0, "first": []}
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, age: {
+        one["name"]: next(answers) if one["name"] == "stacks_in_progress" else nothing for one in queries
+    }
+    (waited_for,) = db.WorkEnds().apply(ctx).evidence["waited_for"]
+    assert "stacks" in waited_for and "s1" in waited_for
+
+
+def test_work_that_does_not_end_stops_the_stage_and_is_named(ctx, clouds, monkeypatch):
+    monkeypatch.setattr(db, "QUIESCE_TIMEOUT", 0)
+    found = {"count": 1, "first": ["i1"]}
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, age: {one["name"]: found for one in queries}
+    with pytest.raises(Failed, match=r"Waited 0 s for work in flight to end, in vain: nova: 1 instances .* i1"):
+        db.WorkEnds().apply(ctx)
 
 
 def test_a_row_written_after_the_freeze_is_found(ctx, clouds):
