@@ -224,7 +224,7 @@ def test_a_database_that_the_path_moves_must_be_there(ctx, clouds):
 
 def test_rows_that_the_old_releases_migrations_left_stop_the_stage_before_the_window(ctx):
     left = {"volumes_without_use_quota": {"count": 2, "first": ["volumes v1", "volumes v2"]}}
-    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, older_than: {
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries: {
         one["name"]: left.get(one["name"], {"count": 0, "first": []}) for one in queries
     }
     with pytest.raises(InvariantBroken, match=r"cinder: 2 volumes and .*: volumes v1, volumes v2: run `cinder"):
@@ -262,7 +262,7 @@ def test_a_command_is_told_what_ends_its_repetition_and_what_it_reads(ctx):
     asked = {}
     ctx.nodes.functions |= {
         "octane_db.run_manage_all": lambda minion, groups, *_: asked.update(groups) or {},
-        "octane_rows.matching": lambda minion, queries, older_than: {
+        "octane_rows.matching": lambda minion, queries: {
             one["name"]: {"count": 0, "first": []} for one in queries
         },
     }
