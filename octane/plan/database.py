@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from octane.path import Check, Hop, Service
 from octane.path.release import Heads, Release, load_releases
@@ -71,8 +72,8 @@ def _service(service: Service, old: Mapping[str, Heads], new: Mapping[str, Heads
 
 def _rewrite(hop: Hop) -> list[str]:
     records = [
-        f"{stale.database}.{stale.table}: records of {', '.join(stale.where['binary'])} on the original's controllers"
-        for stale in hop.stale
+        f"{one.database}.{one.table}: records of {', '.join(chain(*one.where.values()))} on the original's controllers"
+        for one in hop.stale
     ]
     return [*records, *(f"{one.database}: {one.name.replace('_', ' ')}: {one.reason}" for one in hop.rewrite)]
 

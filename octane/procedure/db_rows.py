@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -23,11 +23,8 @@ def findings(ctx: Context, databases: Iterable[str]) -> list[str]:
     wanted = set(databases)
     trial = bool(ctx.stage.beside)
     breaking = [check for check in ctx.path.breaking if check.database in wanted and (trial or not check.mended_before)]
-    in_flight = [check for check in ctx.path.in_flight if check.database in wanted]
-    return [
-        *_found(ctx, breaking),
-        *_found(ctx, in_flight, STANDING_STILL, f" that have not changed for {STANDING_STILL // 60} minutes"),
-    ]
+    still = [check for check in ctx.path.in_flight if check.database in wanted]
+    return _found(ctx, breaking, still)
 
 
 def unmended(ctx: Context) -> list[str]:
@@ -40,19 +37,24 @@ def in_flight(ctx: Context) -> list[str]:
     return _found(ctx, ctx.path.in_flight)
 
 
-def sentence(check: Check, found: dict[str, Any], which: str = "") -> str:
-    """What CHECK FOUND ({"count", "first"}), the ids of the first few, and the remedy."""
-    more = ", ..." if found["count"] > len(found["first"]) else ""
-    return (
-        f"{check.database}: {found['count']} {check.finding}{which}: {', '.join(found['first'])}{more}: {check.remedy}"
-    )
-
-
-def _found(ctx: Context, checks: Iterable[Check], older_than: int = 0, which: str = "") -> list[str]:
-    asked = list(checks)
+def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Check] = ()) -> list[str]:
+    """A sentence for each of CHECKS that finds something, and for each of STANDING_STILL that finds something that old;
+    asked in one call, of one moment."""
+    aged = {check.name: STANDING_STILL for check in standing_still}
+    asked = [*checks, *standing_still]
     if not asked:
         return []
     node = sides(ctx).originals[0]
-    queries = [{"name": check.name, "database": check.database, "query": check.query} for check in asked]
-    answers = ctx.nodes.call([node], "octane_rows.matching", queries, older_than, timeout=TIMEOUT)[node]
-    return [sentence(check, answers[check.name], which) for check in asked if answers[check.name]["count"]]
+    queries = [
+        {"name": one.name, "database": one.database, "query": one.query, "older_than": aged.get(one.name, 0)}
+        for one in asked
+    ]
+    answers = ctx.nodes.call([node], "octane_rows.matching", queries, timeout=TIMEOUT)[node]
+    return [_sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]
+
+
+def _sentence(check: Check, found: Mapping[str, Any], stands_still: bool) -> str:
+    age = f" that have not changed for {STANDING_STILL // 60} minutes" if stands_still else ""
+    more = ", ..." if found["count"] > len(found["first"]) else ""
+    ids = ", ".join(found["first"])
+    return f"{check.database}: {found['count']} {check.finding}{age}: {ids}{more}: {check.remedy}"

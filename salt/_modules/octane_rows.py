@@ -67,12 +67,12 @@ def delete(database, table, id, host):
     return {"deleted": int(rows[0]["deleted"])}
 
 
-def matching(queries, older_than=0):
+def matching(queries):
     """
     What each of several queries finds, all read at one point in time, in a transaction that can change nothing.
 
-    :param queries: ``[{"name", "database", "query"}]``; a query is one SELECT with a column ``id``
-    :param older_than: seconds; above 0, only rows whose column ``since`` (a UTC time) is older than that
+    :param queries: ``[{"name", "database", "query"}]``; a query is one SELECT with a column ``id``. With
+        ``"older_than": seconds``, only rows count whose column ``since`` (a UTC time) is older than that
     :return: ``{name: {"count": int, "first": [up to five ids]}}``
 
     CLI Example:
@@ -84,10 +84,11 @@ def matching(queries, older_than=0):
     if not queries:
         return {}
     statements = ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", _SNAPSHOT]
-    limit = f"WHERE found.since < UTC_TIMESTAMP() - INTERVAL {int(older_than)} SECOND" if int(older_than) else ""
     for one in queries:
         if not _SELECT.fullmatch(one["query"]):
             raise CommandExecutionError(f"{one['name']} is not one SELECT: {one['query'][:80]!r}")
+        age = int(one.get("older_than") or 0)
+        limit = f"WHERE found.since < UTC_TIMESTAMP() - INTERVAL {age} SECOND" if age else ""
         statements += [
             f"USE {_name(one['database'])}",
             f"SELECT {_text(one['name'])} AS name, COUNT(*) AS found, {_FIRST} AS first "

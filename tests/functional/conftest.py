@@ -1,9 +1,13 @@
 """Daemons that functional tests share."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from tests.functional.real_databases import STARTS, Cloud
 from tests.functional.salt_master import ROOT, TOY_TREE, Master
 
 QUICK = {"enable_fqdns_grains": False, "gather_job_timeout": 3, "timeout": 5}
@@ -40,3 +44,38 @@ def salt_master(salt_daemons):
     """The running master with an empty journal and an empty world."""
     salt_daemons.begin_anew()
     return salt_daemons
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    """Clouds by release, each made when it is first asked for."""
+    made: dict[str, Cloud] = {}
+    # In memory where that is possible: a schema of a hundred tables waits for the disk at each of them.
+    root = Path(tempfile.mkdtemp(prefix="octane-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+
+    def cloud(release):
+        if release not in made:
+            made[release] = Cloud(release, root / release)
+            made[release].load()
+        return made[release]
+
+    yield cloud
+    for one in made.values():
+        one.server.stop()
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def planted(clouds):
+    """Plants SQL in a database of the cloud that a hop leads from, and takes it out again."""
+    touched = []
+
+    def plant(hop, database, sql):
+        cloud = clouds(STARTS[hop])
+        touched.append((cloud, database))
+        cloud.plant(database, sql)
+        return cloud
+
+    yield plant
+    for cloud, database in touched:
+        cloud.restore(database)

@@ -138,6 +138,9 @@ ANTELOPE = {
     "trusts_that_are_equal": EQUAL_TRUSTS,
     "volumes_without_use_quota": """
         INSERT INTO volumes (id, deleted, volume_type_id, use_quota)
+        SELECT 'planted', 0, id, NULL FROM volume_types LIMIT 1;""",
+    "deleted_volumes_without_use_quota": """
+        INSERT INTO volumes (id, deleted, volume_type_id, use_quota)
         SELECT 'planted', 1, id, NULL FROM volume_types LIMIT 1;""",
     "cinder_services_too_old": """
         INSERT INTO services (`binary`, host, report_count, deleted, rpc_current_version, object_current_version) VALUES

@@ -1,119 +1,26 @@
 """
 Real databases of old releases in a real MariaDB: their release is recognised, and each row that is known to break a
 migration, planted one by one, is found with its remedy.
-
-The dumps of Juno and Kilo are not part of the repository: they are looked for in OCTANE_SCHEMA_DUMPS, or beside the
-checkout in ``shared/facts/schemas``. The schemas of the lab's old release are those that the lab keeps in its cache.
 """
 
 import os
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from lab.cache import CACHE
-from octane.path import load_hops, standing
+from octane.path import standing
 from octane.procedure import db_rows
 from octane.procedure.schemas import of_another_release
 from tests.functional.injections import INJECTIONS
-from tests.functional.test_database import MISSING, Server
-from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+from tests.functional.real_databases import DUMPS, HOPS, STARTS
+from tests.functional.test_database import MISSING
 
-PLACES = (os.environ.get("OCTANE_SCHEMA_DUMPS"), Path(__file__).parents[3] / "shared/facts/schemas")
-DUMPS = next((Path(place) for place in PLACES if place and Path(place).is_dir()), None)
-HOPS = {hop.name: hop for hop in load_hops()}
-STARTS = {"juno-kilo": "juno", "kilo-liberty": "kilo", "liberty-mitaka": "kilo", "antelope-caracal": "antelope"}
 CASES = [(hop.name, check.name) for hop in HOPS.values() for check in (*hop.breaking, *hop.in_flight)]
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mariadbd runs as root here"),
 ]
-
-
-class Cloud:
-    """The databases of one release in a server of its own, which can be had again as they were dumped."""
-
-    def __init__(self, release: str, root: Path) -> None:
-        self.dumps = dumps_of(release)
-        self.server = Server(root)
-
-    def load(self) -> None:
-        for database in self.dumps:
-            self.restore(database)
-
-    def restore(self, database: str) -> None:
-        self.server.sql(f"DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database} CHARACTER SET utf8;")
-        self.plant(database, self.dumps[database])
-
-    def plant(self, database: str, sql: str) -> None:
-        self.server.sql(f"USE {database}; SET FOREIGN_KEY_CHECKS = 0;\n{sql}")
-
-    def ctx(self, hop: str) -> FakeContext:
-        def call(name):
-            return lambda minion, *args: self.server.node.call(name, *args)
-
-        functions = {name: call(name) for name in ("octane_rows.matching", "octane_db.schema_heads")}
-        members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller")]
-        return FakeContext(FakeNodes(functions), HOPS[hop], members)
-
-    def findings(self, hop: str) -> list[str]:
-        """What stops the stage along HOP, and what would stop it after the commands before the window."""
-        ctx = self.ctx(hop)
-        return [*db_rows.findings(ctx, ctx.path.databases), *db_rows.unmended(ctx)]
-
-
-def dumps_of(release: str) -> dict[str, str]:
-    """SQL by database; skips the test when there is none here."""
-    if release == "antelope":
-        found = sorted(CACHE.glob("openstack-2023.1-*/schemas.sql"))
-        if not found:
-            pytest.skip("the lab has made no schemas of its old release yet")
-        # What a dump ends with puts variables back that it began with setting.
-        parts = found[-1].read_text().partition("SET TIME_ZONE=@OLD_TIME_ZONE")[0].rpartition("\n")[0]
-        parts = parts.split("\nCREATE DATABASE ")[1:]
-        return {part.split("`", 2)[1]: part.partition("\nUSE ")[2].partition("\n")[2] for part in parts}
-    if DUMPS is None:
-        pytest.skip("no dumps of real databases here")
-    return {path.name[:-4]: path.read_text() for path in (DUMPS / release).glob("*.sql") if "." not in path.stem}
-
-
-@pytest.fixture(scope="module")
-def clouds():
-    """Clouds by release, each made when it is first asked for."""
-    made: dict[str, Cloud] = {}
-    # In memory where that is possible: a schema of a hundred tables waits for the disk at each of them.
-    root = Path(tempfile.mkdtemp(prefix="octane-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
-
-    def cloud(release):
-        if release not in made:
-            made[release] = Cloud(release, root / release)
-            made[release].load()
-        return made[release]
-
-    yield cloud
-    for one in made.values():
-        one.server.stop()
-    shutil.rmtree(root)
-
-
-@pytest.fixture
-def planted(clouds):
-    """Plants SQL in a database of the cloud that a hop leads from, and takes it out again."""
-    touched = []
-
-    def plant(hop, database, sql):
-        cloud = clouds(STARTS[hop])
-        touched.append((cloud, database))
-        cloud.plant(database, sql)
-        return cloud
-
-    yield plant
-    for cloud, database in touched:
-        cloud.restore(database)
 
 
 def test_every_check_of_every_hop_has_something_that_is_planted():

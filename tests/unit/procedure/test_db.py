@@ -202,7 +202,7 @@ def test_work_in_flight_is_waited_for(ctx, clouds, monkeypatch):
     monkeypatch.setattr(wait.time, "sleep", lambda seconds: None)
     answers = iter([{"count": 1, "first": ["s1"]}, {"count": 0, "first": []}])
     nothing = {"count": 0, "first": []}
-    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, age: {
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries: {
         one["name"]: next(answers) if one["name"] == "stacks_in_progress" else nothing for one in queries
     }
     (waited_for,) = db.WorkEnds().apply(ctx).evidence["waited_for"]
@@ -212,7 +212,7 @@ def test_work_in_flight_is_waited_for(ctx, clouds, monkeypatch):
 def test_work_that_does_not_end_stops_the_stage_and_is_named(ctx, clouds, monkeypatch):
     monkeypatch.setattr(db, "QUIESCE_TIMEOUT", 0)
     found = {"count": 1, "first": ["i1"]}
-    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, age: {one["name"]: found for one in queries}
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries: {one["name"]: found for one in queries}
     with pytest.raises(Failed, match=r"Waited 0 s for work in flight to end, in vain: nova: 1 instances .* i1"):
         db.WorkEnds().apply(ctx)
 
@@ -262,7 +262,7 @@ def test_a_database_that_the_path_moves_must_be_there(ctx, clouds):
 
 def test_rows_that_the_old_releases_migrations_left_stop_the_stage_before_the_window(ctx):
     left = {"volumes_without_use_quota": {"count": 2, "first": ["volumes v1", "volumes v2"]}}
-    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries, older_than: {
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries: {
         one["name"]: left.get(one["name"], {"count": 0, "first": []}) for one in queries
     }
     with pytest.raises(InvariantBroken, match=r"cinder: 2 volumes and .*: volumes v1, volumes v2: run `cinder"):
@@ -300,9 +300,7 @@ def test_a_command_is_told_what_ends_its_repetition_and_what_it_reads(ctx):
     asked = {}
     ctx.nodes.functions |= {
         "octane_db.run_manage_all": lambda minion, groups, *_: asked.update(groups) or {},
-        "octane_rows.matching": lambda minion, queries, older_than: {
-            one["name"]: {"count": 0, "first": []} for one in queries
-        },
+        "octane_rows.matching": lambda minion, queries: {one["name"]: {"count": 0, "first": []} for one in queries},
     }
     run(migration.FinishOldMigrations(), ctx)
     assert asked == {

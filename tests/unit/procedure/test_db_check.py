@@ -42,10 +42,12 @@ class Clouds:
             "octane_rows.matching": self.matching,
         }
 
-    def matching(self, minion, queries, older_than):
+    def matching(self, minion, queries):
         assert minion == "node-1"
-        known = self.standing_still if older_than else self.rows
-        found = {one["name"]: known.get(one["name"], []) for one in queries}
+        found = {
+            one["name"]: (self.standing_still if one["older_than"] else self.rows).get(one["name"], [])
+            for one in queries
+        }
         return {name: {"count": len(ids), "first": ids[:5]} for name, ids in found.items()}
 
     def compare_schemas(self, minion, schemas):
