@@ -35,7 +35,7 @@ STAGES: dict[str, Stage] = {
     for stage in (
         Stage("prepare", "upgrade.prepare", None, ("environments",), reverses="cleanup-fuel"),
         Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes", "leave_behind"), after=("prepare",)),
-        Stage("upgrade-db", "upgrade.db", "seed", (*BY_PAIR, "leave"), after=("upgrade-env",)),
+        Stage("upgrade-db", "upgrade.db", "seed", (*BY_PAIR, "leave", "way", "rate"), after=("upgrade-env",)),
         Stage("upgrade-control", "upgrade.control", "seed", BY_PAIR, after=("upgrade-db",)),
         Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
         Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, (), after=("prepare",), reverses="prepare"),

@@ -22,6 +22,8 @@ _ACCOUNT = re.compile(r"octane_[0-9a-f]{8}")
 _HASH = re.compile(r"\*[0-9A-F]{40}")
 _RETENTION = 3600
 """Seconds that the source must keep its log for at least."""
+_SILENCE = 120
+"""Seconds that the source may be out of reach while it is waited for."""
 
 
 def able(databases, role):
@@ -145,7 +147,9 @@ def admit(account, hash):
 
 def dismiss(account):
     """
-    Drop the account by its name, and put back what :func:`admit` changed: ``True`` when it was there.
+    Drop the account by its name, and put back what :func:`admit` changed.
+
+    :return: ``{"was": bool}``: whether it was there
 
     CLI Example:
 
@@ -159,7 +163,7 @@ def dismiss(account):
     _put_back()
     if _has(account):
         raise CommandExecutionError(f"the account {account} is still there")
-    return there
+    return {"was": there}
 
 
 def start(account, position, port, databases):
@@ -214,7 +218,8 @@ def status(databases=None, master=None):
     :param master: the source's :func:`master_position`, to tell how far behind this is
     :return: ``{"configured", "running", "io", "sql": bool, "filtered": bool (no other database is taken),
         "lag_seconds": int or None, "position": {"file", "position", "gtid": None} or None (executed),
-        "behind": bytes not executed yet, as far as they have come here or ``master`` says, "error": str}``
+        "behind": bytes not executed yet, as far as they have come here or ``master`` says, "error": str, "broken": it
+        gave up and does not try again}``
 
     CLI Example:
 
@@ -225,7 +230,8 @@ def status(databases=None, master=None):
     row = _row()
     if row is None:
         none = {"lag_seconds": None, "position": None, "behind": 0, "error": "there is no replication"}
-        return {"configured": False, "running": False, "io": False, "sql": False, "filtered": False, **none}
+        no = dict.fromkeys(("configured", "running", "io", "sql", "filtered", "broken"), False)
+        return {**no, **none}
     io, sql = row["Slave_IO_Running"] == "Yes", row["Slave_SQL_Running"] == "Yes"
     lag, taken = row["Seconds_Behind_Master"], row.get("Replicate_Wild_Do_Table") or ""
     # Which rows an error is about, and the statement, are nobody's business here.
@@ -244,6 +250,9 @@ def status(databases=None, master=None):
         "position": {**_executed(row), "gtid": None},
         "behind": _behind(row, master),
         "error": "; ".join(words),
+        "broken": any(
+            row[f"Slave_{kind}_Running"] == "No" and int(row[f"Last_{kind}_Errno"] or 0) for kind in ("IO", "SQL")
+        ),
     }
 
 
@@ -261,17 +270,18 @@ def wait_for(position, timeout=600):
         salt node-4 octane_replica.wait_for '{file: mysql-bin.000007, position: 1234}'
     """
     wanted = __salt__["octane_proof.position"](position)
-    deadline, told = time.monotonic() + float(timeout), 0.0
+    deadline, told, heard = time.monotonic() + float(timeout), 0.0, time.monotonic()
     while True:
         found = status(master=wanted)
         if found["position"] and _order(found["position"]) >= _order(wanted):
             return found
-        if not found["sql"]:
+        heard = time.monotonic() if found["io"] else heard
+        if not found["sql"] or found["broken"]:
             raise CommandExecutionError(f"replication does not run: {found['error'] or 'it was stopped'}")
-        if time.monotonic() > deadline:
+        if time.monotonic() > min(deadline, heard + _SILENCE):
             raise CommandExecutionError(
-                f"not at {wanted['file']}:{wanted['position']} after {timeout} s, but at {found['position']['file']}:"
-                f"{found['position']['position']}: {found['error'] or 'it goes on'}"
+                f"not at {wanted['file']}:{wanted['position']} after {timeout} s, or {_SILENCE} s without the source, "
+                f"but at {found['position']['file']}:{found['position']['position']}: {found['error'] or 'it goes on'}"
             )
         if time.monotonic() - told > 1:
             told = time.monotonic()
@@ -331,7 +341,7 @@ def remove():
     """
     Stop, forget the source, and put the server's settings back; nothing of a replication is left then.
 
-    :return: ``True`` when there was one
+    :return: ``{"was": bool}``: whether there was one
     :raises CommandExecutionError: it is still there
 
     CLI Example:
@@ -351,7 +361,7 @@ def remove():
     _put_back()
     if _row() is not None:
         raise CommandExecutionError("this node's server is still set up to replicate")
-    return there
+    return {"was": there}
 
 
 def selected():

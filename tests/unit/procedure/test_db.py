@@ -41,6 +41,13 @@ class Clouds:
             "octane_db.server": lambda minion: {"id": self.identities[self.side(minion)]},
             "octane_db.checksums": self.checksums,
             "octane_db.writers": lambda minion: [],
+            "octane_replica.able": lambda minion, names, role: {
+                "able": False,
+                "reasons": ["it has no log"],
+                "whole_log": True,
+                "writes": 0,
+                "family": "mariadb",
+            },
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.receive": self.receive,
             "octane_db.send": self.send,
