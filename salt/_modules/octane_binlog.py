@@ -1,7 +1,7 @@
 """
 Which rows a server's binary log says were changed, read by the vendor's own ``mysqlbinlog``; part of ``octane_sums``.
 
-The text of ``--verbose`` is taken (observed of MariaDB 10.11; MySQL 5.6 writes the same lines): ``### UPDATE `db`.`t` ``,
+The text of ``--verbose`` is taken (observed of MariaDB 10.11; MySQL 5.6 writes the same): ``### UPDATE `a`.`b` ``,
 ``### WHERE``, ``### SET``, then a line ``###   @N=value`` a column. Only names and key columns are kept of it. What a
 foreign key cascades to is in no row event (the engine does it by itself on either side), so it is derived.
 """
@@ -179,9 +179,7 @@ class _Reader:
         value = _VALUE.match(line)
         if value:
             self._value(int(value.group(1)), value.group(2))
-        elif line == b"### SET\n" and self.row:
-            self.row["images"].append({})
-        elif line == b"### WHERE\n" and self.row:
+        elif line in (b"### SET\n", b"### WHERE\n") and self.row:
             self.row["images"].append({})
         else:
             self._finish()

@@ -72,8 +72,8 @@ def finished(ticket, timeout=3600):
     """
     Wait for the sums of a round, with progress events ``octane/progress/proof``; the ticket is used up.
 
-    :return: ``{"sums": {database: {table: number or [rows, number, number]}}, "position": {...}, "wanted", "statements":
-        int}``, the last two from the source alone
+    :return: ``{"sums": {database: {table: number or [rows, number, number]}}, "position": {...}}``, and of the source
+        ``"wanted"`` (what was compared, for the other side) and ``"statements"`` (int: other than row events)
     :raises CommandExecutionError: the program's own words, or that it took longer than ``timeout`` seconds
 
     CLI Example:

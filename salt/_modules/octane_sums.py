@@ -271,9 +271,8 @@ def described(order, session):
             found[row["d"], row["t"]] = {"database": row["d"], "table": row["t"], "bytes": int(row["b"]), "key": []}
     odd = set()
     for name, column in columns(order, session):
-        if column["computed"] or (
-            column["primary"] and column["kind"] not in octane_binlog.NUMBERS + octane_binlog.TEXTS
-        ):
+        readable = column["kind"] in octane_binlog.NUMBERS + octane_binlog.TEXTS
+        if column["computed"] or (column["primary"] and not readable):
             odd.add(name)
         elif column["primary"] and name in found:
             found[name]["key"].append({key: column[key] for key in ("name", "number", "kind", "unsigned", "charset")})
@@ -285,8 +284,9 @@ def described(order, session):
 def columns(order, session):
     """Columns of all tables: ``(database, table)`` and what of a column decides about reading rows by their key."""
     for row in session.query(
-        "SELECT table_schema AS d, table_name AS t, column_name AS name, ordinal_position AS number, data_type AS kind, "
-        "column_type AS declared, character_set_name AS charset, column_key = 'PRI' AS is_primary, extra "
+        "SELECT table_schema AS d, table_name AS t, column_name AS name, ordinal_position AS number, "
+        "data_type AS kind, column_type AS declared, character_set_name AS charset, column_key = 'PRI' AS is_primary, "
+        "extra "
         f"FROM information_schema.columns WHERE table_schema IN ({listed(order)}) ORDER BY 1, 2, 4"
     ):
         yield (
