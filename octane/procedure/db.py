@@ -100,7 +100,7 @@ class Freeze(LibraryStep):
         mark = ctx.recall(REPLICATING)
         if not mark:
             raise Refused("nothing follows the original's log, so nothing tells what is written to it")
-        position = ctx.nodes.call([mark["source"]], "octane_replica.master_position")[mark["source"]]
+        position = ctx.nodes.call([mark["source"]], "octane_source.position")[mark["source"]]
         at = {"node": mark["source"], "position": position, "foreign": mark["foreign"]}
         began, seen = at, list[str]()
 

@@ -55,8 +55,11 @@ def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None,
     """
     names, skip, started = list(tables.databases(ctx)), tables.expendable(ctx), time.monotonic()
     source, target = mark["source"], mark["target"]
-    ctx.nodes.call([target], "octane_replica.hold")
+    held = ctx.nodes.call([target], "octane_replica.hold")[target]
     try:
+        if not held["filtered"]:
+            # A restart of the server forgets the filter and goes on without it.
+            raise Different("the replica has taken databases that are not this path's", node=target)
         begun = ctx.nodes.call([source], "octane_proof.source", names, skip, since, timeout=CHECKSUM_TIMEOUT)[source]
         # What is to be compared is known soon; when that is everything, both sides read at the same time.
         ours = _finished(ctx, source, begun["ticket"]) if since else None

@@ -181,7 +181,7 @@ def take_away(ctx: Context) -> None:
     ctx.nodes.call([node for node in ends if node], "octane_tunnel.end")
     ctx.nodes.call([node for node in ends if node], "octane_proof.abandon")
     if mark:
-        ctx.nodes.call([mark["source"]], "octane_replica.dismiss", mark["account"])
+        ctx.nodes.call([mark["source"]], "octane_source.dismiss", mark["account"])
     ctx.record(REPLICATING, None)
 
 
@@ -215,7 +215,7 @@ def _seed(ctx: Context, side: Sides, server: str) -> tuple[dict[str, Any], dict[
     mark["account"] = f"octane_{secrets.token_hex(4)}"
     ctx.record(REPLICATING, mark)
     if not chosen["whole_log"]:
-        mark["foreign"] = ctx.nodes.call([mark["source"]], "octane_replica.foreign_writes")[mark["source"]]
+        mark["foreign"] = ctx.nodes.call([mark["source"]], "octane_source.foreign_writes")[mark["source"]]
     port = _connect(ctx, side, mark)
     copied = copy(ctx, side, mark["source"], server)
     position = {name: copied["position"][name] for name in ("file", "position")}
@@ -276,7 +276,7 @@ def _connect(ctx: Context, side: Sides, mark: Mapping[str, Any]) -> int:
         identity["identity"],
     )[target]
     prepared = ctx.nodes.call([target], "octane_replica.prepare")[target]
-    ctx.nodes.call([source], "octane_replica.admit", mark["account"], prepared["hash"])
+    ctx.nodes.call([source], "octane_source.admit", mark["account"], prepared["hash"])
     return int(joined["port"])
 
 
@@ -292,7 +292,7 @@ def _start(ctx: Context, mark: Mapping[str, Any], position: Mapping[str, Any] | 
 
 def _follow(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
     """Wait until the replica is where the source's log ends now."""
-    now = ctx.nodes.call([mark["source"]], "octane_replica.master_position")[mark["source"]]
+    now = ctx.nodes.call([mark["source"]], "octane_source.position")[mark["source"]]
     found = ctx.nodes.call(
         [mark["target"]], "octane_replica.wait_for", now, STREAM_TIMEOUT, timeout=STREAM_TIMEOUT + proof.GRACE
     )

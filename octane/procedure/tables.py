@@ -98,7 +98,7 @@ def logged(ctx: Context, at: Mapping[str, Any]) -> dict[str, Any]:
         names.append(f"{found['statements']} statements that change a schema")
     foreign = None
     if at["foreign"] is not None:
-        foreign = ctx.nodes.call([node], "octane_replica.foreign_writes", 0)[node]
+        foreign = ctx.nodes.call([node], "octane_source.foreign_writes", 0)[node]
         if foreign > at["foreign"]:
             names.append(f"{foreign - at['foreign']} writes by other nodes of the cluster, which are not in its log")
     return {"moved": names, "at": {"node": node, "position": found["position"], "foreign": foreign}}

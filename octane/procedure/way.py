@@ -64,8 +64,8 @@ def choose(ctx: Context) -> dict[str, Any]:
     if asked == DUMP:
         return _dump(["it was asked for"])
     side, names = sides(ctx), list(tables.databases(ctx))
-    sources = ctx.nodes.call(list(side.originals), "octane_replica.able", names, "source")
-    target = ctx.nodes.call([side.seeds[0]], "octane_replica.able", names, "target")[side.seeds[0]]
+    sources = ctx.nodes.call(list(side.originals), "octane_source.able", names)
+    target = ctx.nodes.call([side.seeds[0]], "octane_replica.able")[side.seeds[0]]
     reasons = [f"{side.seeds[0]}: {reason}" for reason in target["reasons"]]
     good = [node for node in side.originals if sources[node]["able"]]
     if not good:

@@ -88,10 +88,11 @@ def serial(file):
     return int(file.rpartition(".")[2])
 
 
-def read(options, tables, databases, since, until):
+def read(program, options, tables, databases, since, until):
     """
     The changes between two positions.
 
+    :param program: the vendor's reader of binary logs
     :param tables: ``[{"database", "table", "key": [{"number", "kind", "unsigned"}] or None}]`` of these databases
     :raises Lost: the log does not reach back that far, or the program failed
 
@@ -99,7 +100,7 @@ def read(options, tables, databases, since, until):
     """
     if order(since) >= order(until):
         return Changes()
-    command = ["mysqlbinlog", *options, "--read-from-remote-server", "--verbose", "--base64-output=DECODE-ROWS"]
+    command = [program, *options, "--read-from-remote-server", "--verbose", "--base64-output=DECODE-ROWS"]
     command += [f"--start-position={int(since['position'])}", "--to-last-log", since["file"]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         ended, found = parse(lines(process.stdout), tables, databases, since, until)

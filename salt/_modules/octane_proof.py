@@ -146,6 +146,7 @@ def _order(kind, databases, skip):
         **order,
         "options": __salt__["octane_mysql.options"](),
         "family": __salt__["octane_db.server"]()["family"],
+        "log_reader": __salt__["octane_source.log_reader"](),
     }
 
 

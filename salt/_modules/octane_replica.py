@@ -19,85 +19,32 @@ from salt.exceptions import CommandExecutionError
 REPLICA = "/var/lib/octane-node/replica.json"
 CONNECTION = "octane"
 _ACCOUNT = re.compile(r"octane_[0-9a-f]{8}")
-_HASH = re.compile(r"\*[0-9A-F]{40}")
-_RETENTION = 3600
-"""Seconds that the source must keep its log for at least."""
 _SILENCE = 120
 """Seconds that the source may be out of reach while it is waited for."""
 
 
-def able(databases, role):
+def able():
     """
-    Whether this node's server can be an end of a replication, and why not; nothing is restarted to make it so.
+    Whether this node's server can follow another one, and why not.
 
-    :param role: ``source`` or ``target``
-    :return: ``{"able": bool, "reasons": [str], "whole_log": bool (also what other nodes of the cluster wrote is in this
-        node's log), "writes": int (of this node, in its cluster), "version": str, "family": str}``
-
-    Fuel 6.x configures ``log_bin``, but neither ``log_slave_updates`` nor a ``server_id`` (its ``wsrep.cnf``).
+    :return: ``{"able": bool, "reasons": [str], "version": str, "family": str}``
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt node-1 octane_replica.able '[nova, glance]' source
+        salt node-4 octane_replica.able
     """
-    server, values = __salt__["octane_db.server"](), _variables()
-    galera = __salt__["octane_sessions.wsrep"]()["enabled"]
-    questions = {"source": _source_reasons, "target": _target_reasons}
-    if role not in questions:
-        raise CommandExecutionError(f"not an end of a replication: {role!r}")
-    reasons = questions[role](values, databases, server["family"])
-    return {
-        "able": not reasons,
-        "reasons": reasons,
-        "whole_log": not galera or values.get("log_slave_updates") == "ON",
-        "writes": int(_status("wsrep_replicated") or 0),
-        "version": server["version"],
-        "family": server["family"],
-    }
-
-
-def master_position():
-    """
-    The end of this node's binary log: ``{"file": str, "position": int, "gtid": str or None}``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_replica.master_position
-    """
-    rows = _query("SHOW MASTER STATUS")
-    if not rows:
-        raise CommandExecutionError("this node's database server writes no binary log")
-    gtid = _variables().get("gtid_binlog_pos") or None
-    return {"file": rows[0]["File"], "position": int(rows[0]["Position"]), "gtid": gtid}
-
-
-def foreign_writes(seconds=1):
-    """
-    A number that stays the same as long as no other node of the cluster writes: what Galera has committed less what
-    this node gave to it. Under load it is too low for a moment, so that the highest of several looks counts.
-
-    :return: ``None`` without Galera
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_replica.foreign_writes
-    """
-    deadline, highest = time.monotonic() + float(seconds), None
-    while True:
-        rows = {row["Variable_name"]: row["Value"] for row in _query("SHOW GLOBAL STATUS LIKE 'wsrep_%'")}
-        if not __salt__["octane_sessions.parse_wsrep"](rows)["enabled"]:
-            return None
-        found = int(rows["wsrep_last_committed"]) - int(rows["wsrep_replicated"])
-        highest = found if highest is None else max(highest, found)
-        if time.monotonic() > deadline:
-            return highest
-        time.sleep(0.1)
+    server, reasons = __salt__["octane_db.server"](), []
+    galera, values = __salt__["octane_sessions.wsrep"](), __salt__["octane_globals.values"]()
+    try:
+        _refuse_others()
+    except CommandExecutionError as error:
+        reasons.append(str(error))
+    # MariaDB gives what a replica executes to its cluster without it as well (observed on 10.11).
+    if server["family"] == "mysql" and galera["size"] > 1 and values.get("log_slave_updates") != "ON":
+        reasons.append("what is replicated would not reach the other nodes: log_slave_updates is off")
+    return {"able": not reasons, "reasons": reasons, "version": server["version"], "family": server["family"]}
 
 
 def prepare():
@@ -117,61 +64,12 @@ def prepare():
     return {"hash": "*" + hashlib.sha1(hashlib.sha1(word.encode()).digest()).hexdigest().upper()}
 
 
-def admit(account, hash):
-    """
-    Make an account that can do nothing but follow the log, from this node alone (``'account'@'localhost'``); one of
-    this name gets the new hash.
-
-    :param account: ``octane_`` and eight hexadecimal digits, written down by the caller before
-    :param hash: what :func:`prepare` returned on the target
-    :return: what was changed besides: ``{"server_id": int}`` where the server had none
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_replica.admit octane_0123abcd '*0123456789ABCDEF0123456789ABCDEF01234567'
-    """
-    user = _account(account)
-    if not _HASH.fullmatch(hash):
-        raise CommandExecutionError("not a hash of a password as mysql_native_password has it")
-    dismiss(account)
-    changed = {}
-    if _variables().get("server_id") == "0":
-        # A server without a number lets no replica in; it may be given one while it runs.
-        changed = {"server_id": _set_globals({"server_id": str(_server_id())})["server_id"]}
-    __salt__["octane_mysql.execute"](f"CREATE USER {user} IDENTIFIED BY PASSWORD '{hash}'")
-    __salt__["octane_mysql.execute"](f"GRANT REPLICATION SLAVE ON *.* TO {user}")
-    return changed
-
-
-def dismiss(account):
-    """
-    Drop the account by its name, and put back what :func:`admit` changed.
-
-    :return: ``{"was": bool}``: whether it was there
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-1 octane_replica.dismiss octane_0123abcd
-    """
-    user, there = _account(account), _has(account)
-    if there:
-        __salt__["octane_mysql.execute"](f"DROP USER {user}")
-    _put_back()
-    if _has(account):
-        raise CommandExecutionError(f"the account {account} is still there")
-    return {"was": there}
-
-
 def start(account, position, port, databases):
     """
     Follow another server's log from a place on, through a tunnel that ends at this node; repeated, it goes on with the
     replication that is there, through the new port.
 
-    :param account: what :func:`admit` made with this node's :func:`prepare`
+    :param account: what ``octane_source.admit`` made with this node's :func:`prepare`
     :param position: ``{"file", "position"}`` of the copy that is here already; ``None``: where it stopped
     :param port: of 127.0.0.1
     :return: as :func:`status`
@@ -183,7 +81,8 @@ def start(account, position, port, databases):
 
         salt node-4 octane_replica.start octane_0123abcd '{file: mysql-bin.000007, position: 1234}' 40123 '[nova]'
     """
-    _account(account)
+    if not isinstance(account, str) or not _ACCOUNT.fullmatch(account):
+        raise CommandExecutionError(f"not the name of an account of ours: {account!r}")
     _refuse_others()
     word = _kept().get("word")
     if not word:
@@ -197,8 +96,9 @@ def start(account, position, port, databases):
     terms += [f"MASTER_LOG_FILE='{place['file']}'", f"MASTER_LOG_POS={place['position']}"]
     if _is_mariadb():
         terms.append("MASTER_USE_GTID=no")
-    wanted = {"server_id": str(_server_id())} if "server_id" not in _kept().get("globals", {}) else {}
-    _set_globals({**wanted, "wsrep_restart_slave": "ON"})
+    if "server_id" not in _globals("changed"):
+        _globals("change", {"server_id": _globals("own_number")})
+    _globals("change", {"wsrep_restart_slave": "ON"})
     select = selected()
     if here:
         _execute(f"{select}STOP SLAVE")
@@ -215,7 +115,7 @@ def status(databases=None, master=None):
     How the replication stands.
 
     :param databases: that alone must be taken
-    :param master: the source's :func:`master_position`, to tell how far behind this is
+    :param master: the source's ``octane_source.position``, to tell how far behind this is
     :return: ``{"configured", "running", "io", "sql": bool, "filtered": bool (no other database is taken),
         "lag_seconds": int or None, "position": {"file", "position", "gtid": None} or None (executed),
         "behind": bytes not executed yet, as far as they have come here or ``master`` says, "error": str, "broken": it
@@ -331,10 +231,10 @@ def guard(on=True):
         salt node-4 octane_replica.guard
     """
     if on:
-        _set_globals({"read_only": "ON"})
+        _globals("change", {"read_only": "ON"})
     else:
-        _put_back(["read_only"])
-    return {"read_only": _variables()["read_only"] == "ON"}
+        _globals("restore", ["read_only"])
+    return {"read_only": _globals("values")["read_only"] == "ON"}
 
 
 def remove():
@@ -358,7 +258,9 @@ def remove():
         else:
             _execute("STOP SLAVE")
         _execute(f"{select}RESET SLAVE ALL")
-    _put_back()
+    _globals("restore")
+    if os.path.exists(REPLICA):
+        os.unlink(REPLICA)
     if _row() is not None:
         raise CommandExecutionError("this node's server is still set up to replicate")
     return {"was": there}
@@ -375,52 +277,6 @@ def selected():
         salt node-4 octane_replica.selected
     """
     return f"SET default_master_connection='{CONNECTION}';\n" if _is_mariadb() else ""
-
-
-def _source_reasons(values, databases, family):
-    retention = int(float(values.get("expire_logs_days") or 0) * 86400)
-    if "binlog_expire_logs_seconds" in values:
-        retention = int(values["binlog_expire_logs_seconds"] or 0)
-    master = (_query("SHOW MASTER STATUS") or [{}])[0]
-    odd = [name for name in databases if re.search(r"[,\s]", name)]
-    other = sorted(set(__salt__["octane_db.databases"]()) - set(databases))
-    engines = _engines(databases)
-    found = [
-        (
-            values.get("log_bin") != "ON",
-            "the server writes no binary log (log_bin), and only a restart would change it",
-        ),
-        (values.get("binlog_format") != "ROW", f"binlog_format is {values.get('binlog_format')}, not ROW"),
-        (values.get("binlog_row_image", "FULL") not in ("FULL", "FULL_NODUP"), "binlog_row_image is not FULL"),
-        (bool(master.get("Binlog_Do_DB") or master.get("Binlog_Ignore_DB")), "the binary log leaves databases out"),
-        (0 < retention < _RETENTION, f"the binary log is kept for {retention} s only"),
-        (bool(odd), f"names that no filter can name: {', '.join(odd)}"),
-        (bool(engines), f"not in InnoDB, so in no snapshot: {', '.join(engines[:5])}"),
-        (
-            family == "mysql" and bool(other),
-            f"MySQL 5.6 cannot leave out {', '.join(other)} without a restart",
-        ),
-    ]
-    return [words for holds, words in found if holds]
-
-
-def _target_reasons(values, databases, family):
-    try:
-        _refuse_others()
-    except CommandExecutionError as error:
-        return [str(error)]
-    galera = __salt__["octane_sessions.wsrep"]()
-    spreads = family == "mariadb" or values.get("log_slave_updates") == "ON" or galera["size"] < 2
-    return [] if spreads else ["what is replicated would not reach the other nodes: log_slave_updates is off"]
-
-
-def _engines(databases):
-    names = ", ".join(__salt__["octane_mysql.text"](name) for name in databases) or "''"
-    rows = _query(
-        "SELECT table_schema AS d, table_name AS t FROM information_schema.tables WHERE table_type = 'BASE TABLE' "
-        f"AND engine <> 'InnoDB' AND table_schema IN ({names})"
-    )
-    return [f"{row['d']}.{row['t']}" for row in rows]
 
 
 def _refuse_others():
@@ -463,43 +319,6 @@ def _filter(databases):
     return ",".join(re.sub(r"([\\_%])", r"\\\1", name) + ".%" for name in sorted(databases))
 
 
-def _server_id():
-    """One that no server of either side has: theirs are small, or none at all."""
-    return 2**31 + secrets.randbelow(2**31 - 2)
-
-
-def _account(name):
-    if not isinstance(name, str) or not _ACCOUNT.fullmatch(name):
-        raise CommandExecutionError(f"not the name of an account of ours: {name!r}")
-    return f"'{name}'@'localhost'"
-
-
-def _has(account):
-    return bool(_query(f"SELECT User FROM mysql.user WHERE User = '{account}'", consistent=True))
-
-
-def _set_globals(wanted):
-    """Set global variables that are there and differ; their values before are written down first."""
-    now, kept = _variables(), _kept().get("globals", {})
-    change = {name: value for name, value in wanted.items() if name in now and now[name] != value}
-    _keep(globals={**{name: now[name] for name in change}, **kept})
-    for name, value in change.items():
-        _execute(f"SET GLOBAL {name}={value}")
-    return change
-
-
-def _put_back(names=None):
-    """The values that global variables had before, of all that were changed; the record goes with the last one."""
-    kept = _kept().get("globals", {})
-    for name in [one for one in kept if names is None or one in names]:
-        _execute(f"SET GLOBAL {name}={kept[name]}")
-    left = {name: value for name, value in kept.items() if names is not None and name not in names}
-    if left or (names is not None and (_kept().get("word") or _kept().get("account"))):
-        _keep(globals=left)
-    elif os.path.exists(REPLICA):
-        os.unlink(REPLICA)
-
-
 def _kept():
     return json.loads(__salt__["octane_jobs.read"](REPLICA) or "{}")
 
@@ -509,14 +328,8 @@ def _keep(**values):
     __salt__["octane_jobs.write"](REPLICA, json.dumps({**_kept(), **values}))
 
 
-def _variables():
-    rows = _query("SHOW GLOBAL VARIABLES")
-    return {row["Variable_name"]: row["Value"] for row in rows}
-
-
-def _status(name):
-    rows = _query(f"SHOW GLOBAL STATUS LIKE '{name}'")
-    return rows[0]["Value"] if rows else None
+def _globals(name, *args):
+    return __salt__[f"octane_globals.{name}"](*args)
 
 
 def _is_mariadb():

@@ -125,7 +125,7 @@ def log(order, session, status):
     now = session.query("SHOW MASTER STATUS")[0]
     until = {"file": now["File"], "position": int(now["Position"])}
     tables = described(order, session)
-    found = octane_binlog.read(order["options"], tables, order["databases"], order["since"], until)
+    found = octane_binlog.read(order["log_reader"], order["options"], tables, order["databases"], order["since"], until)
     found.cascade(references(order, session))
     names = [f"{database}.{table}" for database, table in sorted(found.touched) if not skipped(order, database, table)]
     return {"position": until, "tables": names, "statements": found.statements}
@@ -176,7 +176,7 @@ def changed(order, session, since, until):
     the number of statements that are no row events. After one of those everything is (``None``).
     """
     tables = described(order, session)
-    found = octane_binlog.read(order["options"], tables, order["databases"], since, until)
+    found = octane_binlog.read(order["log_reader"], order["options"], tables, order["databases"], since, until)
     if found.statements:
         return None, found.statements
     found.cascade(references(order, session))

@@ -83,6 +83,7 @@ class Server:
             }
         )
         self.node.set(STREAMS=str(root / "streams"), REPLICA=str(root / "replica.json"))
+        self.node.set(SETTINGS=str(root / "settings.json"))
 
     def sql(self, text: str) -> None:
         command = ["mysql", *self.node.call("octane_mysql.options")]

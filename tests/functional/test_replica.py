@@ -26,7 +26,9 @@ from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, node
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
-    pytest.mark.skipif(shutil.which("mysqlbinlog") is None, reason="needs mysqlbinlog"),
+    pytest.mark.skipif(
+        not any(map(shutil.which, ("mysqlbinlog", "mariadb-binlog"))), reason="needs a reader of binary logs"
+    ),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mariadbd runs as root here"),
 ]
 DATABASES = ["glance-2", "nova"]
@@ -67,7 +69,7 @@ def old(servers):
     yield servers[0]
     servers[0].node.call("octane_proof.abandon")
     servers[0].node.call("octane_tunnel.end")
-    servers[0].node.call("octane_replica.dismiss", ACCOUNT)
+    servers[0].node.call("octane_source.dismiss", ACCOUNT)
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def connect(old, new, rate=0):
     joined = new.node.call(
         "octane_tunnel.join", "127.0.0.1", serving["port"], serving["certificate"], identity["identity"]
     )
-    old.node.call("octane_replica.admit", ACCOUNT, new.node.call("octane_replica.prepare")["hash"])
+    old.node.call("octane_source.admit", ACCOUNT, new.node.call("octane_replica.prepare")["hash"])
     return joined["port"]
 
 
@@ -114,7 +116,7 @@ def replicate(old, new):
 
 
 def caught_up(old, new):
-    return new.node.call("octane_replica.wait_for", old.node.call("octane_replica.master_position"), 30)
+    return new.node.call("octane_replica.wait_for", old.node.call("octane_source.position"), 30)
 
 
 def prove(old, new, since=None):
@@ -128,7 +130,7 @@ def prove(old, new, since=None):
 
 
 class Writer(threading.Thread):
-    """Writes rows one by one until told to stop, some dozens a second as a busy cloud does; ``acknowledged`` are the ids
+    """Writes rows one by one until told to stop, dozens a second; ``acknowledged`` are the ids
     that the server has confirmed."""
 
     def __init__(self, server):
@@ -218,7 +220,7 @@ def test_a_cut_tunnel_is_mended_by_itself_and_a_killed_one_by_the_next_start(old
     joined = new.node.call(
         "octane_tunnel.join", "127.0.0.1", between.port, serving["certificate"], identity["identity"]
     )
-    old.node.call("octane_replica.admit", ACCOUNT, new.node.call("octane_replica.prepare")["hash"])
+    old.node.call("octane_source.admit", ACCOUNT, new.node.call("octane_replica.prepare")["hash"])
     new.node.call("octane_replica.start", ACCOUNT, copy(old, new), joined["port"], DATABASES)
     until(lambda: new.node.call("octane_replica.status")["running"], "replication")
     assert between.cut() == 1
@@ -272,7 +274,7 @@ def test_the_secret_stays_where_it_is(old, new):
 def test_a_server_that_follows_somebody_else_is_left_alone(old, new):
     new.sql("CHANGE MASTER 'theirs' TO MASTER_HOST='192.0.2.7', MASTER_USER='them';")
     try:
-        found = new.node.call("octane_replica.able", DATABASES, "target")
+        found = new.node.call("octane_replica.able")
         assert found["reasons"] == ["this node's server replicates from 192.0.2.7 already"]
         with pytest.raises(CommandExecutionError, match=r"192\.0\.2\.7"):
             new.node.call("octane_replica.start", ACCOUNT, {"file": "a.1", "position": 4}, 1, DATABASES)
@@ -311,16 +313,16 @@ class Between:
 
 
 def test_able_and_why_not(old, new):
-    found = old.node.call("octane_replica.able", DATABASES, "source")
+    found = old.node.call("octane_source.able", DATABASES)
     assert found["able"] and found["whole_log"] and found["family"] == "mariadb"
-    assert new.node.call("octane_replica.able", DATABASES, "target")["able"]
+    assert new.node.call("octane_replica.able")["able"]
     old.sql("CREATE TABLE nova.flat (id INT PRIMARY KEY) ENGINE=MyISAM; SET GLOBAL binlog_format = 'MIXED';")
     try:
-        reasons = old.node.call("octane_replica.able", DATABASES, "source")["reasons"]
+        reasons = old.node.call("octane_source.able", DATABASES)["reasons"]
         assert any("nova.flat" in one for one in reasons) and any("MIXED" in one for one in reasons)
     finally:
         old.sql("DROP TABLE nova.flat; SET GLOBAL binlog_format = 'ROW';")
-    assert "log_bin" in new.node.call("octane_replica.able", [], "source")["reasons"][0]
+    assert "log_bin" in new.node.call("octane_source.able", [])["reasons"][0]
 
 
 def test_what_a_writer_was_told_is_on_the_replica_and_no_trace_is_left(old, new):
@@ -349,11 +351,11 @@ def test_what_a_writer_was_told_is_on_the_replica_and_no_trace_is_left(old, new)
     compared = new.call("compare", old.call("checksums", DATABASES), new.call("checksums", DATABASES))
     assert compared["equal"], compared
     assert [new.node.call("octane_replica.remove")["was"] for _ in range(2)] == [True, False]
-    assert old.node.call("octane_replica.dismiss", ACCOUNT) == {"was": True}
+    assert old.node.call("octane_source.dismiss", ACCOUNT) == {"was": True}
     for one in (old, new):
         assert one.node.call("octane_tunnel.end") and not one.node.call("octane_tunnel.status")
         assert not [path for path in (one.root / "streams").iterdir() if (path / "program").exists()]
-        assert not (one.root / "replica.json").exists()
+        assert not (one.root / "replica.json").exists() and not (one.root / "settings.json").exists()
         assert one.node.call("octane_mysql.query", "SHOW ALL SLAVES STATUS") == []
     after = {row["User"] for row in old.node.call("octane_mysql.query", "SELECT User FROM mysql.user")}
     assert after == before and ACCOUNT not in after

@@ -41,7 +41,8 @@ class Clouds:
             "octane_db.server": lambda minion: {"id": self.identities[self.side(minion)]},
             "octane_db.checksums": self.checksums,
             "octane_db.writers": lambda minion: [],
-            "octane_replica.able": lambda minion, names, role: {
+            "octane_replica.able": lambda minion: {"reasons": [], "family": "mariadb"},
+            "octane_source.able": lambda minion, names: {
                 "able": False,
                 "reasons": ["it has no log"],
                 "whole_log": True,

@@ -36,16 +36,17 @@ class Servers:
 
     def functions(self):
         return {
-            "octane_replica.able": lambda minion, names, role: self.able[minion],
-            "octane_replica.foreign_writes": lambda minion, seconds=1: self.foreign,
-            "octane_replica.master_position": lambda minion: self.end(),
+            "octane_source.able": lambda minion, names: self.able[minion],
+            "octane_replica.able": lambda minion: self.able[minion],
+            "octane_source.foreign_writes": lambda minion, seconds=1: self.foreign,
+            "octane_source.position": lambda minion: self.end(),
             "octane_replica.prepare": lambda minion: {"hash": "*AB"},
-            "octane_replica.admit": lambda minion, account, word: self.accounts.add(account) or {},
-            "octane_replica.dismiss": lambda minion, account: self.accounts.discard(account) or {"was": True},
+            "octane_source.admit": lambda minion, account, word: self.accounts.add(account) or {},
+            "octane_source.dismiss": lambda minion, account: self.accounts.discard(account) or {"was": True},
             "octane_replica.start": self.start,
             "octane_replica.status": lambda minion, names: copy.deepcopy(self.status),
             "octane_replica.wait_for": lambda minion, position, bound: {"lag_seconds": 0},
-            "octane_replica.hold": lambda minion: {},
+            "octane_replica.hold": lambda minion: copy.deepcopy(self.status),
             "octane_replica.resume": lambda minion: {},
             "octane_replica.guard": lambda minion: self.guarded.add(minion) or {"read_only": True},
             "octane_replica.remove": self.remove,
@@ -198,7 +199,7 @@ def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx,
         servers.accounts.add(account)
         return {}
 
-    ctx.nodes.functions["octane_replica.admit"] = admit
+    ctx.nodes.functions["octane_source.admit"] = admit
     run(replica.Replicate(), ctx)
     run(replica.ProveEqual(), ctx)
     assert servers.guarded == {"node-4", "node-5"}
@@ -255,6 +256,14 @@ def test_a_difference_is_named_and_the_replica_made_anew(ctx, servers):
     run(replica.Replicate(), ctx)
     run(replica.ProveEqual(), ctx)
     assert servers.accounts == {ctx.recall(REPLICATING)["account"]} != {first}
+
+
+def test_a_replica_that_lost_its_filter_is_made_anew(ctx, servers):
+    before_the_window(ctx)
+    servers.status["filtered"] = False
+    with pytest.raises(proof.Different, match="not this path's"):
+        replica.CatchUp().apply(ctx)
+    assert replica.Replicate().pending(ctx)
 
 
 def test_another_controller_of_the_seed_without_the_writes_is_found(ctx, servers):
