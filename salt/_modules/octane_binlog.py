@@ -9,8 +9,9 @@ foreign key cascades to is in no row event (the engine does it by itself on eith
 import re
 import subprocess
 
-MAX_KEYS = 10_000
-"""Rows known by their key, over all tables; a table that has more is read as a whole."""
+MAX_KEYS = 5_000
+"""Rows known by their key, over all tables; a table beyond that is read as a whole. Both nodes are told of them over
+Salt's bus, which cuts what is longer than a mebibyte (``max_event_size``)."""
 MAX_LINE = 64 * 1024
 _EVENT = re.compile(rb"#\d{6} +\d+:\d\d:\d\d server id \d+ +end_log_pos (\d+) (?:CRC32 0x[0-9a-f]+ *)?\t*(.*)")
 _ROTATE = re.compile(rb"Rotate to (\S+) +pos: (\d+)")

@@ -66,13 +66,16 @@ class Channel:
             server = await asyncio.start_server(self.join, "127.0.0.1", self.order["port"])
         port = server.sockets[0].getsockname()[1]
         written = None
-        async with server:
+        try:
             while True:
                 if self.numbers != written:
                     written = dict(self.numbers)
                     status = {"state": "running", "port": port, **written}
                     write(f"{self.folder}/status.json", json.dumps(status))
                 await asyncio.sleep(1)
+        finally:
+            # Not waited for: from Python 3.12 on that would be for the last connection's end.
+            server.close()
 
     async def join(self, reader, writer):
         """One connection from its first byte to its last."""

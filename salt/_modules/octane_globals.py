@@ -42,11 +42,10 @@ def change(wanted):
     """
     now, kept = values(), changed()
     different = {name: str(value) for name, value in wanted.items() if now.get(name, str(value)) != str(value)}
-    for name, value in different.items():
-        _check(name, value)
+    statement = _statement(different)
     _keep({**{name: now[name] for name in different}, **kept})
-    for name, value in different.items():
-        __salt__["octane_mysql.execute"](f"SET GLOBAL {name}={value}")
+    if statement:
+        __salt__["octane_mysql.execute"](statement)
     return different
 
 
@@ -62,9 +61,8 @@ def restore(names=None):
     """
     kept = changed()
     back = {name: value for name, value in kept.items() if names is None or name in names}
-    for name, value in back.items():
-        _check(name, value)
-        __salt__["octane_mysql.execute"](f"SET GLOBAL {name}={value}")
+    if back:
+        __salt__["octane_mysql.execute"](_statement(back))
     _keep({name: value for name, value in kept.items() if name not in back})
     return back
 
@@ -96,9 +94,11 @@ def own_number():
     return 2**31 + secrets.randbelow(2**31 - 2)
 
 
-def _check(name, value):
-    if not re.fullmatch(_CHANGED.get(name, "(?!)"), value):
-        raise CommandExecutionError(f"not a setting that is changed here: {name}={value!r}")
+def _statement(settings):
+    for name, value in settings.items():
+        if not re.fullmatch(_CHANGED.get(name, "(?!)"), value):
+            raise CommandExecutionError(f"not a setting that is changed here: {name}={value!r}")
+    return ";\n".join(f"SET GLOBAL {name}={value}" for name, value in settings.items())
 
 
 def _keep(kept):

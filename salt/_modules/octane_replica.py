@@ -252,12 +252,8 @@ def remove():
     """
     there, select = _row() is not None, selected()
     if there:
-        if _is_mariadb():
-            _execute(f"{select}STOP SLAVE")
-            _execute(f"{select}SET GLOBAL replicate_wild_do_table=''")
-        else:
-            _execute("STOP SLAVE")
-        _execute(f"{select}RESET SLAVE ALL")
+        unfiltered = "SET GLOBAL replicate_wild_do_table='';\n" if select else ""
+        _execute(f"{select}STOP SLAVE;\n{unfiltered}RESET SLAVE ALL")
     _globals("restore")
     if os.path.exists(REPLICA):
         os.unlink(REPLICA)
@@ -333,7 +329,7 @@ def _globals(name, *args):
 
 
 def _is_mariadb():
-    return __salt__["octane_db.server"]()["family"] == "mariadb"
+    return "mariadb" in _query("SELECT VERSION() AS version")[0]["version"].lower()
 
 
 def _query(statement, consistent=False):

@@ -5,12 +5,14 @@ A copy followed by a replica between two real MariaDB servers, through the tunne
 import contextlib
 import dataclasses
 import glob
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -254,6 +256,18 @@ def test_a_stranger_gets_into_no_tunnel(old, new):
     assert greeting.returncode
     until(lambda: old.node.call("octane_tunnel.status")[0].get("connections") == 0, "the tunnel's count")
     new.node.call("octane_stream.abandon", expected["identity"])
+
+
+def test_a_tunnel_takes_no_more_than_it_may(old, new):
+    port = connect(old, new, rate=200_000)
+    word = json.loads((new.root / "replica.json").read_text())["word"]
+    (new.root / "account.cnf").write_text(f"[client]\nuser={ACCOUNT}\npassword={word}\n")
+    ask = ["mysql", f"--defaults-file={new.root}/account.cnf", "-h127.0.0.1", f"-P{port}", "-N"]
+    began = time.monotonic()
+    done = subprocess.run([*ask, "-e", "SELECT REPEAT('x', 400000)"], capture_output=True, check=True, timeout=60)
+    assert len(done.stdout) > 400_000 and time.monotonic() - began > 1.8
+    refused = subprocess.run([*ask, "-e", "SELECT * FROM nova.services"], capture_output=True, check=False, timeout=60)
+    assert b"denied" in refused.stderr
 
 
 def test_the_secret_stays_where_it_is(old, new):
