@@ -3,7 +3,7 @@ Equality of a source's tables and a replica's, at one point of the log, without 
 
 The order of a round: ``octane_replica.hold`` on the target, :func:`source`, :func:`target` at the position that it
 returned, :func:`finished` on both. The reading is done by a program, ``octane_sums``, in snapshots of both servers.
-Answers are names, numbers and checksums; the keys of changed rows (at most five thousand) go from one side to the other.
+Answers are names, numbers and checksums; keys of changed rows (at most five thousand) go from one side to the other.
 """
 
 import re
