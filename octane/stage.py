@@ -34,7 +34,7 @@ class Stage:
 BY_PAIR = ("seed", "original")
 """An upgrade is named by its seed; an orchestration of all stages names it by its original."""
 
-OF_DB = (*BY_PAIR, "leave", "finish_migrations")
+OF_DB = (*BY_PAIR, "leave", "finish_migrations", "way", "rate")
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -145,6 +145,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
         words += [stage.flag] if stage.flag else []
         words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
+        words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name)]
     return " ".join(words)
 
 

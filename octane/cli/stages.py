@@ -165,11 +165,21 @@ class UpgradeDb(SeedCommand):
             "the real one runs in any case",
         )
 
+        parser.add_argument(
+            "--way",
+            choices=("replica", "dump"),
+            help="how the databases come to the seed: followed up to the window, or copied inside it; without it, the "
+            "first that the original's server allows",
+        )
+        parser.add_argument(
+            "--rate", metavar="BYTES", type=_rate, help="bytes per second that the copy may take, e.g. 20M; no limit"
+        )
+
     def stage_of(self, parsed: argparse.Namespace) -> str:
         return parsed.trial or self.stage_name
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
-        given = {"leave": parsed.leave, "finish_migrations": parsed.finish_migrations}
+        given = {name: getattr(parsed, name) for name in ("leave", "finish_migrations", "way", "rate")}
         return {**super().options(parsed), **{name: value for name, value in given.items() if value}}
 
 
@@ -222,6 +232,17 @@ def _configure_salt(console: Console, test: bool) -> bool:
     console.print(f"→ Configure Salt  would be done: {', '.join(sorted(changes))}", highlight=False)
     console.print("  What comes after that cannot be told before it is done.", highlight=False)
     return False
+
+
+def _rate(value: str) -> int:
+    """Bytes, with K, M or G for powers of 1024.
+
+    :raises argparse.ArgumentTypeError: it is no such number
+    """
+    match = re.fullmatch(r"([1-9]\d{0,11})([KMG]?)", value)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of bytes, such as 500K or 20M")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
 def _node_id(value: str) -> int:

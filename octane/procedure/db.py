@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from octane.context import Context
-from octane.errors import Failed, InvariantBroken, WaitTimeout
+from octane.errors import Failed, InvariantBroken, Refused, WaitTimeout
 from octane.procedure import tables, transfer
 from octane.procedure.db_rows import in_flight
-from octane.procedure.tables import COPIED, FROZEN, MIGRATED, MIGRATING
+from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
+from octane.procedure.way import REPLICATING, is_replica
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
@@ -86,13 +87,16 @@ class Freeze(LibraryStep):
     """Takes the checksum of every table the moment writes are refused: what everything later is compared with.
 
     The proof that nothing writes any more is that, read again, only rows the path calls expendable have moved; what
-    was committed between the readings, and who was seen writing, is kept beside it.
+    was committed between the readings, and who was seen writing, is kept beside it. With a replica the log tells what
+    moved, and no table is read.
     """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         return {} if ctx.recall(MIGRATED) or tables.still(ctx) else {"freeze": "checksum every table of the original"}
 
     def apply(self, ctx: Context) -> Outcome:
+        if is_replica(ctx):
+            return self._by_log(ctx)
         source = sides(ctx).originals[0]
         committed = [_committed(ctx, source)]
         readings = [tables.every_checksum(ctx, source)]
@@ -125,14 +129,43 @@ class Freeze(LibraryStep):
 
     def undo(self, ctx: Context) -> Outcome:
         ctx.record(FROZEN, None)
+        ctx.record(FROZEN_AT, None)
         return Outcome(changes={}, comment="the record of the freeze is dropped", evidence={})
+
+    def _by_log(self, ctx: Context) -> Outcome:
+        mark = ctx.recall(REPLICATING)
+        if not mark:
+            raise Refused("nothing follows the original's log, so nothing tells what is written to it")
+        position = ctx.nodes.call([mark["source"]], "octane_source.position")[mark["source"]]
+        at = {"node": mark["source"], "position": position, "foreign": mark["foreign"]}
+        began, seen = at, list[str]()
+
+        def settled() -> bool:
+            nonlocal at
+            found = tables.logged(ctx, at)
+            seen.extend(found["moved"])
+            before, at = at, {**found["at"], "foreign": mark["foreign"]}
+            # Without a quiet stretch of the log behind it one look proves nothing.
+            return before is not began and not found["moved"]
+
+        until(settled, QUIESCE_TIMEOUT, "the original's log to hold no more writes", interval=1)
+        writers = tables.writing_sessions(ctx)
+        ctx.record(FROZEN_AT, at)
+        return Outcome(
+            changes={"frozen": f"the log of {mark['source']}"},
+            comment="nothing writes to the original, as its log says",
+            evidence={"position": at["position"], "moved_before": sorted(set(seen)), "writing_sessions": writers},
+        )
 
 
 class Copy(LibraryStep):
-    """Streams the databases from one original controller to one seed controller, and compares every table."""
+    """Streams the databases from one original controller to one seed controller, and compares every table.
+
+    With a replica there is nothing to do, but for a migration that failed: its copy is thrown away and made anew.
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall(MIGRATED):
+        if ctx.recall(MIGRATED) or (is_replica(ctx) and not ctx.recall(MIGRATING)):
             return {}
         if ctx.recall(COPIED) and not ctx.recall(MIGRATING) and not tables.differences(ctx):
             return {}
@@ -157,7 +190,7 @@ class Copy(LibraryStep):
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall(MIGRATED):
+        if ctx.recall(MIGRATED) or (ctx.recall(COPIED) or {}).get("way") == "replica":
             return {"copied": ctx.recall(COPIED)}
         different = tables.differences(ctx)
         if different:

@@ -16,6 +16,9 @@ MIGRATING = "db.migrating"
 MIGRATED = "db.migrated"
 FROZEN = "db.frozen"
 """Checksums of the original's tables when writes were refused: {database: {table: checksum}}."""
+FROZEN_AT = "db.frozen_at"
+"""With a replica, the place of the log where the original stood still: {"node", "position", "foreign"}; what was
+written since is told by the log, without reading a table. ``foreign`` is None where the log holds everything."""
 SEED_SERVER = "db.seed_server"
 
 CHECKSUM_TIMEOUT = 3600
@@ -77,16 +80,41 @@ def moved(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[s
 
 def unmoved(ctx: Context) -> dict[str, Any]:
     """:raises InvariantBroken: naming the tables of the original that moved since the freeze."""
-    frozen = ctx.recall(FROZEN) or {}
-    since = moved(frozen, original_checksums(ctx))
+    frozen, at = ctx.recall(FROZEN) or {}, ctx.recall(FROZEN_AT)
+    since = logged(ctx, at)["moved"] if at else moved(frozen, original_checksums(ctx))
     if since:
         raise InvariantBroken(f"written to on the original since the freeze: {', '.join(since)}")
-    return {"tables": sum(len(found) for found in frozen.values()), "moved": []}
+    return {"log": at["position"], "moved": []} if at else {"tables": sum(map(len, frozen.values())), "moved": []}
 
 
 def still(ctx: Context) -> bool:
-    frozen = ctx.recall(FROZEN)
+    frozen, at = ctx.recall(FROZEN), ctx.recall(FROZEN_AT)
+    if at:
+        return not logged(ctx, at)["moved"]
     return bool(frozen) and not moved(frozen, original_checksums(ctx))
+
+
+def logged(ctx: Context, at: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log of AT's node says was written since AT, expendable tables left out: {"moved": names, "at": up to
+    where it was read, in AT's form}."""
+    node = at["node"]
+    found = ctx.nodes.call(
+        [node], "octane_proof.changed", list(databases(ctx)), at["position"], expendable(ctx), timeout=CHECKSUM_TIMEOUT
+    )[node]
+    names = list(found["tables"])
+    if found["statements"]:
+        names.append(f"{found['statements']} statements that change a schema")
+    foreign = None
+    if at["foreign"] is not None:
+        foreign = ctx.nodes.call([node], "octane_source.foreign_writes", 0)[node]
+        if foreign > at["foreign"]:
+            names.append(f"{foreign - at['foreign']} writes by other nodes of the cluster, which are not in its log")
+    return {"moved": names, "at": {"node": node, "position": found["position"], "foreign": foreign}}
+
+
+def expendable(ctx: Context) -> dict[str, list[str]]:
+    """Tables that may differ, by database."""
+    return {database: list(names) for database, names in ctx.path.expendable.items()}
 
 
 def writing_sessions(ctx: Context) -> list[str]:

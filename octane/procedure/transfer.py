@@ -28,6 +28,11 @@ class Ends:
     through: str | None = None
 
 
+def rate(ctx: Context) -> int:
+    """Bytes per second that bulk data may take of the network, option ``rate``; 0: no limit."""
+    return int(ctx.options.get("rate") or 0)
+
+
 def databases(ctx: Context, ends: Ends, names: list[str], server: str) -> Sent:
     """Databases NAMES of the source on the target, whose database server is SERVER; those it had are replaced.
 

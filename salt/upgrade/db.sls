@@ -46,6 +46,23 @@ Stop what would write to the seed's databases, outside Pacemaker:
     - apply: octane_service.stopped
     - undo: octane_service.started
 
+Choose how the databases come to the seed, by what both sides' servers allow:
+  octane.step:
+    - step: db.way_chosen
+    - library: octane.procedure.way:ChooseWay
+
+Copy the databases and let the seed follow the original's log:
+  octane.step:
+    - step: db.replicated
+    - library: octane.procedure.replica:Replicate
+    - until: db.caught_up
+
+Compare every table of both sides at one point of the log:
+  octane.step:
+    - step: db.proven
+    - library: octane.procedure.replica:ProveEqual
+    - until: db.caught_up
+
 Make the original's HAProxy ready to refuse writes:
   octane.step:
     - step: db.refusal_armed
@@ -75,12 +92,17 @@ Stop what writes to the original without being asked:
     - undo: octane_service.started
     - undo_kwargs_from: octane.procedure.db:writers
 
-Take the checksum of every table, twice equal:
+Nothing writes any more, as every table or the log says:
   octane.step:
     - step: db.frozen
     - library: octane.procedure.db:Freeze
 
-Stream the databases to the seed and compare every table:
+Compare what changed since the last proof, end the replication, remove its account:
+  octane.step:
+    - step: db.caught_up
+    - library: octane.procedure.replica:CatchUp
+
+Without a replica, stream the databases to the seed and compare every table:
   octane.step:
     - step: db.copied
     - library: octane.procedure.db:Copy

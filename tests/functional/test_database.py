@@ -55,16 +55,16 @@ CREATE TABLE `glance-2`.images (id CHAR(36) PRIMARY KEY);
 class Server:
     """A MariaDB on a socket alone, its root's option file, and the node modules that use it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, options: tuple[str, ...] = ()) -> None:
         self.root = root
         root.mkdir()
         data, sock = root / "data", root / "socket"
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db"]
         subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
         command = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={sock}"]
-        command += ["--skip-networking", "--innodb-buffer-pool-size=16M", f"--pid-file={root}/pid"]
+        command += ["--skip-networking", "--innodb-buffer-pool-size=16M", f"--pid-file={root}/pid", *options]
         with open(root / "log", "wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={"PATH": "/usr/sbin:/usr/bin"})
+            self.process = subprocess.Popen(command, stderr=log, env={"PATH": f"{os.environ['PATH']}:/usr/sbin"})
         until(lambda: answers(sock), "mariadbd")
         escaped = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
         client = ["mysql", "--no-defaults", f"--socket={sock}", "-u", "root"]
@@ -82,7 +82,8 @@ class Server:
                 "event.send": lambda tag, data: self.events.append({"tag": tag, **data}),
             }
         )
-        self.node.set(STREAMS=str(root / "streams"))
+        self.node.set(STREAMS=str(root / "streams"), REPLICA=str(root / "replica.json"))
+        self.node.set(SETTINGS=str(root / "settings.json"))
 
     def sql(self, text: str) -> None:
         command = ["mysql", *self.node.call("octane_mysql.options")]

@@ -98,7 +98,7 @@ def test_a_second_run_at_the_same_time_is_refused_and_the_first_one_killed(lab):
         until_said(process, "The seed is still isolated")
         second = lab.octane("upgrade-db", SEED, check=False)
         assert second.returncode == 3, second.stderr
-        until_said(process, "Take the checksum of every table")
+        until_said(process, "Nothing writes any more")
         kill_everything(lab)
 
 

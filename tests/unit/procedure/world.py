@@ -68,6 +68,7 @@ class FakeContext:
         self.fuel = SimpleNamespace(nodes=lambda: members)
         self.test = False
         self.records: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}
 
     def record(self, key: str, value: Any) -> None:
         self.records[key] = value

@@ -1,0 +1,86 @@
+"""How the seed gets the databases: a replica that is made before the window, or a dump inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from octane.context import Context
+from octane.errors import BadInput, Refused
+from octane.procedure import tables
+from octane.procedure.tables import COPIED
+from octane.sides import sides
+from octane.step import LibraryStep, Outcome
+
+WAY = "db.way"
+"""What was chosen: {"way", "source": node or None, "whole_log": bool, "reasons": why it is no replica}."""
+REPLICATING = "db.replicating"
+"""A replication that exists or was begun: {"source", "target", "account", "position", "foreign"}; without a position
+it is to be made anew. ``foreign`` as in :data:`octane.procedure.tables.FROZEN_AT`."""
+REPLICA, DUMP = "replica", "dump"
+
+
+class ChooseWay(LibraryStep):
+    """Settles the way, once: the one asked for (option ``way``), else a replica where both sides allow it."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        recorded, asked = ctx.recall(WAY), ctx.options.get("way")
+        if recorded and asked in (None, recorded["way"]):
+            return {}
+        if recorded and (ctx.recall(REPLICATING) or ctx.recall(COPIED)):
+            raise Refused(f"the databases are on their way by {recorded['way']}; the way changes after an undo only")
+        return {"way": choose(ctx)["way"]}
+
+    def apply(self, ctx: Context) -> Outcome:
+        chosen = choose(ctx)
+        ctx.record(WAY, chosen)
+        why = f": {'; '.join(chosen['reasons'])}" if chosen["reasons"] else ""
+        return Outcome(changes={"way": chosen["way"]}, comment=f"by {chosen['way']}{why}", evidence=chosen)
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        return dict(ctx.recall(WAY) or {})
+
+    def undo(self, ctx: Context) -> Outcome:
+        ctx.record(WAY, None)
+        return Outcome(comment="no way is chosen")
+
+
+def way(ctx: Context) -> dict[str, Any]:
+    """What was chosen, or in a dry run would be; an upgrade that has its copy already got it by a dump."""
+    return dict(ctx.recall(WAY) or (_dump(["it was before there was a choice"]) if ctx.recall(COPIED) else choose(ctx)))
+
+
+def is_replica(ctx: Context) -> bool:
+    return bool(way(ctx)["way"] == REPLICA)
+
+
+def choose(ctx: Context) -> dict[str, Any]:
+    """As :data:`WAY`, from what the servers of both sides say of themselves.
+
+    :raises Refused: a replica was asked for, and why there can be none
+    """
+    asked = ctx.options.get("way")
+    if asked not in (None, REPLICA, DUMP):
+        raise BadInput(f"the databases come by {REPLICA} or by {DUMP}, not by {asked!r}")
+    if asked == DUMP:
+        return _dump(["it was asked for"])
+    side, names = sides(ctx), list(tables.databases(ctx))
+    sources = ctx.nodes.call(list(side.originals), "octane_source.able", names)
+    target = ctx.nodes.call([side.seeds[0]], "octane_replica.able")[side.seeds[0]]
+    reasons = [f"{side.seeds[0]}: {reason}" for reason in target["reasons"]]
+    good = [node for node in side.originals if sources[node]["able"]]
+    if not good:
+        reasons += [f"{node}: {reason}" for node in side.originals for reason in sources[node]["reasons"]]
+    if len({sources[node]["family"] for node in side.originals} | {target["family"]}) > 1:
+        reasons.append("both sides' servers are of different families, and their checksums do not compare")
+    if reasons and asked == REPLICA:
+        raise Refused(f"there can be no replica: {'; '.join(reasons)}")
+    if reasons:
+        return _dump(reasons)
+    # Where no log holds the whole cluster's writes, the one of the node that HAProxy sends all writers to does.
+    whole = [node for node in good if sources[node]["whole_log"]]
+    source = whole[0] if whole else max(good, key=lambda node: sources[node]["writes"])
+    return {"way": REPLICA, "source": source, "whole_log": bool(whole), "reasons": []}
+
+
+def _dump(reasons: list[str]) -> dict[str, Any]:
+    return {"way": DUMP, "source": None, "whole_log": False, "reasons": reasons}

@@ -1,0 +1,315 @@
+"""The way the databases take, and a replica's proof and end: what is decided, in which order, and what is kept."""
+
+from __future__ import annotations
+
+import copy
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from octane.errors import BadInput, Failed, Refused
+from octane.journal.values import refuse_secrets
+from octane.procedure import db, proof, replica, tables, way
+from octane.procedure.proof import PROVEN
+from octane.procedure.tables import COPIED, FROZEN_AT, MIGRATING
+from octane.procedure.way import REPLICATING, WAY
+from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+
+PATH = SimpleNamespace(databases=("keystone", "nova"), expendable={"nova": ("services",)})
+ABLE = {"able": True, "reasons": [], "whole_log": True, "writes": 0, "version": "5.6.16", "family": "mysql"}
+
+
+class Servers:
+    """Two clusters: tables with checksums, a log that is a list of what was written, a replica that follows it."""
+
+    def __init__(self) -> None:
+        self.able = {minion: dict(ABLE) for minion in ("node-1", "node-2", "node-4", "node-5")}
+        self.original = {"keystone": {"token": 1, "user": 2}, "nova": {"instances": 3, "services": 4}}
+        self.seeds: dict[str, dict] = {"node-4": {}, "node-5": {}}
+        self.log: list[str] = []
+        self.foreign = 7
+        self.accounts: set[str] = set()
+        self.status = {"configured": False}
+        self.guarded: set[str] = set()
+        self.wanted: list = []
+
+    def functions(self):
+        return {
+            "octane_source.able": lambda minion, names: self.able[minion],
+            "octane_replica.able": lambda minion: self.able[minion],
+            "octane_source.foreign_writes": lambda minion, seconds=1: self.foreign,
+            "octane_source.position": lambda minion: self.end(),
+            "octane_replica.prepare": lambda minion: {"hash": "*AB"},
+            "octane_source.admit": lambda minion, account, word: self.accounts.add(account) or {},
+            "octane_source.dismiss": lambda minion, account: self.accounts.discard(account) or {"was": True},
+            "octane_replica.start": self.start,
+            "octane_replica.status": lambda minion, names: copy.deepcopy(self.status),
+            "octane_replica.wait_for": lambda minion, position, bound: {"lag_seconds": 0},
+            "octane_replica.hold": lambda minion: copy.deepcopy(self.status),
+            "octane_replica.resume": lambda minion: {},
+            "octane_replica.guard": lambda minion: self.guarded.add(minion) or {"read_only": True},
+            "octane_replica.remove": self.remove,
+            "octane_tunnel.end": lambda minion: [],
+            "octane_tunnel.serve": lambda minion, bind, certificate, rate: {"port": 1, "certificate": "public"},
+            "octane_tunnel.join": lambda minion, host, port, certificate, identity: {"port": 2},
+            "octane_stream.identity": lambda minion: {"identity": "i", "certificate": "public"},
+            "octane_proof.abandon": lambda minion: [],
+            "octane_proof.source": self.source,
+            "octane_proof.target": self.target,
+            "octane_proof.reader": lambda minion, names, wanted, skip: {"sums": self.sums(minion, wanted)},
+            "octane_proof.finished": lambda minion, ticket, bound: json.loads(ticket),
+            "octane_proof.changed": lambda minion, names, since, skip: {
+                "tables": sorted(set(self.log[since["position"] :]) - {"nova.services"}),
+                "statements": 0,
+                "position": self.end(),
+            },
+            "octane_db.databases": lambda minion: list(PATH.databases),
+            "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1),
+            "octane_db.server": lambda minion: {"id": "old" if minion in ("node-1", "node-2") else "new"},
+            "octane_db.writers": lambda minion: [],
+            "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
+            "octane_db.receive": lambda minion, names, bind, certificate, server, replace: {
+                "port": 3,
+                "certificate": "public",
+                "ticket": "t",
+            },
+            "octane_db.send": lambda minion, *rest: self.send(),
+            "octane_db.received": lambda minion, ticket: {"sha256": "a"},
+            "octane_db.absent_databases": lambda minion, test, databases, server: self.seeds["node-4"].clear(),
+        }
+
+    def end(self):
+        return {"file": "log.1", "position": len(self.log), "gtid": None}
+
+    def write(self, database, table):
+        self.original[database][table] += 1
+        self.log.append(f"{database}.{table}")
+
+    def send(self):
+        self.copy()
+        return {"position": self.end(), "bytes": 9, "sha256": "a", "seconds": 1.0}
+
+    def copy(self):
+        self.seeds = {name: copy.deepcopy(self.original) for name in self.seeds}
+
+    def start(self, minion, account, position, port, names):
+        assert account in self.accounts
+        good = {"configured": True, "running": True, "filtered": True, "broken": False, "lag_seconds": 0, "behind": 0}
+        self.status = {**good, "error": ""}
+        return self.status
+
+    def remove(self, minion):
+        self.guarded.discard(minion)
+        if minion == "node-4":
+            self.status = {"configured": False}
+        return {"was": True}
+
+    def source(self, minion, names, skip, since):
+        wanted = None
+        if since is not None:
+            wanted = {}
+            for name in set(self.log[since["position"] :]) - {"nova.services"}:
+                wanted.setdefault(name.split(".")[0], {})[name.split(".")[1]] = None
+        self.wanted.append(wanted)
+        sums = self.sums("original", wanted)
+        answer = {"position": self.end(), "wanted": wanted, "sums": sums, "statements": 0}
+        return {"ticket": json.dumps(answer), "position": self.end()}
+
+    def target(self, minion, names, at, wanted, skip, hold):
+        return {"ticket": json.dumps({"sums": self.sums(minion, wanted)})}
+
+    def sums(self, whose, wanted):
+        there = self.original if whose == "original" else self.seeds[whose]
+        return {
+            database: {
+                table: value
+                for table, value in found.items()
+                if table != "services" and (wanted is None or table in wanted[database])
+            }
+            for database, found in there.items()
+            if wanted is None or database in wanted
+        }
+
+
+@pytest.fixture
+def servers():
+    return Servers()
+
+
+@pytest.fixture
+def ctx(servers):
+    members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
+    members += [node(4, SEED, "controller"), node(5, SEED, "controller")]
+    return FakeContext(FakeNodes(servers.functions()), PATH, members)
+
+
+def run(step, ctx):
+    if step.pending(ctx):
+        step.apply(ctx)
+    assert step.pending(ctx) == {}
+    return step.verify(ctx)
+
+
+def before_the_window(ctx):
+    for step in (way.ChooseWay(), replica.Replicate(), replica.ProveEqual()):
+        run(step, ctx)
+
+
+def test_without_a_log_it_is_a_dump_and_the_reasons_are_kept(ctx, servers):
+    for minion in ("node-1", "node-2"):
+        servers.able[minion] = {**ABLE, "able": False, "reasons": ["the server writes no binary log"]}
+    assert run(way.ChooseWay(), ctx)["reasons"][0] == "node-1: the server writes no binary log"
+    for step in (replica.Replicate(), replica.ProveEqual(), replica.CatchUp()):
+        assert step.pending(ctx) == {} and step.verify(ctx) == {}
+    assert db.Copy().pending(ctx)
+
+
+def test_a_replica_that_cannot_be_is_refused_when_it_was_asked_for(ctx, servers):
+    ctx.options["way"] = "replica"
+    servers.able["node-4"] = {**ABLE, "able": False, "reasons": ["it follows somebody else"]}
+    with pytest.raises(Refused, match="node-4: it follows somebody else"):
+        way.ChooseWay().pending(ctx)
+    ctx.options["way"] = "magic"
+    with pytest.raises(BadInput, match="magic"):
+        way.ChooseWay().pending(ctx)
+    ctx.options["way"] = "dump"
+    assert run(way.ChooseWay(), ctx)["way"] == "dump"
+
+
+def test_the_way_does_not_change_while_the_databases_are_on_it(ctx):
+    before_the_window(ctx)
+    ctx.options["way"] = "dump"
+    with pytest.raises(Refused, match="after an undo only"):
+        way.ChooseWay().pending(ctx)
+
+
+def test_a_node_whose_log_holds_everything_is_followed_else_the_one_that_writes(ctx, servers):
+    servers.able["node-1"].update(whole_log=False, writes=10)
+    assert way.choose(ctx)["source"] == "node-2"
+    servers.able["node-2"].update(whole_log=False, writes=20)
+    assert way.choose(ctx) == {"way": "replica", "source": "node-2", "whole_log": False, "reasons": []}
+
+
+def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
+    run(way.ChooseWay(), ctx)
+
+    def admit(minion, account, word):
+        assert ctx.recall(REPLICATING)["account"] == account
+        servers.accounts.add(account)
+        return {}
+
+    ctx.nodes.functions["octane_source.admit"] = admit
+    run(replica.Replicate(), ctx)
+    run(replica.ProveEqual(), ctx)
+    assert servers.guarded == {"node-4", "node-5"}
+    refuse_secrets(ctx.records)
+    assert "*AB" not in json.dumps(ctx.records)
+
+
+def test_the_window_reads_what_changed_and_nothing_else(ctx, servers):
+    before_the_window(ctx)
+    servers.write("nova", "instances")
+    servers.write("nova", "services")
+    servers.copy()
+    run(db.Freeze(), ctx)
+    servers.wanted.clear()
+    run(replica.CatchUp(), ctx)
+    assert servers.wanted == [{"nova": {"instances": None}}]
+    assert ctx.recall(COPIED)["way"] == "replica" and not ctx.recall(REPLICATING)
+    assert not servers.accounts and not servers.guarded and not servers.status["configured"]
+    assert ctx.recall(PROVEN)["tables"]["nova"] == {"instances": 3}
+    names = len(ctx.nodes.asked)
+    run(db.Copy(), ctx)
+    run(db.NothingLost(), ctx)
+    assert "octane_db.checksums" not in ctx.nodes.names()[names:]
+
+
+def test_a_write_while_the_window_is_proven_is_no_success(ctx, servers):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.write("keystone", "user")
+    servers.copy()
+    with pytest.raises(Failed, match=r"keystone\.user"):
+        replica.CatchUp().apply(ctx)
+    assert not ctx.recall(COPIED) and ctx.recall(REPLICATING)
+
+
+def test_a_write_that_is_not_in_the_log_is_noticed(ctx, servers):
+    for minion in ("node-1", "node-2"):
+        servers.able[minion]["whole_log"] = False
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    assert ctx.recall(FROZEN_AT)["foreign"] == 7
+    servers.foreign = 9
+    with pytest.raises(Failed, match="2 writes by other nodes"):
+        replica.CatchUp().apply(ctx)
+
+
+def test_a_difference_is_named_and_the_replica_made_anew(ctx, servers):
+    run(way.ChooseWay(), ctx)
+    run(replica.Replicate(), ctx)
+    first = ctx.recall(REPLICATING)["account"]
+    servers.seeds["node-4"]["keystone"]["token"] = 99
+    with pytest.raises(proof.Different, match=r"keystone\.token"):
+        replica.ProveEqual().apply(ctx)
+    run(replica.Replicate(), ctx)
+    run(replica.ProveEqual(), ctx)
+    assert servers.accounts == {ctx.recall(REPLICATING)["account"]} != {first}
+
+
+def test_a_replica_that_lost_its_filter_is_made_anew(ctx, servers):
+    before_the_window(ctx)
+    servers.status["filtered"] = False
+    with pytest.raises(proof.Different, match="not this path's"):
+        replica.CatchUp().apply(ctx)
+    assert replica.Replicate().pending(ctx)
+
+
+def test_another_controller_of_the_seed_without_the_writes_is_found(ctx, servers):
+    before_the_window(ctx)
+    servers.write("nova", "instances")
+    servers.seeds["node-4"] = copy.deepcopy(servers.original)
+    run(db.Freeze(), ctx)
+    with pytest.raises(Failed, match=r"node-5.*nova\.instances"):
+        replica.CatchUp().apply(ctx)
+
+
+def test_after_a_failure_between_proof_and_end_only_the_end_is_left(ctx, servers):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    functions = ctx.nodes.functions
+    good, functions["octane_tunnel.end"] = functions["octane_tunnel.end"], lambda minion: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        replica.CatchUp().apply(ctx)
+    functions["octane_tunnel.end"] = good
+    servers.wanted.clear()
+    assert replica.CatchUp().pending(ctx) == {"remove": "the replication"}
+    run(replica.CatchUp(), ctx)
+    assert servers.wanted == [] and not servers.accounts
+
+
+def test_a_migration_that_failed_gets_a_dump(ctx):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    assert db.Copy().pending(ctx) == {}
+    ctx.record(MIGRATING, True)
+    assert db.Copy().pending(ctx) == {"copy": ["keystone", "nova"]}
+
+
+def test_an_undo_takes_all_away_from_any_point(ctx, servers):
+    before_the_window(ctx)
+    for _ in range(2):
+        for step in (replica.CatchUp(), db.Freeze(), replica.ProveEqual(), replica.Replicate(), way.ChooseWay()):
+            step.undo(ctx)
+        assert not servers.accounts and not servers.guarded and not servers.seeds["node-4"]
+        assert not any(ctx.records.get(key) for key in (REPLICATING, PROVEN, COPIED, WAY, FROZEN_AT))
+
+
+def test_a_copy_that_does_not_say_its_place_is_refused(ctx, servers):
+    run(way.ChooseWay(), ctx)
+    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest: {"bytes": 1, "sha256": "a", "seconds": 1}
+    with pytest.raises(Failed, match="does not say where in the log"):
+        replica.Replicate().apply(ctx)
+    assert tables.databases(ctx) and replica.Replicate().pending(ctx)
