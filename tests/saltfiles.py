@@ -2,13 +2,24 @@
 Modules and states of ``salt/`` without a minion: loaded from their files, given the dunders Salt would give them.
 """
 
+import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 SALT = Path(__file__).resolve().parents[1] / "salt"
+
+
+def program(name: str) -> ModuleType:
+    """A part of the program at each end of a transfer, which Salt does not load and which imports its other parts."""
+    sys.path.insert(0, str(SALT / "_modules" / "octane_wire"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
 
 
 class Node:

@@ -51,8 +51,9 @@ def product_digest(folders: tuple[str, ...]) -> str:
     """One checksum over the code of ours in FOLDERS of the tree that Salt serves."""
     digest = hashlib.sha256()
     for folder in folders:
-        for file in sorted((tree("salt") / folder).glob("*.py")):
-            digest.update(f"{folder}/{file.name}\n".encode() + file.read_bytes())
+        top = tree("salt")
+        for file in sorted((top / folder).rglob("*.py")):
+            digest.update(f"{file.relative_to(top)}\n".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

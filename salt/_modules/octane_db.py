@@ -8,6 +8,7 @@ import os
 
 from salt.exceptions import CommandExecutionError
 
+_STREAMS = 4
 _SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
 
 
@@ -383,13 +384,18 @@ def receive(databases, bind, client_certificate, server=None, replace=False, por
     return __salt__["octane_stream.listen"](job, bind, client_certificate, port, timeout)
 
 
-def send(databases, host, port, certificate, identity, timeout=3600):
+def send(databases, host, port, certificate, identity, timeout=3600, limit=None, streams=None):
     """
-    Send databases as one consistent snapshot to a receiver, encrypted; they rest nowhere on the way.
+    Send databases as one consistent snapshot to a receiver, encrypted, table by table; they rest nowhere on the way.
 
     :param certificate: what ``receive`` returned on the target; nothing else is talked to
     :param identity: what ``identity`` returned on this node; it is used up
-    :return: ``{"bytes": int, "sha256": str, "seconds": float}``, when the target has loaded everything
+    :param limit: bytes a second over all streams together; ``None``: as many as go
+    :param streams: tables sent at a time; by itself as many as this node has processors, two to four. A server that
+        cannot show several sessions the same moment is read in one
+    :return: ``{"bytes": int, "sha256": str, "seconds": float, "position": dict or None}``, when the target has loaded
+        everything; ``position``: ``{"file": str, "position": int, "gtid": str or None}`` of the snapshot in the
+        server's binary log, ``None`` when it has none
 
     CLI Example:
 
@@ -399,7 +405,9 @@ def send(databases, host, port, certificate, identity, timeout=3600):
     """
     expected = sum(sizes(databases).values())
     job = {"kind": "databases", "names": sorted(databases), "options": __salt__["octane_mysql.options"]()}
-    return __salt__["octane_stream.send"](job, host, port, certificate, identity, timeout, expected)
+    streams = streams or min(_STREAMS, max(2, os.cpu_count() or 1))
+    given = (timeout, expected, limit, streams)
+    return __salt__["octane_stream.send"](job, host, port, certificate, identity, *given)
 
 
 def received(ticket, timeout=600):

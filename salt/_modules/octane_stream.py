@@ -79,7 +79,7 @@ def listen(job, bind, client_certificate, port=0, timeout=3600):
     return {"ticket": own["identity"], "port": state["port"], **found}
 
 
-def send(job, host, port, certificate, identity, timeout=3600, expected=0):
+def send(job, host, port, certificate, identity, timeout=3600, expected=0, limit=None, streams=1):
     """
     Send what a job names to a receiver, and wait until that has made use of it.
 
@@ -87,7 +87,10 @@ def send(job, host, port, certificate, identity, timeout=3600, expected=0):
     :param certificate: the receiver's; nothing else is talked to
     :param identity: of this side, used up
     :param expected: bytes, for the progress events ``octane/progress/stream``
-    :return: ``{"bytes": int, "sha256": str, "seconds": float}``
+    :param limit: bytes a second over all streams together; ``None``: as many as go
+    :param streams: how many databases are sent over side by side
+    :return: ``{"bytes": int, "sha256": str, "seconds": float}``, of databases with ``position`` as
+        ``octane_db.send`` returns it
 
     CLI Example:
 
@@ -97,6 +100,7 @@ def send(job, host, port, certificate, identity, timeout=3600, expected=0):
     """
     _fingerprint(certificate)
     order = {"role": "send", "job": job, "host": host, "port": int(port), "peer": certificate}
+    order |= {"limit": _limit(limit), "streams": int(streams)}
     try:
         _start(identity, {**order, "timeout": timeout})
         state = _await(identity, ("done", "failed"), timeout + 30, _reporter(job, expected))
@@ -104,7 +108,7 @@ def send(job, host, port, certificate, identity, timeout=3600, expected=0):
         abandon(identity)
     if state["state"] != "done":
         raise CommandExecutionError(f"sending {', '.join(job['names'])} to {host}: {state['error']}")
-    return {name: state[name] for name in ("bytes", "sha256", "seconds")}
+    return {name: state[name] for name in ("bytes", "sha256", "seconds", "position") if name in state}
 
 
 def received(ticket, timeout=600):
@@ -152,10 +156,11 @@ def _start(ticket, order):
     if not os.path.exists(f"{folder}/key.pem"):
         raise CommandExecutionError(f"this node has no identity {ticket[:8]} for a transfer, or it was used up")
     _write(f"{folder}/order.json", json.dumps(order))
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "octane_wire.py")
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "octane_wire")
     with open(f"{folder}/log", "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, program, folder],
+            # Compiled files would look to Salt like modules to take away again.
+            [sys.executable, "-B", program, folder],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -163,6 +168,12 @@ def _start(ticket, order):
             cwd="/",
         )
     _write(f"{folder}/pid", str(process.pid))
+
+
+def _limit(given):
+    if given is not None and int(given) < 1:
+        raise CommandExecutionError(f"not a number of bytes a second: {given}")
+    return None if given is None else int(given)
 
 
 def _reporter(job, expected):
