@@ -11,10 +11,9 @@ from octane.errors import Failed
 from octane.sides import Sides
 
 TIMEOUT = 4 * 3600
-FILES_TIMEOUT = 300
 
 Sent = dict[str, Any]
-"""{"bytes": int, "sha256": str, "seconds": float}, as ``octane_db.send`` returns it."""
+"""{"bytes": int, "sha256": str, "seconds": float}, of databases with "position", as ``octane_db.send`` returns it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ def databases(ctx: Context, ends: Ends, names: list[str], server: str) -> Sent:
     """
     expected = sum(ctx.nodes.call([ends.source], "octane_db.sizes", names)[ends.source].values())
     ctx.progress(f"streaming {len(names)} databases from {ends.source} to {ends.target}", bytes=expected)
-    return _transferred(ctx, ends, "", names, TIMEOUT, server=server, replace=True)
+    limit = {"limit": rate(ctx)} if rate(ctx) else {}
+    return _transferred(ctx, ends, "", names, limit, server=server, replace=True)
 
 
 def directories(ctx: Context, ends: Ends, names: list[str]) -> Sent:
@@ -48,17 +48,19 @@ def directories(ctx: Context, ends: Ends, names: list[str]) -> Sent:
 
     :raises Failed: other bytes arrived than were sent.
     """
-    return _transferred(ctx, ends, "_files", names, FILES_TIMEOUT)
+    return _transferred(ctx, ends, "_files", names, {})
 
 
-def _transferred(ctx: Context, ends: Ends, kind: str, names: list[str], timeout: float, **given: Any) -> Sent:
+def _transferred(ctx: Context, ends: Ends, kind: str, names: list[str], limit: Mapping[str, int], **given: Any) -> Sent:
     identity = ctx.nodes.call([ends.source], "octane_db.identity")[ends.source]
     receive = (f"octane_db.receive{kind}", names, ends.side.admin[ends.target], identity["certificate"])
     words = (ends.through, *receive) if ends.through else receive
     receiver: Mapping[str, Any] = ctx.nodes.call([ends.target], *words, **given)[ends.target]
     to = (ends.side.admin[ends.target], receiver["port"], receiver["certificate"], identity["identity"])
-    sent: Sent = ctx.nodes.call([ends.source], f"octane_db.send{kind}", names, *to, timeout=timeout)[ends.source]
-    received = ctx.nodes.call([ends.target], "octane_db.received", receiver["ticket"], timeout=timeout)[ends.target]
+    sent: Sent = ctx.nodes.call([ends.source], f"octane_db.send{kind}", names, *to, timeout=TIMEOUT, **limit)[
+        ends.source
+    ]
+    received = ctx.nodes.call([ends.target], "octane_db.received", receiver["ticket"], timeout=TIMEOUT)[ends.target]
     if sent["sha256"] != received["sha256"]:
         raise Failed(f"{ends.target} received other bytes than {ends.source} sent", node=ends.target)
     return sent

@@ -389,7 +389,7 @@ class Nodes:
         if fun == "octane_db.receive":
             return {targets[0]: {"port": 1, "certificate": "", "ticket": ""}}
         if fun == "octane_db.received":
-            return {targets[0]: {}}
+            return {targets[0]: {"sha256": ""}}
         if fun == "octane_db.identity":
             return {targets[0]: {"identity": "", "certificate": ""}}
         if fun == "octane_db.send":
