@@ -11,7 +11,8 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken
-from octane.procedure import tables, transfer
+from octane.path.identity import NEW, OLD
+from octane.procedure import db_verify, tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.migration import (
     AT_ONCE,
@@ -26,13 +27,16 @@ from octane.procedure.schemas import TIMEOUT, Compared, as_they_are, asked, behi
 from octane.procedure.transfer import Ends
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
+from octane.verify.identities import Rows, Sums, compare
+from octane.verify.identities import asked as asked_views
 
 REHEARSED = "db.rehearsed"
 """The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "seconds": {"copy": float, "migrate":
 {service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
 
 UNDER_WAY = "db.rehearsal"
-"""What is known of the one that runs, in the same shape."""
+"""What is known of the one that runs, in the same shape, and "identities", of the copy before its migration: as
+:data:`octane.procedure.db_verify.IDENTITIES`."""
 
 ASK = "octane_rehearsal.ask"
 START_TIMEOUT = 300
@@ -72,7 +76,7 @@ class Copy(Rehearsing):
         names = list(tables.databases(ctx))
         server = _ask(ctx, "octane_db.server")["id"]
         sent = transfer.databases(ctx, Ends(side, side.originals[0], _seed(ctx), ASK), names, server)
-        _learn(ctx, bytes=sent["bytes"])
+        _learn(ctx, bytes=sent["bytes"], identities=_sums(ctx, OLD))
         _learn_seconds(ctx, copy=sent["seconds"])
         return Outcome(
             changes={"copied": names},
@@ -107,6 +111,34 @@ class Migrate(Rehearsing):
         return _thrown_away(ctx)
 
 
+class Verify(Rehearsing):
+    """Everything that users know is on the migrated copy as it was before; what differs is told beside what the
+    original says now."""
+
+    what = "compare"
+
+    def apply(self, ctx: Context) -> Outcome:
+        before = (ctx.recall(UNDER_WAY) or {})["identities"]
+        after = _sums(ctx, NEW)
+
+        def rows(which: str, queries: list[dict[str, Any]]) -> Rows:
+            if which == NEW:
+                return dict(_ask(ctx, "octane_views.rows", queries, timeout=db_verify.TIMEOUT))
+            return db_verify.rows(ctx, sides(ctx).originals[0], queries)
+
+        found = compare(db_verify.views(ctx), before, after, rows)
+        db_verify.refuse_lost(found)
+        counted = db_verify.counts(after)
+        return Outcome(
+            changes={"compared": counted},
+            comment=f"{sum(counted.values())} rows of {len(counted)} kinds are as they were",
+            evidence={"rows": counted, "documented": found.known},
+        )
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+
 class ThrowAway(Rehearsing):
     """The scratch server and its data are gone, whatever became of the rehearsal."""
 
@@ -132,7 +164,7 @@ class Remember(LibraryStep):
         return {"remember": "how long it took"}
 
     def apply(self, ctx: Context) -> Outcome:
-        known = dict(ctx.recall(UNDER_WAY) or {})
+        known = {name: value for name, value in (ctx.recall(UNDER_WAY) or {}).items() if name != "identities"}
         ctx.record(REHEARSED, {**known, "at": time.time()})
         comment = in_words(known["seconds"])
         return Outcome({"passed": comment}, comment, {"seconds": known["seconds"]})
@@ -171,6 +203,11 @@ def _seed(ctx: Context) -> str:
 def _ask(ctx: Context, function: str, *arguments: Any, timeout: float = 60) -> Any:
     """FUNCTION of the databases, asked on the scratch server."""
     return ctx.nodes.call([_seed(ctx)], ASK, function, *arguments, timeout=timeout)[_seed(ctx)]
+
+
+def _sums(ctx: Context, side: str) -> Sums:
+    found: Sums = _ask(ctx, "octane_views.sums", asked_views(db_verify.views(ctx), side), timeout=db_verify.TIMEOUT)
+    return found
 
 
 def _compared(ctx: Context) -> Compared:

@@ -97,6 +97,11 @@ Nothing writes any more, as every table or the log says:
     - step: db.frozen
     - library: octane.procedure.db:Freeze
 
+Note what users know of their things:
+  octane.step:
+    - step: db.identities
+    - library: octane.procedure.db_verify:Snapshot
+
 Compare what changed since the last proof, end the replication, remove its account:
   octane.step:
     - step: db.caught_up
@@ -130,6 +135,11 @@ Finish the data migrations of the new release:
     - step: db.new_migrations
     - library: octane.procedure.migration:FinishNewMigrations
     - undo: nothing
+
+Everything that users know is on the seed as it was:
+  octane.step:
+    - step: db.verified
+    - library: octane.procedure.db_verify:Verify
 
 Nothing was written to the original meanwhile:
   octane.step:

@@ -30,6 +30,11 @@ Migrate the copy, each schema proven by the new release's own scripts:
     - step: rehearsal.migrated
     - library: octane.procedure.rehearsal:Migrate
 
+Compare everything that users know before and after:
+  octane.step:
+    - step: rehearsal.verified
+    - library: octane.procedure.rehearsal:Verify
+
 Remember how long it took:
   octane.step:
     - step: rehearsal.passed

@@ -20,6 +20,8 @@ PLACES = (os.environ.get("OCTANE_SCHEMA_DUMPS"), Path(__file__).parents[3] / "sh
 DUMPS = next((Path(place) for place in PLACES if place and Path(place).is_dir()), None)
 HOPS = {hop.name: hop for hop in load_hops()}
 STARTS = {"juno-kilo": "juno", "kilo-liberty": "kilo", "liberty-mitaka": "kilo", "antelope-caracal": "antelope"}
+LAB = {"antelope": "2023.1", "caracal": "2024.1"}
+"""Releases of the lab, whose schemas it keeps in its cache."""
 
 
 class Cloud:
@@ -56,10 +58,10 @@ class Cloud:
 
 def dumps_of(release: str) -> dict[str, str]:
     """SQL by database; skips the test when there is none here."""
-    if release == "antelope":
-        found = sorted(CACHE.glob("openstack-2023.1-*/schemas.sql"))
+    if release in LAB:
+        found = sorted(CACHE.glob(f"openstack-{LAB[release]}-*/schemas.sql"))
         if not found:
-            pytest.skip("the lab has made no schemas of its old release yet")
+            pytest.skip(f"the lab has made no schemas of {release} yet")
         # What a dump ends with puts variables back that it began with setting.
         parts = found[-1].read_text().partition("SET TIME_ZONE=@OLD_TIME_ZONE")[0].rpartition("\n")[0]
         parts = parts.split("\nCREATE DATABASE ")[1:]

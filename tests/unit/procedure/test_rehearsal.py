@@ -13,6 +13,11 @@ from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, n
 HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
 
 
+def sums(views, lost):
+    """Of every view the same, but for one bucket of roles when something was LOST."""
+    return {one["name"]: {"rows": 1, "sums": [lost if one["name"] == "roles" else 0, 7]} for one in views}
+
+
 class Cloud:
     """The original, and the scratch server of the seed's controller: none, empty, copied to or migrated."""
 
@@ -20,6 +25,7 @@ class Cloud:
         self.scratch: str | None = None
         self.heads = {"alembic": ["old"], "migrate": {}}
         self.reached = "migrated"
+        self.lost = 0
 
     def functions(self):
         return {
@@ -29,6 +35,7 @@ class Cloud:
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.send": lambda *_: {"sha256": "abc", "bytes": 9000, "seconds": 1.5},
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
+            "octane_views.rows": lambda minion, views: {one["name"]: [["r1", "admin", "NULL"]] for one in views},
             "octane_rehearsal.start": self.start,
             "octane_rehearsal.stop": self.stop,
             "octane_rehearsal.status": lambda minion: {"folder": self.scratch is not None},
@@ -52,6 +59,10 @@ class Cloud:
             assert named["server"] == "scratch", "the order must name the scratch server, not the seed's"
             self.scratch = "copied"
             return {"port": 4444, "certificate": "public", "ticket": "ticket"}
+        if function == "octane_views.sums":
+            return sums(arguments[0], self.lost if self.scratch == "migrated" else 0)
+        if function == "octane_views.rows":
+            return {one["name"]: [["r1", "other", "NULL"]] for one in arguments[0]}
         assert function == "octane_db.compare_schemas"
         found = {"alembic": ["new" if self.scratch == "migrated" else "old"], "migrate": {}}
         wanted = {"alembic": ["new"], "migrate": None}
@@ -76,7 +87,14 @@ def ctx(cloud):
     return context
 
 
-STEPS = (rehearsal.Scratch, rehearsal.Copy, rehearsal.Migrate, rehearsal.Remember, rehearsal.ThrowAway)
+STEPS = (
+    rehearsal.Scratch,
+    rehearsal.Copy,
+    rehearsal.Migrate,
+    rehearsal.Verify,
+    rehearsal.Remember,
+    rehearsal.ThrowAway,
+)
 
 
 def rehearse(ctx):
@@ -101,6 +119,15 @@ def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
     rehearsal.Copy().apply(ctx)
     with pytest.raises(Failed, match="keystone"):
         rehearsal.Migrate().apply(ctx)
+    assert ctx.recall(rehearsal.REHEARSED) is None
+
+
+def test_a_row_that_the_migration_changes_fails_it_and_is_named(ctx, cloud):
+    cloud.lost = 1
+    for step in STEPS[:3]:
+        step().apply(ctx)
+    with pytest.raises(InvariantBroken, match="1 differences to the original: role r1: name was 'admin', is 'other'"):
+        rehearsal.Verify().apply(ctx)
     assert ctx.recall(rehearsal.REHEARSED) is None
 
 

@@ -1,0 +1,113 @@
+"""
+Rows as users know them, read by one SELECT for each kind of thing: counted and summed in buckets, so that two sides can
+be compared without either's rows going anywhere; of buckets that differ, the rows.
+
+All is read at one moment, in a transaction that can change nothing, and as it comes: no table is ever held in memory.
+"""
+
+import hashlib
+import re
+import secrets
+import subprocess
+import tempfile
+import zlib
+
+from salt.exceptions import CommandExecutionError
+
+BUCKETS = 32
+MOST_ROWS = 1000
+LONGEST = 200
+_SELECT = re.compile(r"SELECT\s[^;]+")
+# READ ONLY is not known to MySQL 5.5, which skips the comment.
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT /*!50605 , READ ONLY */"
+
+
+def sums(views):
+    """
+    Number of rows of each view and a sum of each of its buckets; equal sums mean equal rows in any order.
+
+    :param views: ``[{"name", "database", "query", "keys"}]``; ``query`` is one SELECT whose first ``keys`` columns name
+        a row
+    :return: ``{name: {"rows": int, "sums": [int of 64 bits for each bucket]}}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_views.sums '[{name: roles, database: keystone, query: "SELECT id, name FROM role", keys: 1}]'
+    """
+    found = {view["name"]: {"rows": 0, "sums": [0] * BUCKETS} for view in views}
+    for view, line in _read(views):
+        one = found[view["name"]]
+        one["rows"] += 1
+        digest = int.from_bytes(hashlib.sha256(line).digest()[:8], "big")
+        number = _bucket(view, line)
+        one["sums"][number] = (one["sums"][number] + digest) % 2**64
+    return found
+
+
+def rows(views):
+    """
+    The rows of some buckets of views, at most a thousand in all and no value longer than 200 characters.
+
+    :param views: as :func:`sums` takes them, each with ``buckets``: a list of numbers
+    :return: ``{name: [[values, key first]]}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_views.rows '[{name: roles, database: keystone, query: "SELECT id, name FROM role", keys: 1,
+            buckets: [3]}]'
+    """
+    found, left = {view["name"]: [] for view in views}, MOST_ROWS
+    for view, line in _read(views):
+        if left and _bucket(view, line) in view["buckets"]:
+            values = line.decode("utf-8", errors="replace").split("\t")
+            found[view["name"]].append([value[:LONGEST] for value in values])
+            left -= 1
+    return found
+
+
+def _bucket(view, line):
+    return zlib.crc32(b"\t".join(line.split(b"\t", view["keys"])[: view["keys"]])) % BUCKETS
+
+
+def _read(views):
+    """(view, line of its result) as they come; values apart by tabs, tabs in them escaped by the client."""
+    # A column of this name is in no data: it says which view the lines after it are of.
+    mark = f"octane_{secrets.token_hex(8)}"
+    statements = ["SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", _SNAPSHOT]
+    for number, view in enumerate(views):
+        if not _SELECT.fullmatch(view["query"]):
+            raise CommandExecutionError(f"{view['name']} is not one SELECT: {view['query'][:80]!r}")
+        name = __salt__["octane_mysql.identifier"](view["database"])
+        statements += [f"USE {name}", f"SELECT {number} AS {mark}", view["query"]]
+    view, header, begun = None, False, False
+    for line in _lines(";\n".join(statements)):
+        if line == mark.encode():
+            begun = True
+        elif begun:
+            view, header, begun = views[int(line)], True, False
+        elif header:
+            header = False
+        else:
+            yield view, line
+
+
+def _lines(statements):
+    """What the client says, a line at a time."""
+    command = ["mysql", *__salt__["octane_mysql.options"](), "--batch", "--quick", "--default-character-set=utf8mb4"]
+    with tempfile.TemporaryFile() as order:
+        order.write(statements.encode())
+        order.seek(0)
+        with subprocess.Popen(command, stdin=order, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                for line in process.stdout:
+                    yield line[:-1]
+            except GeneratorExit:
+                process.kill()
+                raise
+            said = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode:
+        raise CommandExecutionError(f"the database of this node: {said[:500]}")
