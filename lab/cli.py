@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import cloud, definition, faults, image, machine, prune, status
+from lab.bench import command as bench
 from lab.command import CommandFailed
 from lab.deployer.errors import DeploymentError
 from lab.hosts import Host, HostError
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add_hosts(commands)
     nailgun.register(commands)
     probe.register(commands)
+    bench.register(commands)
     return top
 
 

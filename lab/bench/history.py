@@ -156,8 +156,15 @@ class Server:
 
     def extra(self) -> Row:
         identifier, memory, disk = self.flavor
-        data = {"id": identifier, "name": f"m1.{identifier}", "memory_mb": memory, "vcpus": identifier, "root_gb": disk}
-        data |= {"ephemeral_gb": 0, "flavorid": self.identifier(), "swap": 0, "rxtx_factor": 1.0, "vcpu_weight": 0}
+        data: Row = {"id": identifier, "name": f"m1.{identifier}", "memory_mb": memory, "vcpus": identifier}
+        data |= {
+            "root_gb": disk,
+            "ephemeral_gb": 0,
+            "swap": 0,
+            "flavorid": self.identifier(),
+            "rxtx_factor": 1.0,
+            "vcpu_weight": 0,
+        }
         data |= {"disabled": False, "is_public": True, "description": None, "deleted": False, "deleted_at": None}
         data |= {"extra_specs": {"hw:cpu_policy": "shared", "hw:mem_page_size": "small"}, "created_at": iso(START)}
         key = f"ssh-rsa {self.draw.getrandbits(2048):x} {self.user[:8]}@{self.name}"
@@ -293,7 +300,7 @@ class Server:
 
     def mapping(self, index: int, volume: str) -> Row:
         letter = "abcdefgh"[index]
-        data = {"name": f"volumes/volume-{volume}", "hosts": ["192.168.1.3", "192.168.1.4", "192.168.1.5"]}
+        data: Row = {"name": f"volumes/volume-{volume}", "hosts": ["192.168.1.3", "192.168.1.4", "192.168.1.5"]}
         data |= {"ports": ["6789"] * 3, "cluster_name": "ceph", "auth_enabled": True, "auth_username": "volumes"}
         data |= {"secret_type": "ceph", "secret_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, "ceph")), "volume_id": volume}
         data |= {"discard": True, "qos_specs": None, "access_mode": "rw", "encrypted": False, "cacheable": False}

@@ -13,7 +13,7 @@ import pytest
 from lab.cache import CACHE
 from octane.path import load_hops
 from octane.procedure import db_rows
-from tests.functional.test_database import Server
+from tests.functional.mariadb import Server
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 PLACES = (os.environ.get("OCTANE_SCHEMA_DUMPS"), Path(__file__).parents[3] / "shared/facts/schemas")

@@ -2,32 +2,14 @@
 Two real MariaDB servers: what is read of them, and databases moved between them through the encrypted stream.
 """
 
-import contextlib
-import os
-import shutil
-import socket
 import subprocess
-import threading
-import time
-from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.functional.on_host import run_all
-from tests.saltfiles import Node
+from tests.functional.mariadb import NEEDED, Cutter, Server, move, until
 
-MISSING = [
-    tool
-    for tool in ("mariadbd", "mariadb-install-db", "mysqldump", "mysql", "openssl")
-    if shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None
-]
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mariadbd runs as root here"),
-]
-# Every character that an option file or a shell could trip over.
-PASSWORD = """pa'ss"wo\\rd #;$`x"""
+pytestmark = NEEDED
 SCHEMA = r"""
 CREATE DATABASE nova CHARACTER SET utf8;
 USE nova;
@@ -52,72 +34,6 @@ CREATE TABLE `glance-2`.images (id CHAR(36) PRIMARY KEY);
 """
 
 
-class Server:
-    """A MariaDB on a socket alone, its root's option file, and the node modules that use it."""
-
-    def __init__(self, root: Path, options: tuple[str, ...] = ()) -> None:
-        self.root = root
-        root.mkdir()
-        data, sock = root / "data", root / "socket"
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db"]
-        subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
-        command = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={sock}"]
-        command += ["--skip-networking", "--innodb-buffer-pool-size=16M", f"--pid-file={root}/pid", *options]
-        with open(root / "log", "wb") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={"PATH": f"{os.environ['PATH']}:/usr/sbin"})
-        until(lambda: answers(sock), "mariadbd")
-        escaped = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-        client = ["mysql", "--no-defaults", f"--socket={sock}", "-u", "root"]
-        subprocess.run(client, input=f"SET PASSWORD = PASSWORD('{escaped}')", text=True, check=True)
-        options = root / "my.cnf"
-        quoted = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
-        # A host that leads nowhere, as one that goes through the virtual address during the switch.
-        options.write_text(f'[client]\nhost=192.0.2.1\nuser=root\npassword="{quoted}"\n')
-        given = {"defaults_file": str(options), "socket": str(sock)}
-        self.events: list[dict] = []
-        self.node = Node(
-            {
-                "config.get": lambda key, default=None: given if key == "octane_db" else default,
-                "cmd.run_all": run_all,
-                "event.send": lambda tag, data: self.events.append({"tag": tag, **data}),
-            }
-        )
-        self.node.set(STREAMS=str(root / "streams"), REPLICA=str(root / "replica.json"))
-        self.node.set(SETTINGS=str(root / "settings.json"))
-
-    def sql(self, text: str) -> None:
-        command = ["mysql", *self.node.call("octane_mysql.options")]
-        subprocess.run(command, input=text.encode(), check=True)
-
-    def call(self, name: str, *args, **kwargs):
-        return self.node.call(f"octane_db.{name}", *args, **kwargs)
-
-    def identifier(self) -> str:
-        return self.call("server")["id"]
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-PAUSE = 0.2
-"""Seconds between two looks: InnoDB renews INNODB_TRX only when nobody has read it for a tenth of a second."""
-
-
-def until(condition, what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what} in vain"
-        time.sleep(PAUSE)
-
-
-def answers(path: Path) -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as one:
-        one.connect(str(path))
-        return True
-    return False
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     root = tmp_path_factory.mktemp("mariadb")
@@ -137,17 +53,6 @@ def old(servers):
 def new(servers):
     servers[1].sql("DROP DATABASE IF EXISTS nova; DROP DATABASE IF EXISTS `glance-2`; DROP DATABASE IF EXISTS mine;")
     return servers[1]
-
-
-def move(old, new, databases, **options):
-    """The three calls of a transfer; returns what each side says of it."""
-    identity = old.call("identity")
-    given = {"server": new.identifier(), **options}
-    receiver = new.call("receive", databases, "127.0.0.1", identity["certificate"], **given)
-    sent = old.call(
-        "send", databases, "127.0.0.1", receiver["port"], receiver["certificate"], identity["identity"], timeout=60
-    )
-    return sent, new.call("received", receiver["ticket"])
 
 
 def test_what_a_database_holds_is_read(old):
@@ -235,33 +140,6 @@ def test_a_receiver_with_another_certificate_gets_no_data(old, new):
         old.call("send", ["nova"], "127.0.0.1", port, stranger["certificate"], identity["identity"], timeout=20)
     new.call("abandon", receiver["ticket"])
     assert "nova" not in new.call("databases")
-
-
-class Cutter(threading.Thread):
-    """Stands between sender and receiver and drops the connection after a number of bytes."""
-
-    def __init__(self, port: int, limit: int) -> None:
-        super().__init__(daemon=True)
-        self.target, self.limit = port, limit
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-
-    def run(self) -> None:
-        client, _ = self.server.accept()
-        receiver = socket.create_connection(("127.0.0.1", self.target))
-        threading.Thread(target=self.pump, args=(receiver, client), daemon=True).start()
-        passed = 0
-        while passed < self.limit and (data := client.recv(4096)):
-            receiver.sendall(data)
-            passed += len(data)
-        for one in (client, receiver):
-            one.shutdown(socket.SHUT_RDWR)
-
-    @staticmethod
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(4096):
-                target.sendall(data)
 
 
 def test_a_stream_cut_in_the_middle_fails_on_both_sides_and_leaves_no_half_database(old, new):

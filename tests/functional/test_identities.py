@@ -14,8 +14,8 @@ import pytest
 from octane.path import identity
 from octane.path.identity import NEW, OLD
 from octane.verify.identities import asked, compare
+from tests.functional.mariadb import MISSING
 from tests.functional.real_databases import Cloud
-from tests.functional.test_database import MISSING
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 VIEWS = identity.load("juno-kilo")

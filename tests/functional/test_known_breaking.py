@@ -12,8 +12,8 @@ from octane.path import standing
 from octane.procedure import db_rows
 from octane.procedure.schemas import of_another_release
 from tests.functional.injections import INJECTIONS
+from tests.functional.mariadb import MISSING
 from tests.functional.real_databases import DUMPS, HOPS, STARTS
-from tests.functional.test_database import MISSING
 
 CASES = [(hop.name, check.name) for hop in HOPS.values() for check in (*hop.breaking, *hop.in_flight)]
 

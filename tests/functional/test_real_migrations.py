@@ -15,8 +15,8 @@ from lab.cache import CACHE
 from octane.path import standing
 from octane.procedure import db_rows
 from tests.functional.injections import ANTELOPE
+from tests.functional.mariadb import MISSING, until
 from tests.functional.real_databases import HOPS
-from tests.functional.test_database import MISSING, until
 
 HOP = HOPS["antelope-caracal"]
 BEFORE = [command.words for service, command in HOP.before if service == "cinder"]

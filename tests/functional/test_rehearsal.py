@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.functional.test_database import MISSING, Server
+from tests.functional.mariadb import MISSING, Server
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),

@@ -23,7 +23,8 @@ from octane.procedure import db, replica, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
-from tests.functional.test_database import MISSING, SCHEMA, Cutter, Server, until
+from tests.functional.mariadb import MISSING, Cutter, Server, until
+from tests.functional.test_database import SCHEMA
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, node
 
 pytestmark = [
@@ -58,7 +59,7 @@ SKIP = {"nova": ["heartbeats"]}
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     root = tmp_path_factory.mktemp("replica")
-    pair = [Server(root / "old", LOG), Server(root / "new", ("--server-id=1",))]
+    pair = [Server(root / "old", *LOG), Server(root / "new", "--server-id=1")]
     yield pair
     for one in pair:
         one.stop()

@@ -165,9 +165,7 @@ class Reader:
             self._left = _LENGTH.unpack(self._exactly(_LENGTH.size))[0]
             if not self._left:
                 return b""
-        data = self._receive(min(size, self._left))
-        if not data:
-            raise Gone("the connection ended in the middle of the data")
+        data = self._exactly(min(size, self._left))
         self._left -= len(data)
         self.count += len(data)
         self.digest.update(data)
@@ -185,19 +183,18 @@ class Reader:
         self.ended = True
 
     def _exactly(self, size):
-        data = b""
-        while len(data) < size:
-            part = self._receive(size - len(data))
-            if not part:
-                raise Gone("the connection ended before the data did")
-            data += part
-        return data
-
-    def _receive(self, size):
-        while not self._stopped.is_set():
+        data = bytearray(size)
+        rest = memoryview(data)
+        while rest and not self._stopped.is_set():
+            # TLS gives at most 16 KiB at a time.
             with contextlib.suppress(TimeoutError):
-                return self._wire.recv(size)
-        raise Gone("another stream failed")
+                number = self._wire.recv_into(rest)
+                if not number:
+                    raise Gone("the connection ended before the data did")
+                rest = rest[number:]
+        if rest:
+            raise Gone("another stream failed")
+        return data
 
 
 def together(digests):

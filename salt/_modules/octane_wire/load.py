@@ -161,28 +161,27 @@ class Lines:
     """Rows as they come in frames, poured out a transaction at a time."""
 
     def __init__(self, parts):
-        self._parts, self._held = parts, memoryview(b"")
+        self._parts, self._held, self._at = parts, bytearray(), 0
 
     def more(self):
         """Whether there is anything left."""
-        if not self._held:
-            self._held = memoryview(next(self._parts, b""))
-        return bool(self._held)
+        if self._at == len(self._held):
+            self._held, self._at = next(self._parts, b""), 0
+        return self._at < len(self._held)
 
     def pour(self, descriptor):
         """Write rows until they are enough for a transaction and the last one is whole; how many they are."""
         size = rows = 0
         while self.more():
-            piece = self._held[:PIECE]
-            enough = size >= TRANSACTION_BYTES or rows >= TRANSACTION_ROWS
-            if enough and (cut_at := bytes(piece).rfind(b"\n") + 1):
-                piece = piece[:cut_at]
-            self._held = self._held[len(piece) :]
-            rest = piece
+            start, end, whole = self._at, min(len(self._held), self._at + PIECE), 0
+            if size >= TRANSACTION_BYTES or rows >= TRANSACTION_ROWS:
+                whole = self._held.rfind(b"\n", start, end) + 1
+            self._at = whole or end
+            rest = memoryview(self._held)[start : self._at]
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-            size += len(piece)
-            rows += bytes(piece).count(b"\n")
-            if enough and cut_at:
+            size += self._at - start
+            rows += self._held.count(b"\n", start, self._at)
+            if whole:
                 break
         return rows

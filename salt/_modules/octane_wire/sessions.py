@@ -4,6 +4,7 @@ Sessions of the local MySQL or MariaDB server, each held by a client program of 
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -46,6 +47,7 @@ class Session:
     def __init__(self, options):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
         self._process = subprocess.Popen([CLIENT[0], *options, *CLIENT[1:]], **pipes)
+        fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
         self._mark = b""
         try:
             self.run(SETTINGS)
@@ -83,17 +85,18 @@ class Session:
 
     def stream(self):
         """The same as it comes: bytes in which each line is a row and tabs part its values."""
-        end, held = self._mark + b"\n", b""
+        end, held = self._mark + b"\n", bytearray()
         while not held.endswith(end):
-            keep = held[-len(end) :]
-            if len(held) > len(keep):
-                yield held[: len(held) - len(keep)]
+            # The client writes little at a time: gathered, since each part costs its way through the transfer.
+            if len(held) >= CHUNK:
+                yield bytes(held[: -len(end)])
+                del held[: -len(end)]
             data = os.read(self._process.stdout.fileno(), CHUNK)
             if not data:
                 raise self._ended()
-            held = keep + data
+            held += data
         if len(held) > len(end):
-            yield held[: -len(end)]
+            yield bytes(held[: -len(end)])
 
     def load(self, statement, pipe, feed):
         """Run one ``LOAD DATA LOCAL INFILE`` that reads the named pipe, which ``feed`` is called to write to."""

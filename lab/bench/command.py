@@ -1,0 +1,155 @@
+"""The commands ``octane-lab fill`` and ``octane-lab bench``: much data, and how fast it can be moved."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lab import machine
+from lab.bench import fill, ways
+from lab.command import CommandFailed
+from lab.deployer import galera
+from lab.hosts import Host
+from lab.state import Lab, LabError, state_directory
+
+MASTER = "fuel"
+
+
+def register(subparsers: Any) -> None:
+    """Add both subcommands; their namespaces carry ``run`` as the function to call."""
+    add = subparsers.add_parser("fill", help="years of use in the old cloud's nova database").add_argument
+    more = subparsers.choices["fill"]
+    add("size", type=_size, metavar="SIZE", help="bytes of rows, as 200M or 2G")
+    add("--database", default="nova", help="which database with nova's tables (%(default)s)")
+    add("--seed", type=int, default=1, help="the same seed makes the same rows (%(default)s)")
+    add("--host", help="a controller (the first one of the old cloud)")
+    more.set_defaults(run=run_fill)
+    bench = subparsers.add_parser("bench", help="ways side by side, measured")
+    what = bench.add_subparsers(dest="bench", metavar="WHAT", required=True)
+    database = what.add_parser(
+        "db",
+        help="ways of bringing a database to the new cloud",
+        description="Between upgrade-env and upgrade-db: the new cloud's database is replaced by copies of the old "
+        "one's. The old tool's way locks the old cloud's tables while it reads them.",
+    )
+    add = database.add_argument
+    add("--database", action="append", metavar="NAME", help="which (nova); may be given again")
+    add("--source", metavar="HOST", help="an old controller (the first one)")
+    add("--target", metavar="HOST", help="a new controller (the first one whose database answers)")
+    add("--times", type=int, default=ways.MEASURED, help="how often each way is gone (%(default)s)")
+    add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
+    database.set_defaults(run=run_database)
+
+
+def _size(text: str) -> int:
+    try:
+        return fill.size(text)
+    except LabError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def run_fill(args: argparse.Namespace) -> int:
+    """Fill the database of the lab. Raises LabError, CommandFailed, HostError."""
+    machine.require_root()
+    lab = Lab.open(state_directory(args.state))
+    host = chosen(lab, args.host) if args.host else lab.hosts[controllers(lab)[0]]
+    console = Console(stderr=True)
+    with console.status("filling") as status:
+        done = fill.fill(
+            fill.Database(host.entering(["mysql"]), args.database),
+            args.size,
+            args.seed,
+            lambda number: status.update(f"{number / 1e6:.0f} of {args.size / 1e6:.0f} MB"),
+        )
+    print(f"{args.database} on {host.name}: {done['bytes']} bytes of {done['servers']} servers in {done['seconds']} s")
+    return 0
+
+
+def run_database(args: argparse.Namespace) -> int:
+    """Measure the ways and print them. Raises LabError, CommandFailed, HostError; 1 when a way failed."""
+    machine.require_root()
+    lab = Lab.open(state_directory(args.state))
+    source = chosen(lab, args.source) if args.source else lab.hosts[controllers(lab)[0]]
+    target = chosen(lab, args.target) if args.target else first_new(lab)
+    if source.name == target.name:
+        raise LabError(f"{source.name} cannot be both sides")
+    databases = tuple(args.database or ["nova"])
+    say = Console(stderr=True).print
+    # Beside the lab's disks, since it may be gigabytes.
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=lab.state) as folder:
+        task = ways.Task(side(lab, source), side(lab, target), databases, Path(folder))
+        try:
+            found = ways.summary(ways.measure(task, ways.KNOWN, args.times, lambda text: say(text, highlight=False)))
+        except ways.BenchError as error:
+            print(f"octane-lab: {error}", file=sys.stderr)
+            return 1
+    show(found, args.form)
+    return 0
+
+
+def show(found: dict[str, dict[str, float | None]], form: str) -> None:
+    """Print what ``ways.summary`` returned."""
+    if form == "json":
+        print(json.dumps(found))
+        return
+    table = Table("way", "seconds", "ratio to old")
+    for name in ways.WAYS:
+        seconds, ratio = found["seconds"][name], found["ratio"].get(name, 1.0)
+        table.add_row(name, "-" if seconds is None else f"{seconds:.2f}", "-" if ratio is None else f"{ratio:.4f}")
+    Console().print(table)
+
+
+def controllers(lab: Lab) -> list[str]:
+    """Hosts that are controllers of the cloud as it was deployed first."""
+    return [name for name, host in lab.definition["hosts"].items() if "controller" in host.get("roles", ())]
+
+
+def first_new(lab: Lab) -> Host:
+    """The first host that was a spare one and has a database now. Raises LabError."""
+    spare = [lab.hosts[name] for name, host in lab.definition["hosts"].items() if not host.get("roles")]
+    for host in spare:
+        if host.is_running() and galera.is_synced(host):
+            return host
+    raise LabError("no new controller has a database yet: it comes with octane upgrade-env")
+
+
+def chosen(lab: Lab, name: str) -> Host:
+    """The host of this name. Raises LabError."""
+    if name not in lab.hosts:
+        raise LabError(f"there is no host {name} in this lab; there are {', '.join(lab.hosts)}")
+    return lab.hosts[name]
+
+
+def side(lab: Lab, host: Host) -> ways.Side:
+    """A host as a side: clients of its server run in it, the product's functions through Salt on the Fuel master."""
+    cidr = ipaddress.ip_network(lab.definition["networks"]["admin"]["cidr"])
+    told = json.loads(host.run(["ip", "-json", "-4", "address", "show"]).stdout)
+    addresses = [ipaddress.ip_address(one["local"]) for link in told for one in link["addr_info"]]
+    address = next((str(one) for one in addresses if one in cidr), None)
+    if address is None:
+        raise LabError(f"{host.name} has no address in the admin network")
+    return ways.Side(host.name, host.entering, (), address, lambda *args, **named: call(lab, host, args, named))
+
+
+def call(lab: Lab, host: Host, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """What a function of the product returned on a host, as an operator on the Fuel master gets it."""
+    function, *given = args
+    # As JSON, which Salt reads as YAML: a certificate keeps its lines only inside quotes.
+    words = [json.dumps(one) for one in given] + [f"{name}={json.dumps(one)}" for name, one in named.items()]
+    command = ["salt", "--static", "--out=json", f"--timeout={ways.TIMEOUT}", host.name, function, *words]
+    done = lab.hosts[MASTER].run(command, check=False, timeout=ways.TIMEOUT)
+    try:
+        answer = json.loads(done.stdout)[host.name]
+    except (ValueError, KeyError):
+        raise CommandFailed(command[:6], done.returncode, done.stderr or done.stdout) from None
+    if done.returncode:
+        raise CommandFailed(command[:6], done.returncode, str(answer))
+    return answer
