@@ -135,16 +135,28 @@ class NodeCaller:
 
     def _collect(self, job: Mapping[str, Any], expected: set[str], deadline: float) -> dict[str, dict[str, Any]]:
         answers: dict[str, dict[str, Any]] = {}
-        for part in self._returns(job, min(deadline - time.monotonic(), SILENCE_SECONDS)):
-            answers.update((node, answer) for node, answer in (part or {}).items() if node in expected)
-            if len(answers) == len(expected):
-                return answers
-            if part is None and time.monotonic() > deadline:
-                break
-            if part is None:
-                # Salt's iterator does not wait by itself; with its own waiting it would not see the deadline.
-                time.sleep(POLL_SECONDS)
-        return {**self._looked_up(job, expected), **answers}
+        while not self._listen(job, expected, deadline, answers):
+            time.sleep(POLL_SECONDS)
+        return answers if len(answers) == len(expected) else {**self._looked_up(job, expected), **answers}
+
+    def _listen(
+        self, job: Mapping[str, Any], expected: set[str], deadline: float, answers: dict[str, dict[str, Any]]
+    ) -> bool:
+        """Add to ANSWERS what comes; whether there is nothing more to wait for."""
+        try:
+            for part in self._returns(job, min(deadline - time.monotonic(), SILENCE_SECONDS)):
+                answers.update((node, answer) for node, answer in (part or {}).items() if node in expected)
+                if len(answers) == len(expected) or (part is None and time.monotonic() > deadline):
+                    break
+                if part is None:
+                    # Salt's iterator does not wait by itself; with its own waiting it would not see the deadline.
+                    time.sleep(POLL_SECONDS)
+        except salt.exceptions.SaltException as error:
+            # It asks whether the job still runs, which a busy master may have no time to publish (seen at a load of
+            # 14 on two processors): no word about the job itself, whose answers come all the same.
+            log.warning("job %s: %s", job["jid"], error)
+            return time.monotonic() > deadline
+        return True
 
     def _returns(self, job: Mapping[str, Any], silence: float) -> Iterator[dict[str, Any] | None]:
         """Returns as they come and None whenever there is none; it ends when no minion runs the job any more."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from salt.exceptions import SaltClientError
 
 from octane import salt_master
 from octane.errors import BadInput, Failed, NodeFailed
@@ -96,6 +97,20 @@ def test_a_minion_that_runs_on_for_ever_is_given_up_at_the_deadline(caller):
 
     with pytest.raises(NodeFailed, match="no answer within 0 s"):
         caller(Busy({})).call(["node-1"], "x.y", timeout=0.1)
+
+
+def test_a_master_too_busy_to_ask_about_a_job_is_not_the_end_of_the_job(caller):
+    class Busy(FakeClient):
+        asked = 0
+
+        def get_iter_returns(self, jid, minions, **kwargs):
+            self.asked += 1
+            yield None
+            if self.asked == 1:
+                raise SaltClientError("Salt request timed out")
+            yield {"node-1": {"ret": 1}}
+
+    assert caller(Busy({})).call(["node-1"], "x.y") == {"node-1": 1}
 
 
 @pytest.mark.parametrize("targets", [["*"], ["node-1,node-2"], ["node 1"], [""], ["-node"], []])
