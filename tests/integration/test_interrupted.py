@@ -98,13 +98,13 @@ def test_a_second_run_at_the_same_time_is_refused_and_the_first_one_killed(lab):
         until_said(process, "The seed is still isolated")
         second = lab.octane("upgrade-db", SEED, check=False)
         assert second.returncode == 3, second.stderr
-        until_said(process, "Nothing writes any more")
+        until_said(process, "Compare what changed since the last proof")
         kill_everything(lab)
 
 
 def test_upgrade_db_with_the_master_losing_power(lab):
     with running(lab, "upgrade-db", SEED) as process:
-        until_said(process, "Stream the databases to the seed")
+        until_said(process, "Copy the databases and let the seed follow the original's log")
         lab.lab("fault", "kill", "fuel")
     lab.lab("fault", "poweron", "fuel")
     finishes(lab, "upgrade-db", SEED)

@@ -131,6 +131,15 @@ def test_the_switch_is_refused_before_the_databases_have_moved(lab):
     assert "upgrade-db" in refused(lab, 3, "upgrade-control", SEED)
 
 
+def test_the_databases_can_be_checked_and_rehearsed_without_users_noticing(lab, probed):
+    for trial in ("--check", "--rehearse"):
+        lab.octane("upgrade-db", SEED, trial)
+    left = lab.run(lab.on("fuel", "salt", "--static", "--out=json", NEW[0], "octane_rehearsal.status")).stdout
+    assert set(json.loads(left)[NEW[0]].values()) == {False}
+    apis = lab.probe_summary(probed)["apis"]
+    assert {api: kinds["write"]["refused_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
+
+
 def test_upgrade_db_moves_every_row(lab, probed):
     lab.octane("upgrade-db", SEED)
     for database, table in (("keystone", "user"), ("nova", "instances"), ("neutron", "ports"), ("cinder", "volumes"),
@@ -203,5 +212,5 @@ def test_nothing_that_was_acknowledged_is_missing(lab, probed):
 
 def test_status_tells_every_stage_and_step_with_its_evidence(lab):
     told = lab.octane("status", SEED, "-f", "json").stdout
-    for stage in ("upgrade-env", "upgrade-db", "upgrade-control", "cleanup-env"):
+    for stage in ("upgrade-env", "check-db", "rehearse-db", "upgrade-db", "upgrade-control", "cleanup-env"):
         assert stage in told
