@@ -30,7 +30,8 @@ PASSWORD = """pa'ss"wo\\rd #;$`x"""
 
 
 class Server:
-    """A MariaDB on a socket alone, its root's option file, and the node modules that use it."""
+    """A MariaDB on a socket alone, its root's option file, and the node modules that use it. ``data``: its data
+    directory."""
 
     def __init__(self, root: Path, *options: str, data: Path | None = None) -> None:
         self.root = root
