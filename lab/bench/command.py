@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import machine
-from lab.bench import fill, ways
+from lab.bench import fill, replica, ways
 from lab.command import CommandFailed
 from lab.deployer import galera
 from lab.hosts import Host
@@ -37,8 +37,9 @@ def register(subparsers: Any) -> None:
     database = what.add_parser(
         "db",
         help="ways of bringing a database to the new cloud",
-        description="Between upgrade-env and upgrade-db: the new cloud's database is replaced by copies of the old "
-        "one's. The old tool's way locks the old cloud's tables while it reads them.",
+        description="Between upgrade-env and upgrade-db, which is run to its end, again and again; then the new "
+        "cloud's database is replaced by copies of the old one's. Take the lab back with octane-lab reset afterwards. "
+        "The old tool's way locks the old cloud's tables while it reads them.",
     )
     add = database.add_argument
     add("--database", action="append", metavar="NAME", help="which (nova); may be given again")
@@ -86,8 +87,13 @@ def run_database(args: argparse.Namespace) -> int:
     # Beside the lab's disks, since it may be gigabytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=lab.state) as folder:
         task = ways.Task(side(lab, source), side(lab, target), databases, Path(folder))
+        def told(text: str) -> None:
+            say(text, highlight=False)
+
         try:
-            found = ways.summary(ways.measure(task, ways.KNOWN, args.times, lambda text: say(text, highlight=False)))
+            # First: from then on the new cloud's services are stopped, and the old one's refuse writes.
+            seconds = {"replica_window": replica.windows(lab.hosts[MASTER], args.times, told)}
+            found = ways.summary({**seconds, **ways.measure(task, ways.KNOWN, args.times, told)})
         except ways.BenchError as error:
             print(f"octane-lab: {error}", file=sys.stderr)
             return 1

@@ -121,8 +121,7 @@ def pipe(task: Task) -> float:
 
 
 KNOWN: dict[str, Way] = {"old": old, "dump": dump, "pipe": pipe}
-"""The ways there are. ``replica_window`` is added by whoever builds it: after a copy that is not measured, what is left
-to do inside the window, until both sides are equal."""
+"""Ways that are gone in turn. What a replica costs inside the window is told by the product itself: replica.py."""
 BRINGS = ("old", "dump")
 """Ways after which the target must equal the source."""
 
