@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octane.errors import InvariantBroken, Refused
+from octane.journal.values import refuse_secrets
 from octane.path import identity, load_hops
 from octane.path.identity import View
 from octane.procedure import db_verify
@@ -123,6 +124,7 @@ def test_sums_that_differ_without_a_row_that_does_are_still_a_difference():
 @pytest.mark.parametrize("hop", ["juno-kilo", "antelope-caracal"])
 def test_every_hop_that_is_offered_compares_what_the_issue_of_users_is(hop):
     names = {view.name for view in identity.load(hop)}
+    refuse_secrets({name: {"rows": 1, "sums": [2**63]} for name in names}, "record")
     assert names >= {
         "projects", "users", "role_assignments", "images", "volumes", "snapshots", "volume_attachments", "networks",
         "subnets", "routers", "ports", "floating_addresses", "security_groups", "security_group_rules", "flavors",
