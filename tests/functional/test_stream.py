@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.saltfiles import Node, program
+from tests.saltfiles import SALT, Node, program
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
@@ -124,3 +125,12 @@ def test_nobody_but_root_can_read_a_key(sides, tmp_path):
     folder = tmp_path / "one" / "streams" / identity
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_salt_brings_the_whole_program_to_a_node_and_takes_none_of_it_for_a_module(salt_master):
+    there = Path(salt_master.minion.config["extension_modules"]) / "modules" / "octane_wire"
+    assert sorted(file.name for file in there.glob("*.py")) == sorted(
+        file.name for file in (SALT / "_modules" / "octane_wire").glob("*.py")
+    )
+    listed = salt_master.run("salt.execute", "node-1", "sys.list_modules").stdout
+    assert "octane_stream" in listed and "octane_wire" not in listed
