@@ -2,15 +2,18 @@
 Directories of keys sent from one node to another through the encrypted stream.
 """
 
+import json
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.saltfiles import Node, program
+from tests.functional.salt_master import BIN
+from tests.saltfiles import SALT, Node, program
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
@@ -124,3 +127,20 @@ def test_nobody_but_root_can_read_a_key(sides, tmp_path):
     folder = tmp_path / "one" / "streams" / identity
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_salt_brings_the_whole_program_to_a_node_and_takes_none_of_it_for_a_module(tmp_path):
+    config = {"root_dir": str(tmp_path), "file_client": "local", "file_roots": {"base": [str(SALT)]}, "id": "node-1"}
+    (tmp_path / "minion").write_text(json.dumps(config))
+
+    def call(*words):
+        command = [str(BIN / "salt-call"), "--local", "-c", str(tmp_path), "--out=json", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+        return json.loads(done.stdout)["local"]
+
+    assert "modules.octane_wire.__main__" in call("saltutil.sync_modules")
+    (there,) = tmp_path.rglob("extmods/modules/octane_wire")
+    kept = SALT / "_modules" / "octane_wire"
+    assert {file.name for file in there.iterdir()} == {file.name for file in kept.glob("*.py")}
+    listed = call("sys.list_modules", "octane_*")
+    assert "octane_stream" in listed and "octane_wire" not in listed
