@@ -57,8 +57,8 @@ def behind(node: str, found: Compared, places: Iterable[tuple[Schema, Scripts]],
 
 def as_they_are(ctx: Context) -> dict[str, Any]:
     """What the original's schemas say of themselves: {database: as ``octane_db.schema_heads`` returns it}."""
-    node = sides(ctx).originals[0]
-    return {name: ctx.nodes.call([node], "octane_db.schema_heads", name)[node] for name in ctx.path.databases}
+    places = [(schema, schema.old) for service in ctx.path.services for schema in service.schemas]
+    return {name: one["found"] for name, one in compared(ctx, sides(ctx).originals[0], places).items()}
 
 
 def is_at_head(one: Mapping[str, Any], scripts: Scripts) -> bool:

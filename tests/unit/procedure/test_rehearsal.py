@@ -31,7 +31,9 @@ class Cloud:
         return {
             "octane_db.databases": lambda minion: list(HOP.databases),
             "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1000),
-            "octane_db.schema_heads": lambda minion, name: self.heads,
+            "octane_db.compare_schemas": lambda minion, schemas: {
+                one["database"]: {"found": self.heads, "wanted": None, "error": ""} for one in schemas
+            },
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.send": lambda *_: {"sha256": "abc", "bytes": 9000, "seconds": 1.5},
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
