@@ -18,7 +18,7 @@ IDENTITIES = Path(__file__).parent / "identities"
 OLD, NEW = "old", "new"
 """Schemas of the release that a hop leads from, and of the one that it leads to."""
 
-_SQL = {"type": "string", "pattern": r"^[^;]+$"}
+_SQL = {"type": "string", "pattern": r"^[^;\\]+$"}
 _FIELD = {
     "oneOf": [
         {"type": "string", "pattern": r"^[a-z_0-9]+$"},
@@ -108,7 +108,8 @@ def _query(given: Mapping[str, Any], source: str) -> Query:
     if missing:
         raise BadInput(f"{source}: no {', '.join(missing)}")
     key, fields = (dict(_column(entry) for entry in given[part]) for part in ("key", "fields"))
-    columns = ", ".join(f"{expression} AS `{name}`" for name, expression in (*key.items(), *fields.items()))
+    # Quoted by the server: else nothing and the text NULL would look alike.
+    columns = ", ".join(f"QUOTE({expression}) AS `{name}`" for name, expression in (*key.items(), *fields.items()))
     where = f" WHERE {given['where']}" if given.get("where") else ""
     return Query(f"SELECT {columns} FROM {given['from']}{where}", tuple(key), tuple(fields))
 

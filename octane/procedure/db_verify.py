@@ -81,4 +81,4 @@ def refuse_lost(found: Differences) -> None:
     """:raises InvariantBroken: listing what differs, row by row."""
     if found.count:
         more = f" and {found.count - len(found.lost)} more" if found.count > len(found.lost) else ""
-        raise InvariantBroken(f"{found.count} differences to the original: {'; '.join(found.lost)}{more}")
+        raise InvariantBroken(f"at least {found.count} differences to the original: {'; '.join(found.lost)}{more}")

@@ -10,6 +10,9 @@ from octane.path.identity import NEW, OLD, View
 
 MOST = 100
 """Differences that are told one by one; all are counted."""
+FEW, ROWS = 8, 500
+"""Buckets of a view whose rows are asked for, and about how many rows of them."""
+QUOTE = "'"
 SECRET = "digest_of_"
 """Begins the names of fields whose values are told to nobody."""
 
@@ -40,28 +43,21 @@ def asked(views: Iterable[View], side: str) -> list[dict[str, Any]]:
 
 def compare(views: Iterable[View], before: Sums, after: Sums, reader: Reader) -> Differences:
     """What differs between two readings of VIEWS; of buckets that do, READER is asked for both sides' rows."""
-    differing = {
-        view: [
-            number
-            for number, pair in enumerate(zip(before[view.name]["sums"], after[view.name]["sums"], strict=True))
-            if pair[0] != pair[1]
-        ]
+    chosen = [
+        (view, buckets)
         for view in views
-    }
+        if (buckets := _differing(before[view.name]["sums"], after[view.name]["sums"]))
+    ]
     found = Differences()
-    chosen = [view for view, buckets in differing.items() if buckets]
     if not chosen:
         return found
     sides = {
-        side: reader(
-            side, [{**one, "buckets": differing[view]} for view, one in zip(chosen, asked(chosen, side), strict=True)]
-        )
-        for side in (OLD, NEW)
+        side: reader(side, [_asked(view, side, buckets, before) for view, buckets in chosen]) for side in (OLD, NEW)
     }
-    for view in chosen:
+    for view, buckets in chosen:
         said = list(_rows(view, sides[OLD][view.name], sides[NEW][view.name]))
-        # Too many rows to be told one by one, or a row that is back already: still a difference.
-        said = said or [f"{view.what}: {len(differing[view])} groups of rows differ"]
+        # Of very many rows only some are asked for, and what is being written may be gone when they are.
+        said = said or [f"{view.what}: {len(buckets)} groups of rows differ"]
         if view.documented:
             found.known += [f"{sentence} ({view.documented})" for sentence in said]
         else:
@@ -70,13 +66,25 @@ def compare(views: Iterable[View], before: Sums, after: Sums, reader: Reader) ->
     return found
 
 
+def _differing(before: list[int], after: list[int]) -> list[int]:
+    return [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
+
+
+def _asked(view: View, side: str, buckets: list[int], before: Sums) -> dict[str, Any]:
+    """VIEW as a node is asked for rows of some of its BUCKETS: no more than can be told, the same on both sides."""
+    (one,) = asked([view], side)
+    some = buckets[:FEW]
+    expected = before[view.name]["rows"] * len(some) // len(before[view.name]["sums"])
+    return {**one, "buckets": some, "split": max(1, expected // ROWS)}
+
+
 def _rows(view: View, old: list[list[str]], new: list[list[str]]) -> Iterable[str]:
     names = view.old.fields
     width = len(view.old.key)
     ours = {tuple(row[:width]): row[width:] for row in old}
     theirs = {tuple(row[:width]): row[width:] for row in new}
     for key in sorted(ours.keys() | theirs.keys()):
-        called = f"{view.what} {' '.join(key)}"
+        called = f"{view.what} {' '.join(part.strip(QUOTE) for part in key)}"
         if key not in theirs:
             yield f"{called} is missing on the seed"
         elif key not in ours:
@@ -92,4 +100,4 @@ def _rows(view: View, old: list[list[str]], new: list[list[str]]) -> Iterable[st
 def _said(name: str, before: str, after: str) -> str:
     if name.startswith(SECRET):
         return f"{name.removeprefix(SECRET)} is another one"
-    return f"{name} was {before!r}, is {after!r}"
+    return f"{name} was {before}, is {after}"

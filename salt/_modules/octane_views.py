@@ -10,14 +10,17 @@ import re
 import secrets
 import subprocess
 import tempfile
+import threading
 import zlib
 
 from salt.exceptions import CommandExecutionError
 
-BUCKETS = 32
-MOST_ROWS = 1000
+BUCKETS = 64
 LONGEST = 200
-_SELECT = re.compile(r"SELECT\s[^;]+")
+TIMEOUT = 3600
+"""Seconds for all views of a call."""
+
+_SELECT = re.compile(r"SELECT\s(?:(?!\bINTO\b)[^;\\])+", re.IGNORECASE)
 # READ ONLY is not known to MySQL 5.5, which skips the comment.
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT /*!50605 , READ ONLY */"
 
@@ -41,16 +44,17 @@ def sums(views):
         one = found[view["name"]]
         one["rows"] += 1
         digest = int.from_bytes(hashlib.sha256(line).digest()[:8], "big")
-        number = _bucket(view, line)
+        number = _number(view, line) % BUCKETS
         one["sums"][number] = (one["sums"][number] + digest) % 2**64
     return found
 
 
 def rows(views):
     """
-    The rows of some buckets of views, at most a thousand in all and no value longer than 200 characters.
+    The rows of some buckets of views, no value longer than 200 characters.
 
-    :param views: as :func:`sums` takes them, each with ``buckets``: a list of numbers
+    :param views: as :func:`sums` takes them, each with ``buckets``: a list of numbers, and ``split``: only every
+        so-many-th row by its key, the same ones on every side
     :return: ``{name: [[values, key first]]}``
 
     CLI Example:
@@ -58,19 +62,20 @@ def rows(views):
     .. code-block:: bash
 
         salt node-1 octane_views.rows '[{name: roles, database: keystone, query: "SELECT id, name FROM role", keys: 1,
-            buckets: [3]}]'
+            buckets: [3], split: 1}]'
     """
-    found, left = {view["name"]: [] for view in views}, MOST_ROWS
+    found = {view["name"]: [] for view in views}
     for view, line in _read(views):
-        if left and _bucket(view, line) in view["buckets"]:
+        rest, bucket = divmod(_number(view, line), BUCKETS)
+        if bucket in view["buckets"] and rest % view["split"] == 0:
             values = line.decode("utf-8", errors="replace").split("\t")
             found[view["name"]].append([value[:LONGEST] for value in values])
-            left -= 1
     return found
 
 
-def _bucket(view, line):
-    return zlib.crc32(b"\t".join(line.split(b"\t", view["keys"])[: view["keys"]])) % BUCKETS
+def _number(view, line):
+    """Of the key of a row."""
+    return zlib.crc32(b"\t".join(line.split(b"\t", view["keys"])[: view["keys"]]))
 
 
 def _read(views):
@@ -102,12 +107,17 @@ def _lines(statements):
         order.write(statements.encode())
         order.seek(0)
         with subprocess.Popen(command, stdin=order, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            limit = threading.Timer(TIMEOUT, process.kill)
+            limit.start()
             try:
                 for line in process.stdout:
                     yield line[:-1]
             except GeneratorExit:
                 process.kill()
                 raise
+            finally:
+                limit.cancel()
             said = process.stderr.read().decode(errors="replace").strip()
     if process.returncode:
-        raise CommandExecutionError(f"the database of this node: {said[:500]}")
+        why = said[:500] or f"its client ended with {process.returncode} (after {TIMEOUT} s it is ended)"
+        raise CommandExecutionError(f"the database of this node: {why}")

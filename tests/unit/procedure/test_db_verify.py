@@ -20,7 +20,7 @@ class Cloud:
     """Roles on both sides, and one row of everything else."""
 
     def __init__(self) -> None:
-        self.roles = {"node-1": [["r1", "admin", "NULL"]], "node-4": [["r1", "admin", "NULL"]]}
+        self.roles = {"node-1": [["r1", "'admin'", "NULL"]], "node-4": [["r1", "'admin'", "NULL"]]}
 
     def functions(self):
         return {"octane_views.sums": self.sums, "octane_views.rows": self.rows}
@@ -54,9 +54,9 @@ def test_equal_sides_are_told_apart_by_sums_alone(ctx):
 @pytest.mark.parametrize(
     ("seed", "sentence"),
     [
-        ([["r1", "other", "NULL"]], "role r1: name was 'admin', is 'other'"),
+        ([["r1", "'other'", "NULL"]], "role r1: name was 'admin', is 'other'"),
         ([], "role r1 is missing on the seed"),
-        ([["r1", "admin", "NULL"], ["r2", "x", "NULL"]], "role r2 is on the seed alone"),
+        ([["r1", "'admin'", "NULL"], ["r2", "x", "NULL"]], "role r2 is on the seed alone"),
     ],
 )
 def test_a_difference_is_named(ctx, cloud, seed, sentence):
@@ -107,7 +107,7 @@ def test_a_secret_is_compared_but_not_told():
 
 
 def test_a_documented_difference_is_told_with_its_reason_and_stops_nothing():
-    told = found(views_of(documented="it is lost"), [["1", "a", "s"]], [["1", "b", "s"]])
+    told = found(views_of(documented="it is lost"), [["1", "'a'", "s"]], [["1", "'b'", "s"]])
     assert (told.count, told.known) == (0, ["thing 1: name was 'a', is 'b' (it is lost)"])
 
 

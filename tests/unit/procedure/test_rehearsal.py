@@ -37,7 +37,7 @@ class Cloud:
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.send": lambda *_: {"sha256": "abc", "bytes": 9000, "seconds": 1.5},
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
-            "octane_views.rows": lambda minion, views: {one["name"]: [["r1", "admin", "NULL"]] for one in views},
+            "octane_views.rows": lambda minion, views: {one["name"]: [["r1", "'admin'", "NULL"]] for one in views},
             "octane_rehearsal.start": self.start,
             "octane_rehearsal.stop": self.stop,
             "octane_rehearsal.status": lambda minion: {"folder": self.scratch is not None},
@@ -64,7 +64,7 @@ class Cloud:
         if function == "octane_views.sums":
             return sums(arguments[0], self.lost if self.scratch == "migrated" else 0)
         if function == "octane_views.rows":
-            return {one["name"]: [["r1", "other", "NULL"]] for one in arguments[0]}
+            return {one["name"]: [["r1", "'other'", "NULL"]] for one in arguments[0]}
         assert function == "octane_db.compare_schemas"
         found = {"alembic": ["new" if self.scratch == "migrated" else "old"], "migrate": {}}
         wanted = {"alembic": ["new"], "migrate": None}
@@ -128,7 +128,7 @@ def test_a_row_that_the_migration_changes_fails_it_and_is_named(ctx, cloud):
     cloud.lost = 1
     for step in STEPS[:3]:
         step().apply(ctx)
-    with pytest.raises(InvariantBroken, match="1 differences to the original: role r1: name was 'admin', is 'other'"):
+    with pytest.raises(InvariantBroken, match=r"role r1: name was .admin., is .other."):
         rehearsal.Verify().apply(ctx)
     assert ctx.recall(rehearsal.REHEARSED) is None
 
