@@ -197,7 +197,7 @@ def test_other_nodes_than_it_was_begun_with_are_refused(context):
     made = context(nodes=[SPARES[0]])
     run(made, STEPS[:4])
     with pytest.raises(Refused, match="begun with nodes 6"):
-        env.Preflight().pending(context(nodes=[SPARES[1]]))
+        env.Preflight().verify(context(nodes=[SPARES[1]]))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_all_problems_are_told_at_once(context):
     made.fuel.set_node_status(CONTROLLERS[0], "error")
     made.fuel.connection.put_request(f"nodes/{CONTROLLERS[1]}", {"online": False})
     with pytest.raises(Refused) as refused:
-        env.Preflight().pending(made)
+        env.Preflight().verify(made)
     for named in ("no node 99", "node-1 is 'error'", "node-2 is offline"):
         assert named in str(refused.value)
 
