@@ -21,6 +21,8 @@ from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
 EMPTIED = "db.seed_emptied"
+SEED_RESOURCES = "db.seed_resources"
+"""What was found in the seed's own cloud and is removed: {kind: [{"id", "name"}]}; recorded before the removal."""
 QUIESCE_TIMEOUT = 300
 
 
@@ -33,7 +35,8 @@ class EmptySeed(LibraryStep):
     """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall(EMPTIED):
+        # Nothing removed is an answer too: an interrupted run may have left nothing to the one that records it.
+        if ctx.recall(EMPTIED) is not None:
             return {}
         listed = _resources(ctx)
         found = {
@@ -43,16 +46,18 @@ class EmptySeed(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         listed = _resources(ctx)
-        ctx.record("db.seed_resources", listed)
+        known = _together(ctx.recall(SEED_RESOURCES) or {}, listed)
+        ctx.record(SEED_RESOURCES, known)
         first = sides(ctx).seeds[0]
-        removed: dict[str, list[str]] = {}
         for kind, entries in listed.items():
             for entry in entries:
                 ctx.nodes.call([first], "octane_cloud.remove", kind, entry["id"], entry["name"])
-                removed.setdefault(kind, []).append(entry["name"] or entry["id"])
         left = [kind for kind, entries in _resources(ctx).items() if entries]
         if left:
             raise Failed(f"the seed's cloud still holds {', '.join(left)}", node=first)
+        removed = {
+            kind: [entry["name"] or entry["id"] for entry in entries] for kind, entries in known.items() if entries
+        }
         ctx.record(EMPTIED, removed)
         return Outcome(changes=removed, comment="the seed holds no resource of its own", evidence={"removed": removed})
 
@@ -271,3 +276,12 @@ def _committed(ctx: Context, node: str) -> int | None:
 def _resources(ctx: Context) -> dict[str, list[dict[str, str]]]:
     first = sides(ctx).seeds[0]
     return dict(ctx.nodes.call([first], "octane_cloud.resources")[first])
+
+
+def _together(
+    before: Mapping[str, list[dict[str, str]]], listed: Mapping[str, list[dict[str, str]]]
+) -> dict[str, list[dict[str, str]]]:
+    """What an interrupted run listed and has perhaps removed, and what is there now; each thing once."""
+    ids = {kind: {entry["id"] for entry in entries} for kind, entries in before.items()}
+    new = {kind: [entry for entry in found if entry["id"] not in ids.get(kind, ())] for kind, found in listed.items()}
+    return {kind: [*before.get(kind, []), *new.get(kind, [])] for kind in before.keys() | new.keys()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from demo.commands import MASTER, Commands
 
@@ -64,3 +65,22 @@ def rows(lab: Commands, host: str, database: str, table: str) -> int:
     """How many rows a table has, asked of the host's own database server."""
     query = f"SELECT COUNT(*) FROM `{database}`.`{table}`"
     return int(lab.run(lab.on(host, "mysql", "--batch", "--skip-column-names", "-e", query)).stdout)
+
+
+def checksums(lab: Commands, host: str, databases: Iterable[str]) -> dict[str, str]:
+    """The server's checksum of every table of the databases that are there, by ``database.table``."""
+    names = ", ".join(f"'{name}'" for name in databases)
+    listed = query(
+        lab,
+        host,
+        "SELECT CONCAT('`', table_schema, '`.`', table_name, '`') FROM information_schema.tables "
+        f"WHERE table_type = 'BASE TABLE' AND table_schema IN ({names})",
+    )
+    if not listed:
+        return {}
+    return dict(row.split("\t") for row in query(lab, host, f"CHECKSUM TABLE {', '.join(listed)}"))
+
+
+def query(lab: Commands, host: str, statement: str) -> list[str]:
+    """Lines of what the database of a host answers."""
+    return lab.run(lab.on(host, "mysql", "--batch", "--skip-column-names", "-e", statement)).stdout.splitlines()

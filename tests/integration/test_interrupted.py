@@ -6,14 +6,23 @@ import contextlib
 import json
 import subprocess
 import threading
+import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration import observe
 
 PROFILE = "small"
 SEED = "2"
+OLD, NEW = "node-1", "node-2"
 STAGE_WITHIN = 1200
+HOP = yaml.safe_load((Path(__file__).parents[2] / "octane/path/hops/antelope-caracal.yaml").read_text())
+DATABASES = [name for service in HOP["services"].values() for name in service["databases"]]
+REPORTED = {f"{database}.{table}" for database, tables in HOP["expendable"].items() for table in tables}
+REPORTED.add("nova.compute_nodes")
+"""Tables that running services write to by themselves."""
 
 pytestmark = [pytest.mark.soak, pytest.mark.procedure, pytest.mark.timeout(STAGE_WITHIN)]
 
@@ -40,6 +49,15 @@ def running(lab, *stage):
             yield process
         finally:
             process.kill()
+
+
+def until_runs(lab, host, pattern):
+    """Wait until a process of this command line is seen on a host; fails when none is after so many looks."""
+    for _ in range(300):
+        if lab.run(lab.on(host, "pgrep", "-f", pattern), check=False).returncode == 0:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{pattern} was not seen on {host}")
 
 
 def until_said(process, sentence):
@@ -98,7 +116,6 @@ def test_a_second_run_at_the_same_time_is_refused_and_the_first_one_killed(lab):
         until_said(process, "The seed is still isolated")
         second = lab.octane("upgrade-db", SEED, check=False)
         assert second.returncode == 3, second.stderr
-        until_said(process, "Compare what changed since the last proof")
         kill_everything(lab)
 
 
@@ -107,6 +124,45 @@ def test_upgrade_db_with_the_master_losing_power(lab):
         until_said(process, "Copy the databases and let the seed follow the original's log")
         lab.lab("fault", "kill", "fuel")
     lab.lab("fault", "poweron", "fuel")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "Compare every table of both sides at one point of the log",
+        "Refuse writes on the original cloud's APIs",
+        "Nothing writes any more, as every table or the log says",
+        "Compare what changed since the last proof",
+        "Copy the key repositories",
+    ],
+)
+def test_upgrade_db_killed(lab, after):
+    with running(lab, "upgrade-db", SEED) as process:
+        until_said(process, after)
+        kill_everything(lab)
+
+
+def test_upgrade_db_killed_in_the_middle_of_a_migration(lab):
+    with running(lab, "upgrade-db", SEED) as process:
+        until_said(process, "Copy the key repositories")
+        until_runs(lab, NEW, "[n]ova-manage")
+        kill_everything(lab)
+
+
+def test_upgrade_db_is_finished_by_another_run(lab):
+    finishes(lab, "upgrade-db", SEED)
+
+
+def test_upgrade_db_can_be_taken_back_and_done_again(lab):
+    """The original takes writes and is as it was but for heartbeats, the seed is empty; and nothing is in the way."""
+    frozen = observe.checksums(lab, OLD, DATABASES)
+    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-db", f"seed={SEED}"))
+    now = observe.checksums(lab, OLD, DATABASES)
+    differing = {table for table in frozen.keys() | now.keys() if frozen.get(table) != now.get(table)}
+    assert differing <= REPORTED
+    assert observe.checksums(lab, NEW, DATABASES) == {}
+    accounts = observe.query(lab, OLD, "SELECT user FROM mysql.user")
+    assert [account for account in accounts if "octane" in account] == []
     finishes(lab, "upgrade-db", SEED)
 
 

@@ -262,6 +262,35 @@ def test_the_seeds_own_resources_go_by_name_and_only_once(ctx, clouds):
     assert clouds.resources["images"]
 
 
+def test_a_run_that_was_killed_before_it_noted_the_removal_leaves_no_second_one(ctx, clouds, monkeypatch):
+    """The next run finds nothing left to remove, and the one after it must not ask again."""
+    there = copy.deepcopy(clouds.resources)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        record = type(ctx).record
+
+        def killed(self, key, value):
+            if key == db.EMPTIED:
+                raise KeyboardInterrupt
+            record(self, key, value)
+
+        patch.setattr(type(ctx), "record", killed)
+        db.EmptySeed().apply(ctx)
+    assert clouds.resources["images"] == []
+    run(db.EmptySeed(), ctx)
+    clouds.resources["images"] = [{"id": "p1", "name": "production"}]
+    assert db.EmptySeed().pending(ctx) == {}
+    names = [entry["name"] or entry["id"] for entry in there["images"]]
+    assert db.EmptySeed().verify(ctx)["removed"]["images"] == names
+
+
+def test_a_seed_that_holds_nothing_is_asked_once(ctx, clouds):
+    for entries in clouds.resources.values():
+        entries.clear()
+    run(db.EmptySeed(), ctx)
+    clouds.resources["images"] = [{"id": "p1", "name": "production"}]
+    assert db.EmptySeed().pending(ctx) == {}
+
+
 def test_a_database_that_the_path_moves_must_be_there(ctx, clouds):
     del clouds.servers["original"]["glance"]
     with pytest.raises(Refused, match="glance"):
