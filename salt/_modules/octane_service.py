@@ -16,6 +16,7 @@ from salt.exceptions import CommandExecutionError
 PREFIXES = ("nova", "keystone", "heat", "neutron", "cinder", "glance", "placement")
 RECORD = "/var/lib/octane-node/services.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
+_ANY_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? ((?:start|stop)/[a-z-]+)")
 _JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? start/(?:running|spawned|post-start)")
 
 
@@ -128,10 +129,53 @@ def act(verb, services, timeout=180):
     else:
         for one in services:
             __salt__[f"service.{verb}"](one)
-    faulty = [one for one in services if __salt__["service.status"](one) is (verb == "stop")]
+    up = awake(services) if verb == "stop" else [one for one in services if __salt__["service.status"](one)]
+    faulty = [one for one in services if (one in up) is (verb == "stop")]
     if faulty:
         raise CommandExecutionError(f"told to {verb}, but did not: {', '.join(faulty)}. {message}".strip()[:1000])
     return sorted(services)
+
+
+def awake(services):
+    """
+    Those of SERVICES that run or will by themselves: a job that dies and is started again does not run in between, and
+    yet is not stopped.
+
+    :raises CommandExecutionError: the init system did not answer for all of them
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.awake '[nova-api, nova-conductor]'
+    """
+    if not all(_NAME.fullmatch(one) for one in services):
+        raise CommandExecutionError(f"no names of jobs: {services}")
+    if not services:
+        return []
+    if not _has_systemd():
+        known = parse_awake(__salt__["cmd.run_stdout"](["initctl", "list"], python_shell=False))
+        return [one for one in services if one in known]
+    command = ["systemctl", "show", "--property=ActiveState", *(f"{one}.service" for one in services)]
+    shown = __salt__["cmd.run_stdout"](command, python_shell=False)
+    states = [line.split("=", 1)[1] for line in shown.splitlines() if line.startswith("ActiveState=")]
+    if len(states) != len(services):
+        raise CommandExecutionError(f"systemd told {len(states)} states of {len(services)} jobs")
+    return [one for one, state in zip(services, states, strict=True) if state not in ("inactive", "failed")]
+
+
+def parse_awake(text):
+    """
+    Names of the jobs in the output of ``initctl list`` that are anything but stopped and waiting.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_service.parse_awake 'nova-api start/pre-start'
+    """
+    matches = (_ANY_JOB.match(line) for line in text.splitlines())
+    return sorted({match.group(1) for match in matches if match and match.group(2) != "stop/waiting"})
 
 
 def parse_jobs(text):

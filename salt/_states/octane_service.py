@@ -34,9 +34,9 @@ def stopped(name, services=None, disable=False):
         salt node-1 state.single octane_service.stopped openstack disable=True
     """
     wanted = _wanted(services, record=True)
-    changes = {}
+    changes, awake = {}, __salt__["octane_service.awake"](wanted)
     for one in wanted:
-        if __salt__["service.status"](one):
+        if one in awake:
             changes[one] = {"old": "running", "new": "stopped"}
         if disable and __salt__["service.enabled"](one):
             changes[f"{one} at boot"] = {"old": "enabled", "new": "disabled"}

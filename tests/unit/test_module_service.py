@@ -20,10 +20,12 @@ rsyslog start/running, process 1
 
 
 class Init:
-    """Jobs that run or not, come back at boot or not; ``stuck`` ones ignore what they are told."""
+    """Jobs that run or not, come back at boot or not; ``stuck`` ones ignore what they are told, ``looping``
+    ones died a moment ago and are started again soon."""
 
-    def __init__(self, running=(), enabled=(), stuck=(), systemd=False):
-        self.running, self.enabled, self.stuck = set(running), set(enabled), set(stuck)
+    def __init__(self, running=(), enabled=(), stuck=(), looping=(), systemd=False):
+        self.running, self.enabled, self.stuck, self.looping = set(running), set(enabled), set(stuck), set(looping)
+        self.as_observed = not running and not looping
         stand_ins = {
             "service.status": lambda name: name in self.running,
             "service.enabled": lambda name: name in self.enabled,
@@ -31,8 +33,8 @@ class Init:
             "service.enable": self.enabled.add,
             "service.disable": self.enabled.discard,
             "service.start": self.running.add,
-            "service.stop": lambda name: name in self.stuck or self.running.discard(name),
-            "cmd.run_stdout": lambda command, **_: INITCTL,
+            "service.stop": self.stop,
+            "cmd.run_stdout": lambda command, **_: self.systemctl_show(command) if systemd else self.initctl_list(),
             "cmd.run_all": self.run,
             "octane_cluster.running": lambda: True,
             "octane_cluster.jobs": lambda: ["heat-engine"],
@@ -44,11 +46,28 @@ class Init:
     def run(self, command, **_):
         verb, names = command[3], command[4:]
         for name in names:
-            if verb == "stop" and name not in self.stuck:
-                self.running.discard(name)
+            if verb == "stop":
+                self.stop(name)
             elif verb == "start" and name not in self.stuck:
                 self.running.add(name)
         return {"retcode": 0, "stdout": "", "stderr": ""}
+
+    def stop(self, name):
+        if name not in self.stuck:
+            self.running.discard(name)
+            self.looping.discard(name)
+
+    def systemctl_show(self, command):
+        assert command[:3] == ["systemctl", "show", "--property=ActiveState"]
+        names = [name.removesuffix(".service") for name in command[3:]]
+        states = {**dict.fromkeys(self.running, "active"), **dict.fromkeys(self.looping, "activating")}
+        return "\n\n".join(f"ActiveState={states.get(name, 'inactive')}" for name in names)
+
+    def initctl_list(self):
+        if self.as_observed:
+            return INITCTL
+        ours = [f"{name} start/running, process 5" for name in sorted(self.running)]
+        return "\n".join([*ours, *(f"{name} start/pre-start, process 6" for name in sorted(self.looping))])
 
 
 @pytest.fixture
@@ -97,6 +116,22 @@ def test_a_job_that_does_not_stop_is_named(systemd):
     init = Init(running=("nova-api", "glance-api"), stuck=("glance-api",), systemd=systemd)
     result = init.node.state("octane_service.stopped", "x", services=["nova-api", "glance-api"])
     assert result["result"] is False and "did not: glance-api" in result["comment"]
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_a_job_between_two_starts_of_a_crash_loop_is_stopped_too(systemd):
+    """It does not run when it is looked at, and would write again two seconds later."""
+    init = Init(running=("nova-api",), looping=("nova-scheduler",), systemd=systemd)
+    services = ["nova-api", "nova-scheduler", "nova-conductor"]
+    stopped = init.node.state("octane_service.stopped", "x", services=services)
+    assert set(stopped["changes"]) == {"nova-api", "nova-scheduler"}
+    assert init.looping == set()
+
+
+def test_jobs_under_upstart_that_are_anything_but_stopped_are_awake():
+    text = INITCTL + "glance-api start/pre-start, process 9\nnova-cert stop/killed, process 8\n"
+    awake = Init().node.call("octane_service.parse_awake", text)
+    assert {"glance-api", "nova-cert", "cinder-volume", "ceph-mon"} <= set(awake) and "nova-compute" not in awake
 
 
 def test_a_name_that_is_an_option_is_refused():
