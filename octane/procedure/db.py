@@ -38,11 +38,7 @@ class EmptySeed(LibraryStep):
         # Nothing removed is an answer too: an interrupted run may have left nothing to the one that records it.
         if ctx.recall(EMPTIED) is not None:
             return {}
-        listed = _resources(ctx)
-        found = {
-            kind: [entry["name"] or entry["id"] for entry in entries] for kind, entries in listed.items() if entries
-        }
-        return found or {"list": "what the seed's cloud holds"}
+        return _names(_resources(ctx)) or {"list": "what the seed's cloud holds"}
 
     def apply(self, ctx: Context) -> Outcome:
         listed = _resources(ctx)
@@ -55,9 +51,7 @@ class EmptySeed(LibraryStep):
         left = [kind for kind, entries in _resources(ctx).items() if entries]
         if left:
             raise Failed(f"the seed's cloud still holds {', '.join(left)}", node=first)
-        removed = {
-            kind: [entry["name"] or entry["id"] for entry in entries] for kind, entries in known.items() if entries
-        }
+        removed = _names(known)
         ctx.record(EMPTIED, removed)
         return Outcome(changes=removed, comment="the seed holds no resource of its own", evidence={"removed": removed})
 
@@ -282,6 +276,12 @@ def _together(
     before: Mapping[str, list[dict[str, str]]], listed: Mapping[str, list[dict[str, str]]]
 ) -> dict[str, list[dict[str, str]]]:
     """What an interrupted run listed and has perhaps removed, and what is there now; each thing once."""
-    ids = {kind: {entry["id"] for entry in entries} for kind, entries in before.items()}
-    new = {kind: [entry for entry in found if entry["id"] not in ids.get(kind, ())] for kind, found in listed.items()}
-    return {kind: [*before.get(kind, []), *new.get(kind, [])] for kind in before.keys() | new.keys()}
+    return {
+        kind: list({entry["id"]: entry for entry in (*listed.get(kind, ()), *before.get(kind, ()))}.values())
+        for kind in {**before, **listed}
+    }
+
+
+def _names(listed: Mapping[str, list[dict[str, str]]]) -> dict[str, list[str]]:
+    """How people know what is listed: {kind: names, ids of those without one}; no kind without any."""
+    return {kind: [entry["name"] or entry["id"] for entry in entries] for kind, entries in listed.items() if entries}

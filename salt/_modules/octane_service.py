@@ -16,8 +16,8 @@ from salt.exceptions import CommandExecutionError
 PREFIXES = ("nova", "keystone", "heat", "neutron", "cinder", "glance", "placement")
 RECORD = "/var/lib/octane-node/services.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
-_ANY_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? ((?:start|stop)/[a-z-]+)")
-_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? start/(?:running|spawned|post-start)")
+_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? ((?:start|stop)/[a-z-]+)")
+_RUNNING = ("start/running", "start/spawned", "start/post-start")
 
 
 def names(prefixes=PREFIXES):
@@ -154,7 +154,7 @@ def awake(services):
     if not services:
         return []
     if not _has_systemd():
-        known = parse_awake(__salt__["cmd.run_stdout"](["initctl", "list"], python_shell=False))
+        known = parse_awake(_initctl_list())
         return [one for one in services if one in known]
     command = ["systemctl", "show", "--property=ActiveState", *(f"{one}.service" for one in services)]
     shown = __salt__["cmd.run_stdout"](command, python_shell=False)
@@ -174,8 +174,7 @@ def parse_awake(text):
 
         salt node-1 octane_service.parse_awake 'nova-api start/pre-start'
     """
-    matches = (_ANY_JOB.match(line) for line in text.splitlines())
-    return sorted({match.group(1) for match in matches if match and match.group(2) != "stop/waiting"})
+    return sorted({name for name, state in _jobs(text) if state != "stop/waiting"})
 
 
 def parse_jobs(text):
@@ -188,14 +187,22 @@ def parse_jobs(text):
 
         salt node-1 octane_service.parse_jobs 'nova-api start/running, process 1'
     """
-    matches = (_JOB.match(line) for line in text.splitlines())
-    return sorted({match.group(1) for match in matches if match})
+    return sorted({name for name, state in _jobs(text) if state in _RUNNING})
 
 
 def _running():
     if _has_systemd():
         return [name.removesuffix(".service") for name in __salt__["service.get_running"]()]
-    return parse_jobs(__salt__["cmd.run_stdout"](["initctl", "list"], python_shell=False))
+    return parse_jobs(_initctl_list())
+
+
+def _initctl_list():
+    return __salt__["cmd.run_stdout"](["initctl", "list"], python_shell=False)
+
+
+def _jobs(text):
+    """Name and state of each instance of a job that ``initctl list`` tells."""
+    return (match.groups() for match in map(_JOB.match, text.splitlines()) if match)
 
 
 def _has_systemd():

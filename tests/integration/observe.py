@@ -63,8 +63,7 @@ def who_has(lab: Commands, host: str, bridge: str, address: str) -> set[str]:
 
 def rows(lab: Commands, host: str, database: str, table: str) -> int:
     """How many rows a table has, asked of the host's own database server."""
-    query = f"SELECT COUNT(*) FROM `{database}`.`{table}`"
-    return int(lab.run(lab.on(host, "mysql", "--batch", "--skip-column-names", "-e", query)).stdout)
+    return int(query(lab, host, f"SELECT COUNT(*) FROM `{database}`.`{table}`")[0])
 
 
 def checksums(lab: Commands, host: str, databases: Iterable[str]) -> dict[str, str]:

@@ -6,12 +6,12 @@ import contextlib
 import json
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from lab.wait import until
 from tests.integration import observe
 
 PROFILE = "small"
@@ -21,7 +21,7 @@ STAGE_WITHIN = 1200
 HOP = yaml.safe_load((Path(__file__).parents[2] / "octane/path/hops/antelope-caracal.yaml").read_text())
 DATABASES = [name for service in HOP["services"].values() for name in service["databases"]]
 REPORTED = {f"{database}.{table}" for database, tables in HOP["expendable"].items() for table in tables}
-REPORTED.add("nova.compute_nodes")
+REPORTED |= {"nova.compute_nodes"}
 """Tables that running services write to by themselves."""
 
 pytestmark = [pytest.mark.soak, pytest.mark.procedure, pytest.mark.timeout(STAGE_WITHIN)]
@@ -52,12 +52,9 @@ def running(lab, *stage):
 
 
 def until_runs(lab, host, pattern):
-    """Wait until a process of this command line is seen on a host; fails when none is after so many looks."""
-    for _ in range(300):
-        if lab.run(lab.on(host, "pgrep", "-f", pattern), check=False).returncode == 0:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"{pattern} was not seen on {host}")
+    """Wait until a process of this command line is seen on a host."""
+    seen = lab.on(host, "pgrep", "-f", pattern)
+    until(lambda: lab.run(seen, check=False).returncode == 0, 60, f"{pattern} on {host}")
 
 
 def until_said(process, sentence):

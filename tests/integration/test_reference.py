@@ -191,8 +191,7 @@ def test_cleanup_leaves_no_record_of_hosts_that_are_gone(lab, probed):
     records = {"nova.services": "deleted = 0", "cinder.services": "deleted = 0", "heat.service": "deleted_at IS NULL",
                "neutron.agents": "1 = 1"}  # fmt: skip
     for table, live in records.items():
-        query = f"SELECT DISTINCT host FROM {table} WHERE {live}"
-        hosts = lab.run(lab.on(NEW[0], "mysql", "--batch", "--skip-column-names", "-e", query)).stdout.split()
+        hosts = observe.query(lab, NEW[0], f"SELECT DISTINCT host FROM {table} WHERE {live}")
         assert not {host.split(".")[0].split("@")[0] for host in hosts} & set(OLD), (table, hosts)
 
 
