@@ -113,6 +113,36 @@ def test_a_master_too_busy_to_ask_about_a_job_is_not_the_end_of_the_job(caller):
     assert caller(Busy({})).call(["node-1"], "x.y") == {"node-1": 1}
 
 
+class Overloaded(FakeClient):
+    """node-2 says that it runs the job only when it is asked for the Nth time, as often as ``silent`` in vain."""
+
+    def __init__(self, silent):
+        super().__init__({})
+        self.silent = silent
+        self.asked: list[set[str]] = []
+
+    def get_iter_returns(self, jid, minions, **kwargs):
+        self.asked.append(set(minions))
+        yield None
+        if "node-1" in minions:
+            yield {"node-1": {"ret": 1}}
+        if len(self.asked) > self.silent:
+            yield {"node-2": {"ret": 2}}
+
+
+def test_a_node_too_busy_to_say_that_it_runs_a_job_is_asked_again(caller):
+    client = Overloaded(silent=2)
+    assert caller(client).call(["node-1", "node-2"], "x.y") == {"node-1": 1, "node-2": 2}
+    assert client.asked == [{"node-1", "node-2"}, {"node-2"}, {"node-2"}], "who has answered is not asked again"
+
+
+def test_a_node_that_never_says_that_it_runs_a_job_is_given_up(caller):
+    client = Overloaded(silent=1000)
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: no answer"):
+        caller(client).call(["node-1", "node-2"], "x.y", timeout=1000)
+    assert len(client.asked) == 3
+
+
 @pytest.mark.parametrize("targets", [["*"], ["node-1,node-2"], ["node 1"], [""], ["-node"], []])
 def test_patterns_and_nonsense_are_no_targets(caller, targets):
     client = FakeClient({})
