@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from octane.errors import Refused
 from octane.journal import Journal
@@ -16,6 +16,8 @@ from octane.stage import Stage
 if TYPE_CHECKING:
     from octane.fuel import Fuel
     from octane.path import Hop
+
+Answer = TypeVar("Answer")
 
 EventSender = Callable[[str, dict[str, Any]], None]
 """Fires an event of (tag, data) on the master's bus."""
@@ -86,6 +88,7 @@ class Context:
     step: str = ""
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
     dry_run: DryRun = field(default_factory=DryRun)
+    asked: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int | None:
@@ -118,6 +121,13 @@ class Context:
         """The path from the original's release to the seed's."""
         path: Hop = importlib.import_module("octane.path").for_pair(self)
         return path
+
+    def once(self, question: str, ask: Callable[[], Answer]) -> Answer:
+        """What ASK returns, asked at most once in this step: for what the step cannot change."""
+        if question not in self.asked:
+            self.asked[question] = ask()
+        found: Answer = self.asked[question]
+        return found
 
     def record(self, key: str, value: Any) -> None:
         """Remember VALUE (JSON, no secret) in the journal for the steps and stages that follow.

@@ -30,16 +30,19 @@ class Sides:
 
 
 def sides(ctx: Context) -> Sides:
-    """The nodes of both environments of this upgrade, as Fuel knows them now.
+    """The nodes of both environments of this upgrade, as Fuel knew them when the step first asked.
 
     :raises Refused: a side without a controller, naming it.
     """
     if ctx.pair is None or ctx.pair.seed is None:
         raise Refused(f"{ctx.stage.name} belongs to an upgrade with a seed, and there is none yet")
-    nodes = ctx.fuel.nodes()
-    originals = _controllers(nodes, ctx.pair.original)
-    seeds = _controllers(nodes, ctx.pair.seed)
-    both = {ctx.pair.original, ctx.pair.seed}
+    original, seed = ctx.pair.original, ctx.pair.seed
+    return ctx.once("sides", lambda: _sides(ctx.fuel.nodes(), original, seed))
+
+
+def _sides(nodes: list[Node], original: int, seed: int) -> Sides:
+    originals, seeds = _controllers(nodes, original), _controllers(nodes, seed)
+    both = {original, seed}
     members = [node for node in nodes if node.environment in both]
     return Sides(
         originals=originals,

@@ -24,6 +24,8 @@ EMPTIED = "db.seed_emptied"
 SEED_RESOURCES = "db.seed_resources"
 """What was found in the seed's own cloud and is removed: {kind: [{"id", "name"}]}; recorded before the removal."""
 QUIESCE_TIMEOUT = 300
+QUIET_SECONDS = 0.5
+"""A stretch of the log without a write that ends the waiting; what is written after it is found before the end."""
 
 
 class EmptySeed(LibraryStep):
@@ -135,20 +137,19 @@ class Freeze(LibraryStep):
         mark = ctx.recall(REPLICATING)
         if not mark:
             raise Refused("nothing follows the original's log, so nothing tells what is written to it")
-        position = ctx.nodes.call([mark["source"]], "octane_source.position")[mark["source"]]
-        at = {"node": mark["source"], "position": position, "foreign": mark["foreign"]}
-        began, seen = at, list[str]()
+        at: dict[str, Any] = {"node": mark["source"], "foreign": mark["foreign"]}
+        seen: list[str] = []
 
         def settled() -> bool:
-            nonlocal at
-            found = tables.logged(ctx, at)
+            found = tables.quiet(ctx, at, QUIET_SECONDS)
             seen.extend(found["moved"])
-            before, at = at, {**found["at"], "foreign": mark["foreign"]}
-            # Without a quiet stretch of the log behind it one look proves nothing.
-            return before is not began and not found["moved"]
+            at["position"] = found["at"]["position"]
+            return not found["moved"]
 
-        until(settled, QUIESCE_TIMEOUT, "the original's log to hold no more writes", interval=1)
+        until(settled, QUIESCE_TIMEOUT, "the original's log to hold no more writes", interval=0.1)
         writers = tables.writing_sessions(ctx)
+        # What was caught up at an earlier freeze, after which something was written, is not all.
+        ctx.record(COPIED, None)
         ctx.record(FROZEN_AT, at)
         return Outcome(
             changes={"frozen": f"the log of {mark['source']}"},
@@ -212,7 +213,10 @@ class Copy(LibraryStep):
 
 
 class CopyKeys(LibraryStep):
-    """Copies key repositories (fernet, credential): without them no token and no stored credential is readable."""
+    """Copies key repositories (fernet, credential): without them no token and no stored credential is readable.
+
+    Before the window, and again in it where the original has got new keys meanwhile.
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         files = list(ctx.path.files)

@@ -108,10 +108,9 @@ class Rewrite(LibraryStep):
         changes = self.pending(ctx)
         if self._cells(ctx):
             ctx.nodes.call([target], "octane_nova.repoint_cells", timeout=300)
-        for entry in _stale(ctx):
-            ctx.nodes.call(
-                [target], "octane_db.delete_stale", entry["database"], entry["table"], entry["id"], entry["host"]
-            )
+        stale = _stale(ctx)
+        if stale:
+            ctx.nodes.call([target], "octane_db.delete_stale", stale)
         # All of them, in order: one may make rows that the next finds.
         for one in ctx.path.rewrite if self._rows(ctx) else ():
             server = seed_server(ctx, sides(ctx))

@@ -121,7 +121,7 @@ class ProveEqual(LibraryStep):
 
 
 class CatchUp(LibraryStep):
-    """In the window: what changed since the last proof is compared at the log's end, then the replication goes.
+    """In the window: what changed since the last proof is compared at the log's end, then the replication stops.
 
     What was proven before and has not changed is not read again.
     """
@@ -129,9 +129,10 @@ class CatchUp(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(MIGRATED) or not is_replica(ctx):
             return {}
-        if ctx.recall(COPIED):
-            return {"remove": "the replication"} if ctx.recall(REPLICATING) else {}
-        return {"catch up": list(tables.databases(ctx))}
+        if not ctx.recall(COPIED):
+            return {"catch up": list(tables.databases(ctx))}
+        mark = ctx.recall(REPLICATING)
+        return {"stop": "the replication"} if mark and not mark.get("stopped") else {}
 
     def apply(self, ctx: Context) -> Outcome:
         evidence: dict[str, Any] = {}
@@ -139,17 +140,16 @@ class CatchUp(LibraryStep):
             evidence = self._prove(ctx)
         mark = ctx.recall(REPLICATING)
         if mark:
-            take_away(ctx)
+            ctx.nodes.call(list(sides(ctx).seeds), "octane_replica.remove")
+            ctx.record(REPLICATING, {**mark, "stopped": True})
         return Outcome(
             changes={"caught up": list(tables.databases(ctx))},
-            comment=f"equal to the last row, {evidence.get('seconds', 0)} s; the replication and its account are gone",
+            comment=f"equal to the last row, {evidence.get('seconds', 0)} s; the seed follows no more",
             evidence=evidence,
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall(MIGRATED) or not is_replica(ctx):
-            return {}
-        return {"copied": ctx.recall(COPIED), **tables.unmoved(ctx)}
+        return {} if ctx.recall(MIGRATED) or not is_replica(ctx) else {"copied": ctx.recall(COPIED)}
 
     def undo(self, ctx: Context) -> Outcome:
         if ctx.recall(REPLICATING):
@@ -173,6 +173,24 @@ class CatchUp(LibraryStep):
         return {**numbers, "seconds": found.seconds, "position": dict(found.position), "different": []}
 
 
+class EndReplication(LibraryStep):
+    """What the replication leaves behind when it has stopped, its tunnel and its account, can go at leisure."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        mark = ctx.recall(REPLICATING)
+        return {"remove": mark["account"]} if mark and ctx.recall(COPIED) else {}
+
+    def apply(self, ctx: Context) -> Outcome:
+        mark = ctx.recall(REPLICATING)
+        if mark:
+            take_away(ctx)
+        removed = {"removed": mark["account"]} if mark else {}
+        return Outcome(changes=removed, comment="no account and no tunnel is left")
+
+    def undo(self, ctx: Context) -> Outcome:
+        return self.apply(ctx)
+
+
 def take_away(ctx: Context) -> None:
     """No replica, account, tunnel or changed setting is left on any node; what is looked for by name is in the mark."""
     side, mark = sides(ctx), ctx.recall(REPLICATING)
@@ -192,7 +210,7 @@ def _is_over(ctx: Context) -> bool:
 
 def _mark(ctx: Context) -> dict[str, Any]:
     mark = ctx.recall(REPLICATING)
-    if not mark or not mark.get("position"):
+    if not mark or not mark.get("position") or mark.get("stopped"):
         raise Failed("the seed does not follow the original")
     return dict(mark)
 

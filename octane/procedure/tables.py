@@ -29,6 +29,10 @@ Checksums = dict[str, dict[str, Any]]
 
 def databases(ctx: Context) -> tuple[str, ...]:
     """The hop's databases that the original has; another's absence is an error, since its service would start empty."""
+    return ctx.once("databases", lambda: _databases(ctx))
+
+
+def _databases(ctx: Context) -> tuple[str, ...]:
     source = sides(ctx).originals[0]
     present = set(ctx.nodes.call([source], "octane_db.databases")[source])
     missing = [name for name in ctx.path.databases if name not in present]
@@ -97,19 +101,28 @@ def still(ctx: Context) -> bool:
 def logged(ctx: Context, at: Mapping[str, Any]) -> dict[str, Any]:
     """What the log of AT's node says was written since AT, expendable tables left out: {"moved": names, "at": up to
     where it was read, in AT's form}."""
-    node = at["node"]
-    found = ctx.nodes.call(
-        [node], "octane_proof.changed", list(databases(ctx)), at["position"], expendable(ctx), timeout=CHECKSUM_TIMEOUT
-    )[node]
+    return _told(at, _log_of(ctx, at["node"], since=at["position"]))
+
+
+def quiet(ctx: Context, at: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """As :func:`logged`, of the SECONDS from now on."""
+    return _told(at, _log_of(ctx, at["node"], since=None, watch=seconds))
+
+
+def _log_of(ctx: Context, node: str, **since: Any) -> Mapping[str, Any]:
+    names, skip = list(databases(ctx)), expendable(ctx)
+    found = ctx.nodes.call([node], "octane_proof.changed", names, skip=skip, timeout=CHECKSUM_TIMEOUT, **since)
+    return dict(found[node])
+
+
+def _told(at: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     names = list(found["tables"])
     if found["statements"]:
         names.append(f"{found['statements']} statements that change a schema")
-    foreign = None
-    if at["foreign"] is not None:
-        foreign = ctx.nodes.call([node], "octane_source.foreign_writes", 0)[node]
-        if foreign > at["foreign"]:
-            names.append(f"{foreign - at['foreign']} writes by other nodes of the cluster, which are not in its log")
-    return {"moved": names, "at": {"node": node, "position": found["position"], "foreign": foreign}}
+    foreign = None if at["foreign"] is None else found["foreign"]
+    if foreign is not None and foreign > at["foreign"]:
+        names.append(f"{foreign - at['foreign']} writes by other nodes of the cluster, which are not in its log")
+    return {"moved": names, "at": {"node": at["node"], "position": found["position"], "foreign": foreign}}
 
 
 def expendable(ctx: Context) -> dict[str, list[str]]:

@@ -15,7 +15,8 @@ WAY = "db.way"
 """What was chosen: {"way", "source": node or None, "whole_log": bool, "reasons": why it is no replica}."""
 REPLICATING = "db.replicating"
 """A replication that exists or was begun: {"source", "target", "account", "position", "foreign"}; without a position
-it is to be made anew. ``foreign`` as in :data:`octane.procedure.tables.FROZEN_AT`."""
+it is to be made anew; with ``"stopped"`` only its account and tunnel are left. ``foreign`` as in
+:data:`octane.procedure.tables.FROZEN_AT`."""
 REPLICA, DUMP = "replica", "dump"
 
 

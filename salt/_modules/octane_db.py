@@ -265,17 +265,17 @@ def stale(wanted, hosts):
     return __salt__["octane_rows.stale"](wanted, hosts)
 
 
-def delete_stale(database, table, id, host):
+def delete_stale(rows):
     """
-    Delete one row by its id, when the host it names is the one given: ``{"deleted": 0 | 1}``.
+    Delete rows that :func:`stale` found, as ``octane_rows.delete_all`` does it.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt node-4 octane_db.delete_stale nova services 12 node-1.domain.tld
+        salt node-4 octane_db.delete_stale '[{database: nova, table: services, id: 12, host: node-1.domain.tld}]'
     """
-    return __salt__["octane_rows.delete"](database, table, id, host)
+    return __salt__["octane_rows.delete_all"](rows)
 
 
 def schema_heads(database):

@@ -89,11 +89,14 @@ def finished(ticket, timeout=3600):
         __salt__["octane_jobs.end"](ticket)
 
 
-def changed(databases, since, skip=None, timeout=600):
+def changed(databases, since=None, skip=None, timeout=600, watch=0):
     """
     Tables that the binary log says were written to since a place.
 
-    :return: ``{"tables": ["database.table"], "statements": int (other than row events), "position": up to here}``
+    :param since: not given: from now on
+    :param watch: seconds to let pass before the log is read
+    :return: ``{"tables": ["database.table"], "statements": int (other than row events), "position": up to here,
+        "foreign": as octane_source.foreign_writes}``
 
     CLI Example:
 
@@ -101,7 +104,10 @@ def changed(databases, since, skip=None, timeout=600):
 
         salt node-1 octane_proof.changed '[nova]' '{file: mysql-bin.000007, position: 1234}'
     """
-    return finished(_start({**_order("log", databases, skip), "since": position(since)}), timeout)
+    place = position(since or __salt__["octane_source.position"]())
+    time.sleep(float(watch))
+    found = finished(_start({**_order("log", databases, skip), "since": place}), timeout)
+    return {**found, "foreign": __salt__["octane_source.foreign_writes"](0)}
 
 
 def abandon():

@@ -44,6 +44,22 @@ def stale(wanted, hosts):
     return found
 
 
+def delete_all(rows):
+    """
+    Delete rows that :func:`stale` found, each by its id and only while the host it names is the one found.
+
+    :param rows: ``[{"database", "table", "id", "host": str}]``
+    :return: ``{"deleted": int}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_rows.delete_all '[{database: nova, table: services, id: 12, host: node-1.domain.tld}]'
+    """
+    return {"deleted": sum(delete(one["database"], one["table"], one["id"], one["host"])["deleted"] for one in rows)}
+
+
 def delete(database, table, id, host):
     """
     Delete one row by its id, when the host it names is the one given.

@@ -10,13 +10,15 @@ import glob
 import json
 import os
 import re
+import signal
+import time
 
 from salt.exceptions import CommandExecutionError
 
 PREFIXES = ("nova", "keystone", "heat", "neutron", "cinder", "glance", "placement")
 RECORD = "/var/lib/octane-node/services.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
-_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? ((?:start|stop)/[a-z-]+)")
+_JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? ((?:start|stop)/[a-z-]+)(?:, process ([0-9]+))?")
 _RUNNING = ("start/running", "start/spawned", "start/post-start")
 
 
@@ -106,12 +108,13 @@ def forget():
     return existed
 
 
-def act(verb, services, timeout=180):
+def act(verb, services, timeout=180, kill_after=None):
     """
     Stop, start or restart jobs and look whether they did.
 
     :param verb: ``stop``, ``start`` or ``restart``
     :param timeout: seconds for all of them together (systemd) or for none (upstart has its own bounds)
+    :param kill_after: seconds after which what is told to stop is killed, sooner than the init system would
     :raises CommandExecutionError: names the jobs that are not as they should be
 
     CLI Example:
@@ -122,6 +125,8 @@ def act(verb, services, timeout=180):
     """
     if verb not in ("stop", "start", "restart") or not all(_NAME.fullmatch(one) for one in services):
         raise CommandExecutionError(f"cannot {verb} {services}")
+    if verb == "stop" and kill_after is not None:
+        _hasten(services, float(kill_after))
     message = ""
     if _has_systemd() and services:
         command = ["timeout", str(int(timeout)), "systemctl", verb, *services]
@@ -174,7 +179,7 @@ def parse_awake(text):
 
         salt node-1 octane_service.parse_awake 'nova-api start/pre-start'
     """
-    return sorted({name for name, state in _jobs(text) if state != "stop/waiting"})
+    return sorted({name for name, state, _ in _jobs(text) if state != "stop/waiting"})
 
 
 def parse_jobs(text):
@@ -187,7 +192,32 @@ def parse_jobs(text):
 
         salt node-1 octane_service.parse_jobs 'nova-api start/running, process 1'
     """
-    return sorted({name for name, state in _jobs(text) if state in _RUNNING})
+    return sorted({name for name, state, _ in _jobs(text) if state in _RUNNING})
+
+
+def _hasten(services, seconds):
+    """Tell all to stop side by side, and kill what has not after SECONDS; the init system then finds them dead."""
+    systemd = _has_systemd()
+    tell = ["systemctl", "stop", "--no-block"] if systemd else ["initctl", "stop", "--no-wait"]
+    for names in [services] if systemd else [[one] for one in services]:
+        __salt__["cmd.run_all"]([*tell, *names], python_shell=False, ignore_retcode=True)
+    deadline = time.monotonic() + seconds
+    while (left := awake(services)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if left and systemd:
+        command = ["systemctl", "kill", "--signal=SIGKILL", *left]
+        __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)
+    elif left:
+        _kill([int(process) for name, _, process in _jobs(_initctl_list()) if process and name in left])
+
+
+def _kill(processes):
+    for process in processes:
+        try:
+            # As upstart does it: with all that the job has started.
+            os.killpg(os.getpgid(process), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def _running():
@@ -201,7 +231,7 @@ def _initctl_list():
 
 
 def _jobs(text):
-    """Name and state of each instance of a job that ``initctl list`` tells."""
+    """Name, state and process (text or None) of each instance of a job that ``initctl list`` tells."""
     return (match.groups() for match in map(_JOB.match, text.splitlines()) if match)
 
 

@@ -21,11 +21,12 @@ def _said(function):
 
 
 @_said
-def stopped(name, services=None, disable=False):
+def stopped(name, services=None, disable=False, kill_after=None):
     """
     Jobs do not run, and with ``disable`` do not come back at boot.
 
     :param services: names; when not given those that ran when they were first written down
+    :param kill_after: seconds after which what has not stopped is killed; not given: the init system decides
 
     CLI Example:
 
@@ -47,7 +48,7 @@ def stopped(name, services=None, disable=False):
     for one in wanted:
         if disable and f"{one} at boot" in changes:
             __salt__["service.disable"](one)
-    __salt__["octane_service.act"]("stop", [one for one in wanted if one in changes])
+    __salt__["octane_service.act"]("stop", [one for one in wanted if one in changes], kill_after=kill_after)
     return _result(name, changes, "jobs stopped")
 
 

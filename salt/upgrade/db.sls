@@ -63,6 +63,12 @@ Compare every table of both sides at one point of the log:
     - library: octane.procedure.replica:ProveEqual
     - until: db.caught_up
 
+Copy the key repositories:
+  octane.step:
+    - step: db.keys_copied
+    - library: octane.procedure.db:CopyKeys
+    - undo: nothing
+
 Make the original's HAProxy ready to refuse writes:
   octane.step:
     - step: db.refusal_armed
@@ -88,6 +94,8 @@ Stop what writes to the original without being asked:
     - step: db.writers_stopped
     - tgt: originals
     - apply: octane_service.stopped
+    - kwargs:
+        kill_after: 3
     - kwargs_from: octane.procedure.db:writers
     - undo: octane_service.started
     - undo_kwargs_from: octane.procedure.db:writers
@@ -102,7 +110,7 @@ Note what users know of their things:
     - step: db.identities
     - library: octane.procedure.db_verify:Snapshot
 
-Compare what changed since the last proof, end the replication, remove its account:
+Compare what changed since the last proof, and stop the replication:
   octane.step:
     - step: db.caught_up
     - library: octane.procedure.replica:CatchUp
@@ -112,9 +120,9 @@ Without a replica, stream the databases to the seed and compare every table:
     - step: db.copied
     - library: octane.procedure.db:Copy
 
-Copy the key repositories:
+The original has no other keys than before the window:
   octane.step:
-    - step: db.keys_copied
+    - step: db.keys_equal
     - library: octane.procedure.db:CopyKeys
     - undo: nothing
 
@@ -146,6 +154,11 @@ Nothing was written to the original meanwhile:
     - step: db.nothing_lost
     - library: octane.procedure.db:NothingLost
     - holds: [writes_refused]
+
+Remove the account and the tunnel of the replication:
+  octane.step:
+    - step: db.replication_ended
+    - library: octane.procedure.replica:EndReplication
 
 The databases are upgraded:
   octane.finished:

@@ -186,8 +186,8 @@ def test_rows_of_hosts_that_are_gone_are_found_and_deleted_by_name(old):
     found = old.call("stale", wanted, ["node-1.domain.tld"])
     row = {"database": "nova", "table": "services", "id": "1", "binary": "nova-conductor", "host": "node-1.domain.tld"}
     assert found == [row]
-    assert old.call("delete_stale", "nova", "services", "1", "node-9.domain.tld") == {"deleted": 0}
-    assert old.call("delete_stale", "nova", "services", "1", "node-1.domain.tld") == {"deleted": 1}
+    assert old.call("delete_stale", [{**row, "host": "node-9.domain.tld"}]) == {"deleted": 0}
+    assert old.call("delete_stale", [row]) == {"deleted": 1}
     assert old.call("stale", wanted, ["node-1.domain.tld"]) == []
 
 

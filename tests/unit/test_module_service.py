@@ -21,9 +21,10 @@ rsyslog start/running, process 1
 
 class Init:
     """Jobs that run or not, come back at boot or not; ``stuck`` ones ignore what they are told, ``looping``
-    ones died a moment ago and are started again soon."""
+    ones died a moment ago and are started again soon, ``slow`` ones stop only when they are waited for or killed."""
 
-    def __init__(self, running=(), enabled=(), stuck=(), looping=(), systemd=False):
+    def __init__(self, running=(), enabled=(), stuck=(), looping=(), slow=(), systemd=False):
+        self.slow, self.killed = set(slow), set()
         self.running, self.enabled, self.stuck, self.looping = set(running), set(enabled), set(stuck), set(looping)
         self.as_observed = not running and not looping
         stand_ins = {
@@ -44,12 +45,23 @@ class Init:
         self.node = Node(stand_ins)
 
     def run(self, command, **_):
-        verb, names = command[3], command[4:]
+        if command[0] == "initctl" or "--no-block" in command:
+            verb, names = "stop", [name for name in command[3:] if name not in self.slow]
+        elif command[1] == "kill":
+            return self.kill(command[3:])
+        else:
+            verb, names = command[3], command[4:]
         for name in names:
             if verb == "stop":
                 self.stop(name)
             elif verb == "start" and name not in self.stuck:
                 self.running.add(name)
+        return {"retcode": 0, "stdout": "", "stderr": ""}
+
+    def kill(self, names):
+        self.killed |= set(names)
+        for name in names:
+            self.stop(name)
         return {"retcode": 0, "stdout": "", "stderr": ""}
 
     def stop(self, name):
@@ -116,6 +128,18 @@ def test_a_job_that_does_not_stop_is_named(systemd):
     init = Init(running=("nova-api", "glance-api"), stuck=("glance-api",), systemd=systemd)
     result = init.node.state("octane_service.stopped", "x", services=["nova-api", "glance-api"])
     assert result["result"] is False and "did not: glance-api" in result["comment"]
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_only_what_does_not_stop_in_time_is_killed(systemd, monkeypatch):
+    init = Init(running=("nova-conductor", "nova-scheduler"), slow=("nova-scheduler",), systemd=systemd)
+    killed = []
+    monkeypatch.setattr("os.getpgid", lambda process: process)
+    monkeypatch.setattr("os.killpg", lambda group, signal: killed.append(group))
+    services = ["nova-conductor", "nova-scheduler"]
+    stopped = init.node.state("octane_service.stopped", "x", services=services, kill_after=0.2)
+    assert set(stopped["changes"]) == set(services) and init.running == set()
+    assert (init.killed, killed) == (({"nova-scheduler"}, []) if systemd else (set(), [5]))
 
 
 @pytest.mark.parametrize("systemd", [True, False])

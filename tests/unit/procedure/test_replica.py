@@ -33,6 +33,7 @@ class Servers:
         self.status = {"configured": False}
         self.guarded: set[str] = set()
         self.wanted: list = []
+        self.late: list[str] = []
 
     def functions(self):
         return {
@@ -59,11 +60,7 @@ class Servers:
             "octane_proof.target": self.target,
             "octane_proof.reader": lambda minion, names, wanted, skip: {"sums": self.sums(minion, wanted)},
             "octane_proof.finished": lambda minion, ticket, bound: json.loads(ticket),
-            "octane_proof.changed": lambda minion, names, since, skip: {
-                "tables": sorted(set(self.log[since["position"] :]) - {"nova.services"}),
-                "statements": 0,
-                "position": self.end(),
-            },
+            "octane_proof.changed": self.changed,
             "octane_db.databases": lambda minion: list(PATH.databases),
             "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1),
             "octane_db.server": lambda minion: {"id": "old" if minion in ("node-1", "node-2") else "new"},
@@ -81,6 +78,13 @@ class Servers:
 
     def end(self):
         return {"file": "log.1", "position": len(self.log), "gtid": None}
+
+    def changed(self, minion, names, since, skip, watch=0):
+        place = since or self.end()
+        if watch and self.late:
+            self.write(*self.late.pop().split("."))
+        tables = sorted(set(self.log[place["position"] :]) - {"nova.services"})
+        return {"tables": tables, "statements": 0, "position": self.end(), "foreign": self.foreign}
 
     def write(self, database, table):
         self.original[database][table] += 1
@@ -216,13 +220,39 @@ def test_the_window_reads_what_changed_and_nothing_else(ctx, servers):
     servers.wanted.clear()
     run(replica.CatchUp(), ctx)
     assert servers.wanted == [{"nova": {"instances": None}}]
-    assert ctx.recall(COPIED)["way"] == "replica" and not ctx.recall(REPLICATING)
-    assert not servers.accounts and not servers.guarded and not servers.status["configured"]
+    assert ctx.recall(COPIED)["way"] == "replica"
+    assert not servers.guarded and not servers.status["configured"]
     assert ctx.recall(PROVEN)["tables"]["nova"] == {"instances": 3}
     names = len(ctx.nodes.asked)
     run(db.Copy(), ctx)
     run(db.NothingLost(), ctx)
     assert "octane_db.checksums" not in ctx.nodes.names()[names:]
+    assert servers.accounts, "what can wait for the end of the window does"
+    run(replica.EndReplication(), ctx)
+    assert not servers.accounts and not ctx.recall(REPLICATING)
+
+
+def test_a_late_write_is_waited_for(ctx, servers):
+    before_the_window(ctx)
+    servers.late = ["nova.instances", "keystone.user"]
+    run(db.Freeze(), ctx)
+    assert ctx.recall(FROZEN_AT)["position"]["position"] == 2
+    assert tables.unmoved(ctx)["moved"] == []
+
+
+def test_what_was_caught_up_before_a_write_is_no_copy(ctx, servers):
+    """A run that was killed after the catch-up, and a service that nobody stopped: its row is on the original alone."""
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    servers.write("nova", "instances")
+    run(db.Freeze(), ctx)
+    assert not ctx.recall(COPIED)
+    with pytest.raises(Failed):
+        replica.CatchUp().apply(ctx)
+    for step in (replica.Replicate(), replica.ProveEqual(), db.Freeze(), replica.CatchUp()):
+        run(step, ctx)
+    assert servers.seeds["node-4"]["nova"]["instances"] == servers.original["nova"]["instances"]
 
 
 def test_a_write_while_the_window_is_proven_is_no_success(ctx, servers):
@@ -279,14 +309,25 @@ def test_after_a_failure_between_proof_and_end_only_the_end_is_left(ctx, servers
     before_the_window(ctx)
     run(db.Freeze(), ctx)
     functions = ctx.nodes.functions
-    good, functions["octane_tunnel.end"] = functions["octane_tunnel.end"], lambda minion: 1 / 0
+    good, functions["octane_replica.remove"] = functions["octane_replica.remove"], lambda minion: 1 / 0
     with pytest.raises(ZeroDivisionError):
         replica.CatchUp().apply(ctx)
-    functions["octane_tunnel.end"] = good
+    functions["octane_replica.remove"] = good
     servers.wanted.clear()
-    assert replica.CatchUp().pending(ctx) == {"remove": "the replication"}
+    assert replica.CatchUp().pending(ctx) == {"stop": "the replication"}
     run(replica.CatchUp(), ctx)
-    assert servers.wanted == [] and not servers.accounts
+    assert servers.wanted == [] and not servers.status["configured"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_run_killed_at_the_end_of_the_replication_is_finished(ctx, servers, gone):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    if gone:
+        replica.take_away(ctx)
+    replica.EndReplication().apply(ctx)
+    assert replica.EndReplication().pending(ctx) == {} and not servers.accounts
 
 
 def test_a_migration_that_failed_gets_a_dump(ctx):
@@ -301,7 +342,8 @@ def test_a_migration_that_failed_gets_a_dump(ctx):
 def test_an_undo_takes_all_away_from_any_point(ctx, servers):
     before_the_window(ctx)
     for _ in range(2):
-        for step in (replica.CatchUp(), db.Freeze(), replica.ProveEqual(), replica.Replicate(), way.ChooseWay()):
+        end = (replica.EndReplication(), replica.CatchUp(), db.Freeze())
+        for step in (*end, replica.ProveEqual(), replica.Replicate(), way.ChooseWay()):
             step.undo(ctx)
         assert not servers.accounts and not servers.guarded and not servers.seeds["node-4"]
         assert not any(ctx.records.get(key) for key in (REPLICATING, PROVEN, COPIED, WAY, FROZEN_AT))

@@ -68,7 +68,10 @@ class FakeContext:
         self.fuel = SimpleNamespace(nodes=lambda: members)
         self.test = False
         self.records: dict[str, Any] = {}
-        self.options: dict[str, Any] = {}
+
+    def once(self, question: str, ask: Callable[[], Any]) -> Any:
+        # Not kept: here one context serves several steps, between which the world may change.
+        return ask()
 
     def record(self, key: str, value: Any) -> None:
         self.records[key] = value
