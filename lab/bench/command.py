@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import machine
-from lab.bench import fill, replica, ways
+from lab.bench import fill, replica, ways, window
 from lab.command import CommandFailed
 from lab.deployer import galera
 from lab.hosts import Host
@@ -48,6 +48,21 @@ def register(subparsers: Any) -> None:
     add("--times", type=int, default=ways.MEASURED, help="how often each way is gone (%(default)s)")
     add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
     database.set_defaults(run=run_database)
+    register_window(what)
+
+
+def register_window(what: Any) -> None:
+    measured = what.add_parser(
+        "window",
+        help="how long the databases' stage refuses writes, for more and more data",
+        description="Between upgrade-env and upgrade-db. For each size nova's database is filled and upgrade-db run, "
+        "while clients write through the APIs; all runs but the last one are taken back.",
+    )
+    add = measured.add_argument
+    add("sizes", nargs="*", type=_size, metavar="SIZE", help="bytes of rows in all, ascending (200M 2G)")
+    add("--output", type=Path, metavar="FILE", help="where what the last clients saw goes, as of octane-lab probe")
+    add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
+    measured.set_defaults(run=run_window)
 
 
 def _size(text: str) -> int:
@@ -99,6 +114,36 @@ def run_database(args: argparse.Namespace) -> int:
             return 1
     show(found, args.form)
     return 0
+
+
+def run_window(args: argparse.Namespace) -> int:
+    """Measure the window for each size and print it. Raises LabError, CommandFailed, HostError; 1 when it failed."""
+    machine.require_root()
+    lab = Lab.open(state_directory(args.state))
+    sizes = args.sizes or [fill.size("200M"), fill.size("2G")]
+    if sizes != sorted(set(sizes)):
+        raise LabError("sizes ascend: what was written is not taken away for the next one")
+    database = fill.Database(lab.hosts[controllers(lab)[0]].entering(["mysql"]), "nova")
+    told = Console(stderr=True, highlight=False).print
+    try:
+        found = window.measure(lab, database, sizes, args.output or lab.state / "bench-window.jsonl", told)
+    except ways.BenchError as error:
+        print(f"octane-lab: {error}", file=sys.stderr)
+        return 1
+    show_window(found, args.form)
+    return 0
+
+
+def show_window(found: list[dict[str, Any]], form: str) -> None:
+    """Print what ``window.measure`` returned."""
+    if form == "json":
+        print(json.dumps({"runs": found}))
+        return
+    figures = ("window", "migrations", "beyond")
+    table = Table("bytes", *figures, title="seconds")
+    for one in found:
+        table.add_row(f"{one['bytes'] / 1e6:.0f} MB", *(f"{one[name]:.1f}" for name in figures))
+    Console().print(table)
 
 
 def show(found: dict[str, dict[str, float | None]], form: str) -> None:

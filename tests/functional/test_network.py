@@ -31,7 +31,8 @@ class Host:
         self.name, self.root = name, root
         (root / "interfaces.d").mkdir(parents=True)
         (root / "network").mkdir()
-        command = ["unshare", "--mount", "--net", "sh", "-c", READY]
+        # What a lab unmounts meanwhile goes here too, or this would keep its disks in use.
+        command = ["unshare", "--mount", "--propagation", "slave", "--net", "sh", "-c", READY]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout and self.process.stdout.readline() == "ready\n"
 
