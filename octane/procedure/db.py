@@ -72,7 +72,7 @@ class WorkEnds(LibraryStep):
         seen: list[list[str]] = []
 
         def ended() -> bool:
-            seen.append(in_flight(ctx))
+            seen.append(in_flight(ctx, ctx.path.databases))
             if seen[-1]:
                 ctx.progress(f"waiting for {'; '.join(seen[-1])}")
             return not seen[-1]

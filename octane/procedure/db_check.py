@@ -10,10 +10,11 @@ from octane.context import Context
 from octane.errors import BadInput, Refused
 from octane.path import NAME
 from octane.procedure.checks import Precondition
-from octane.procedure.db_rows import findings
+from octane.procedure.db_rows import findings, in_flight
 from octane.procedure.schemas import compared, is_at_head, of_another_release
 from octane.procedure.tables import COPIED
 from octane.sides import Sides, sides
+from octane.step import Outcome
 
 ROOM = 3
 """Free bytes that a seed's controller needs for each byte that is moved: the copy, the table that a migration rebuilds
@@ -27,12 +28,20 @@ class Preflight(Precondition):
     Nothing to find out any more once a copy was made: the seed holds it then, and the original is read-only.
     """
 
+    check_first = False
+
+    def apply(self, ctx: Context) -> Outcome:
+        """What is in flight now stands in nobody's way, but the window waits for the like of it."""
+        now = [] if ctx.recall(COPIED) else in_flight(ctx, self._present(ctx))
+        comment = f"now in flight, and waited for in the window: {'; '.join(now)}" if now else "checked"
+        return Outcome(comment=comment, evidence={"in_flight": now} if now else {})
+
     def verify(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(COPIED):
             return {}
         side = sides(ctx)
         leave = left_behind(ctx)
-        present = set(ctx.nodes.call([side.originals[0]], "octane_db.databases")[side.originals[0]])
+        present = self._present(ctx)
         missing = [name for name in ctx.path.databases if name not in present]
         moved = [name for name in ctx.path.databases if name in present]
         sizes = dict(ctx.nodes.call([side.originals[0]], "octane_db.sizes", moved)[side.originals[0]])
@@ -54,6 +63,11 @@ class Preflight(Precondition):
         if problems:
             raise Refused("; ".join(problems))
         return {"databases": len(moved), "bytes": sum(sizes.values()), "left": sorted(leave & present)}
+
+    def _present(self, ctx: Context) -> set[str]:
+        """Databases that the original has, whether this path moves them or not."""
+        first = sides(ctx).originals[0]
+        return ctx.once("present", lambda: set(ctx.nodes.call([first], "octane_db.databases")[first]))
 
 
 def left_behind(ctx: Context) -> set[str]:

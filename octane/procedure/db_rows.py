@@ -32,9 +32,10 @@ def unmended(ctx: Context) -> list[str]:
     return _found(ctx, [check for check in ctx.path.breaking if check.mended_before])
 
 
-def in_flight(ctx: Context) -> list[str]:
+def in_flight(ctx: Context, databases: Iterable[str]) -> list[str]:
     """Everything that the original's services are in the middle of at this moment, a sentence each."""
-    return _found(ctx, ctx.path.in_flight)
+    wanted = set(databases)
+    return _found(ctx, [check for check in ctx.path.in_flight if check.database in wanted])
 
 
 def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Check] = ()) -> list[str]:

@@ -181,5 +181,5 @@ def test_work_that_is_going_on_is_in_flight_and_no_finding(planted):
     cloud = planted("juno-kilo", "heat", sql)
     assert not any("middle of an action" in sentence for sentence in cloud.findings("juno-kilo"))
     assert any(
-        "1 stacks in the middle of an action" in sentence for sentence in db_rows.in_flight(cloud.ctx("juno-kilo"))
+        "1 stacks in the middle of an action" in sentence for sentence in db_rows.in_flight(cloud.ctx("juno-kilo"), ["heat"])
     )

@@ -77,12 +77,25 @@ def check(clouds):
     """Runs the check: its evidence. Options of the stage may be given."""
 
     def run(**options):
-        members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller"), node(5, SEED, "controller")]
-        ctx = FakeContext(FakeNodes(clouds.functions()), HOP, members)
-        ctx.options = options
-        return Preflight().verify(ctx)
+        return Preflight().verify(context(clouds, **options))
 
     return run
+
+
+def context(clouds, **options):
+    members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller"), node(5, SEED, "controller")]
+    ctx = FakeContext(FakeNodes(clouds.functions()), HOP, members)
+    ctx.options = options
+    return ctx
+
+
+def test_work_that_is_in_flight_now_is_told_and_in_nobodys_way(clouds):
+    busy = HOP.in_flight[0]
+    clouds.rows[busy.name] = ["b7e1"]
+    said = Preflight().apply(context(clouds))
+    assert "b7e1" in said.comment and "waited for in the window" in said.comment
+    assert len(said.evidence["in_flight"]) == 1
+    assert Preflight().verify(context(clouds))["databases"] == 9
 
 
 def test_healthy_clouds_pass_with_what_will_be_moved(check):
@@ -190,6 +203,6 @@ def test_everything_in_flight_is_told_at_the_moment_of_asking(clouds):
     clouds.rows = {"instances_with_a_task": ["i1"], "volumes_without_use_quota": ["volumes v1"]}
     members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller")]
     ctx = FakeContext(FakeNodes(clouds.functions()), HOP, members)
-    told = db_rows.in_flight(ctx)
+    told = db_rows.in_flight(ctx, HOP.databases)
     assert len(told) == 1 and told[0].startswith("nova: 1 instances in the middle of a task: i1: wait")
     assert db_rows.unmended(ctx)[0].startswith("cinder: 1 volumes and snapshots whose use_quota is NULL")
