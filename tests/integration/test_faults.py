@@ -1,0 +1,117 @@
+"""The reference lab: what can break under the copy of the databases does, and the same command run again ends well.
+
+After each the stage is taken back, and the original is as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from lab.wait import until
+from tests.integration import observe
+from tests.integration.test_interrupted import DATABASES, REPORTED, finishes, until_runs
+
+PROFILE = "reference"
+OLD, NEW = ("node-1", "node-2", "node-3"), ("node-4", "node-5", "node-6")
+TARGET = NEW[0]
+SEED = "2"
+FILLED = "300M"
+"""So much that the copy takes as long as it takes to break something under it."""
+ENDS_WITHIN = 600
+
+pytestmark = [pytest.mark.soak, pytest.mark.procedure, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def original(lab):
+    """Checksums of the original's tables before any of it, with a seed ready beside it."""
+    lab.octane("prepare")
+    lab.octane("upgrade-env", "1", "4", "5", "6")
+    lab.lab("fill", FILLED, timeout=600)
+    return observe.checksums(lab, OLD[0], DATABASES)
+
+
+def source_of(lab):
+    """The old controller whose database server is copied, as the journal tells it."""
+    stages = json.loads(lab.octane("status", SEED, "-f", "json").stdout)["upgrades"][0]["stages"]
+    steps = {step["step"]: step for stage in stages for step in stage["steps"] if stage["stage"] == "upgrade-db"}
+    return next(one["data"]["source"] for one in steps["db.way_chosen"]["evidence"] if "source" in one["data"])
+
+
+def broken(lab, fault, host):
+    """Run the stage and let FAULT happen to a host, or to the one HOST returns, in the middle of the copy."""
+    argv = lab.on("fuel", "octane", "upgrade-db", SEED)
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        until_runs(lab, TARGET, "[o]ctane_wire")
+        name = host if isinstance(host, str) else host()
+        lab.lab("fault", fault, name)
+        said, _ = process.communicate(timeout=ENDS_WITHIN)
+    return name, process.returncode, said.decode()
+
+
+def whole_again(lab, hosts):
+    """Wait until the database of each host is a synced member of a cluster of all of them."""
+    statement = (
+        "SELECT CONCAT_WS(' ', (SELECT variable_value FROM information_schema.global_status WHERE variable_name = "
+        "'wsrep_local_state_comment'), (SELECT variable_value FROM information_schema.global_status WHERE "
+        "variable_name = 'wsrep_cluster_size'))"
+    )
+
+    def synced(host):
+        done = lab.run(lab.on(host, "mysql", "--batch", "--skip-column-names", "-e", statement), check=False)
+        return done.stdout.strip() == f"Synced {len(hosts)}"
+
+    until(lambda: all(synced(host) for host in hosts), 300, f"the databases of {', '.join(hosts)} to be one cluster")
+
+
+def answers(lab, host):
+    until(
+        lambda: lab.run(lab.on("fuel", "salt", host, "test.ping"), check=False).returncode == 0, 120, f"minion {host}"
+    )
+
+
+def ends_well_and_goes_back(lab, original):
+    finishes(lab, "upgrade-db", SEED)
+    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-db", f"seed={SEED}"))
+    now = observe.checksums(lab, OLD[0], DATABASES)
+    differing = {table for table in original.keys() | now.keys() if original.get(table) != now.get(table)}
+    assert differing <= REPORTED
+    assert observe.checksums(lab, TARGET, DATABASES) == {}
+
+
+def test_an_old_controller_loses_power_during_the_copy(lab, original):
+    name, code, said = broken(lab, "kill", lambda: next(host for host in OLD[1:] if host != source_of(lab)))
+    assert code == 1 and name in said and "to go on" in said, said
+    lab.lab("fault", "poweron", name)
+    whole_again(lab, OLD)
+    answers(lab, name)
+    ends_well_and_goes_back(lab, original)
+
+
+def test_a_new_controller_loses_power_during_the_copy(lab, original):
+    name, code, said = broken(lab, "kill", NEW[2])
+    assert code == 1 and name in said and "to go on" in said, said
+    lab.lab("fault", "poweron", name)
+    whole_again(lab, NEW)
+    answers(lab, name)
+    ends_well_and_goes_back(lab, original)
+
+
+def test_the_network_is_cut_during_the_copy(lab, original):
+    name, code, said = broken(lab, "partition", TARGET)
+    assert code == 1 and name in said and "to go on" in said, said
+    lab.lab("fault", "heal", name)
+    whole_again(lab, NEW)
+    answers(lab, name)
+    ends_well_and_goes_back(lab, original)
+
+
+def test_the_disk_is_full_during_the_copy(lab, original):
+    name, code, said = broken(lab, "fill-disk", TARGET)
+    assert code in (1, 3) and "to go on" in said, said
+    lab.lab("fault", "heal", name)
+    whole_again(lab, NEW)
+    ends_well_and_goes_back(lab, original)
