@@ -60,15 +60,13 @@ def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None,
         if not held["filtered"]:
             # A restart of the server forgets the filter and goes on without it.
             raise Different("the replica has taken databases that are not this path's", node=target)
-        begun = ctx.nodes.call([source], "octane_proof.source", names, skip, since, timeout=CHECKSUM_TIMEOUT)[source]
         # What is to be compared is known soon; when that is everything, both sides read at the same time.
-        ours = _finished(ctx, source, begun["ticket"]) if since else None
-        wanted = ours["wanted"] if ours else None
-        there = ctx.nodes.call(
-            [target], "octane_proof.target", names, begun["position"], wanted, skip, cluster, timeout=CHECKSUM_TIMEOUT
-        )[target]
-        ours = ours or _finished(ctx, source, begun["ticket"])
-        theirs = _finished(ctx, target, there["ticket"])
+        soon = since is not None
+        begun = _call(ctx, source, "octane_proof.source", names, skip, since, soon)
+        wanted = begun["wanted"] if soon else None
+        there = _call(ctx, target, "octane_proof.target", names, begun["position"], wanted, skip, cluster, soon)
+        ours = begun if soon else _finished(ctx, source, begun["ticket"])
+        theirs = there if soon else _finished(ctx, target, there["ticket"])
         _refuse_differences(ours["sums"], theirs["sums"], target)
         if cluster:
             _compare_cluster(ctx, mark, wanted, theirs["sums"])
@@ -94,10 +92,11 @@ def proven(ctx: Context, mark: Mapping[str, Any] | None) -> dict[str, Any] | Non
 
 
 def _finished(ctx: Context, node: str, ticket: str) -> dict[str, Any]:
-    answer = ctx.nodes.call(
-        [node], "octane_proof.finished", ticket, CHECKSUM_TIMEOUT, timeout=CHECKSUM_TIMEOUT + GRACE
-    )[node]
-    return dict(answer)
+    return _call(ctx, node, "octane_proof.finished", ticket, CHECKSUM_TIMEOUT)
+
+
+def _call(ctx: Context, node: str, fun: str, *args: Any) -> dict[str, Any]:
+    return dict(ctx.nodes.call([node], fun, *args, timeout=CHECKSUM_TIMEOUT + GRACE)[node])
 
 
 def _compare_cluster(

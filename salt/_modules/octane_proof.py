@@ -15,12 +15,13 @@ _PROGRAM = "octane_sums"
 _LOG_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\.[0-9]{1,10}")
 
 
-def source(databases, skip=None, since=None):
+def source(databases, skip=None, since=None, wait=False):
     """
     Open a snapshot, tell its place in the log, and sum up in the background: all tables, or the rows changed ``since``.
 
     :param skip: ``{database: [table]}`` that nobody compares
     :param since: a position that both sides were proven equal at
+    :param wait: return only when all is summed up, and what :func:`finished` would return then
     :return: ``{"ticket": str, "position": {"file": str, "position": int, "gtid": None}}``
 
     CLI Example:
@@ -31,16 +32,19 @@ def source(databases, skip=None, since=None):
     """
     order = _order("source", databases, skip)
     ticket = _start({**order, "since": position(since) if since else None})
+    if wait:
+        return finished(ticket)
     return {"ticket": ticket, "position": {**_ready(ticket, "position")["position"], "gtid": None}}
 
 
-def target(databases, at, wanted=None, skip=None, hold=False):
+def target(databases, at, wanted=None, skip=None, hold=False, wait=False):
     """
     Let the replica run up to a place, open a snapshot there, let it run on, and sum up in the background.
 
     :param at: what :func:`source` returned as its position
     :param wanted: what :func:`finished` returned on the source; not given: all tables
     :param hold: leave the replica standing at the place, for the other nodes of its cluster to be read
+    :param wait: return only when all is summed up, and what :func:`finished` would return then
     :return: ``{"ticket": str}``
 
     CLI Example:
@@ -50,7 +54,8 @@ def target(databases, at, wanted=None, skip=None, hold=False):
         salt node-4 octane_proof.target '[nova]' '{file: mysql-bin.000007, position: 1234}'
     """
     order = {**_order("target", databases, skip), "at": position(at), "wanted": wanted, "hold": bool(hold)}
-    return {"ticket": _start({**order, "select": __salt__["octane_replica.selected"]()})}
+    ticket = _start({**order, "select": __salt__["octane_replica.selected"]()})
+    return finished(ticket) if wait else {"ticket": ticket}
 
 
 def reader(databases, wanted, skip=None):

@@ -16,7 +16,8 @@ import time
 from salt.exceptions import CommandExecutionError
 
 PREFIXES = ("nova", "keystone", "heat", "neutron", "cinder", "glance", "placement")
-RECORD = "/var/lib/octane-node/services.json"
+RECORD = "/var/lib/octane-node/services{}.json"
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 _JOB = re.compile(r"([A-Za-z0-9_.@-]+)(?: \([^)]*\))? ((?:start|stop)/[a-z-]+)(?:, process ([0-9]+))?")
 _RUNNING = ("start/running", "start/spawned", "start/post-start")
@@ -52,9 +53,12 @@ def at_boot(prefixes=PREFIXES):
     return sorted({one for one in found if one.startswith(tuple(prefixes))} - set(_clustered()))
 
 
-def record():
+def record(label="", services=None):
     """
     Write down which jobs run, once; later calls return what was written.
+
+    :param label: what for, where it is not all jobs
+    :param services: of these only; those between two starts of a crash loop count
 
     CLI Example:
 
@@ -62,20 +66,20 @@ def record():
 
         salt node-1 octane_service.record
     """
-    written = recorded()
+    written = recorded(label)
     if written is not None:
         return written
-    found = names()
-    os.makedirs(os.path.dirname(RECORD), mode=0o700, exist_ok=True)
-    with open(RECORD + ".new", "w", encoding="utf-8") as stream:
+    found, path = names() if services is None else awake(services), _record(label)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as stream:
         json.dump(found, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(RECORD + ".new", RECORD)
+    os.replace(path + ".new", path)
     return found
 
 
-def recorded():
+def recorded(label=""):
     """
     The jobs that were written down; ``None`` when none were.
 
@@ -86,13 +90,13 @@ def recorded():
         salt node-1 octane_service.recorded
     """
     try:
-        with open(RECORD, encoding="utf-8") as stream:
+        with open(_record(label), encoding="utf-8") as stream:
             return json.load(stream)
     except FileNotFoundError:
         return None
 
 
-def forget():
+def forget(label=""):
     """
     Remove what was written down; ``True`` when there was something.
 
@@ -102,9 +106,10 @@ def forget():
 
         salt node-1 octane_service.forget
     """
-    existed = os.path.exists(RECORD)
+    path = _record(label)
+    existed = os.path.exists(path)
     if existed:
-        os.unlink(RECORD)
+        os.unlink(path)
     return existed
 
 
@@ -193,6 +198,12 @@ def parse_jobs(text):
         salt node-1 octane_service.parse_jobs 'nova-api start/running, process 1'
     """
     return sorted({name for name, state, _ in _jobs(text) if state in _RUNNING})
+
+
+def _record(label):
+    if label and not _LABEL.fullmatch(label):
+        raise CommandExecutionError(f"{label!r} cannot name a record")
+    return RECORD.format(f"-{label}" if label else "")
 
 
 def _hasten(services, seconds):

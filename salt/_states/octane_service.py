@@ -21,12 +21,13 @@ def _said(function):
 
 
 @_said
-def stopped(name, services=None, disable=False, kill_after=None):
+def stopped(name, services=None, disable=False, kill_after=None, remember=False):
     """
     Jobs do not run, and with ``disable`` do not come back at boot.
 
     :param services: names; when not given those that ran when they were first written down
     :param kill_after: seconds after which what has not stopped is killed; not given: the init system decides
+    :param remember: write down under the state's name which of SERVICES ran; :func:`started` then starts no other
 
     CLI Example:
 
@@ -35,6 +36,9 @@ def stopped(name, services=None, disable=False, kill_after=None):
         salt node-1 state.single octane_service.stopped openstack disable=True
     """
     wanted = _wanted(services, record=True)
+    if remember and not __opts__["test"]:
+        # Also where none of them runs, or all would be started.
+        __salt__["octane_service.record"](name, wanted)
     changes, awake = {}, __salt__["octane_service.awake"](wanted)
     for one in wanted:
         if one in awake:
@@ -53,11 +57,13 @@ def stopped(name, services=None, disable=False, kill_after=None):
 
 
 @_said
-def started(name, services=None, enable=False):
+def started(name, services=None, enable=False, remember=False):
     """
     Jobs run, and with ``enable`` come back at boot.
 
     :param services: names; those that were written down when not given
+    :param remember: only those of SERVICES that :func:`stopped` wrote down under the state's name, which is then
+        forgotten; all of them when nothing was written down
 
     CLI Example:
 
@@ -66,6 +72,8 @@ def started(name, services=None, enable=False):
         salt node-1 state.single octane_service.started openstack
     """
     wanted = _wanted(services, record=False)
+    ran = __salt__["octane_service.recorded"](name) if remember else None
+    wanted = wanted if ran is None else [one for one in wanted if one in ran]
     changes = {}
     for one in wanted:
         if not __salt__["service.status"](one):
@@ -78,6 +86,8 @@ def started(name, services=None, enable=False):
         if f"{one} at boot" in changes:
             __salt__["service.enable"](one)
     __salt__["octane_service.act"]("start", [one for one in wanted if one in changes])
+    if remember:
+        __salt__["octane_service.forget"](name)
     return _result(name, changes, "jobs started")
 
 

@@ -95,9 +95,12 @@ Stop what writes to the original without being asked:
     - tgt: originals
     - apply: octane_service.stopped
     - kwargs:
-        kill_after: 3
+        kill_after: 2
+        remember: true
     - kwargs_from: octane.procedure.db:writers
     - undo: octane_service.started
+    - undo_kwargs:
+        remember: true
     - undo_kwargs_from: octane.procedure.db:writers
 
 Nothing writes any more, as every table or the log says:

@@ -109,7 +109,7 @@ class Servers:
             self.status = {"configured": False}
         return {"was": True}
 
-    def source(self, minion, names, skip, since):
+    def source(self, minion, names, skip, since, wait):
         wanted = None
         if since is not None:
             wanted = {}
@@ -118,10 +118,11 @@ class Servers:
         self.wanted.append(wanted)
         sums = self.sums("original", wanted)
         answer = {"position": self.end(), "wanted": wanted, "sums": sums, "statements": 0}
-        return {"ticket": json.dumps(answer), "position": self.end()}
+        return answer if wait else {"ticket": json.dumps(answer), "position": self.end()}
 
-    def target(self, minion, names, at, wanted, skip, hold):
-        return {"ticket": json.dumps({"sums": self.sums(minion, wanted)})}
+    def target(self, minion, names, at, wanted, skip, hold, wait):
+        answer = {"sums": self.sums(minion, wanted)}
+        return answer if wait else {"ticket": json.dumps(answer)}
 
     def sums(self, whose, wanted):
         there = self.original if whose == "original" else self.seeds[whose]
