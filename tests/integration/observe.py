@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from demo.commands import MASTER, Commands
 
+OPENSTACK = ("nova", "neutron", "cinder", "glance", "heat", "keystone", "placement")
 # Where stages may change files of the Fuel master, their own journal apart.
 MASTER_FOLDERS = ("/etc", "/usr/lib/python2.6", "/root", "/srv")
 
@@ -78,6 +79,13 @@ def checksums(lab: Commands, host: str, databases: Iterable[str]) -> dict[str, s
     if not listed:
         return {}
     return dict(row.split("\t") for row in query(lab, host, f"CHECKSUM TABLE {', '.join(listed)}"))
+
+
+def services(lab: Commands, host: str) -> set[str]:
+    """OpenStack's units that run on a host."""
+    listed = lab.run(lab.on(host, "systemctl", "list-units", "--type=service", "--state=active", "--plain", "-q"))
+    names = (line.split()[0] for line in listed.stdout.splitlines())
+    return {name for name in names if name.startswith(OPENSTACK)}
 
 
 def query(lab: Commands, host: str, statement: str) -> list[str]:

@@ -140,6 +140,19 @@ def test_the_databases_can_be_checked_and_rehearsed_without_users_noticing(lab, 
     assert {api: kinds["write"]["refused_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
 
 
+def test_upgrade_db_can_be_taken_back(lab, probed):
+    """The original takes writes again and runs what it ran, on each of its controllers; the seed holds nothing."""
+    ran = {host: observe.services(lab, host) for host in OLD}
+    lab.octane("upgrade-db", SEED)
+    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-db", f"seed={SEED}"))
+    assert {host: observe.services(lab, host) for host in OLD} == ran
+    assert observe.query(lab, NEW[0], "SHOW DATABASES LIKE 'nova%'") == []
+    path = lab.state / "after-undo.jsonl"
+    lab.lab("probe", "--seconds", "5", "--output", str(path))
+    apis = lab.probe_summary(path)["apis"]
+    assert {api: kinds["write"]["refused_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
+
+
 def test_upgrade_db_moves_every_row(lab, probed):
     lab.octane("upgrade-db", SEED)
     for database, table in (("keystone", "user"), ("nova", "instances"), ("neutron", "ports"), ("cinder", "volumes"),
