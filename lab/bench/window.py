@@ -23,8 +23,8 @@ PROBE_ENDS_WITHIN = 30
 def measure(
     lab: Lab, database: fill.Database, sizes: Sequence[int], output: Path, told: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Fill DATABASE up to each of the ascending SIZES (bytes) and run the stage, taken back before the next one, while
-    clients write through the APIs.
+    """Fill DATABASE up to each of the ascending SIZES (bytes of rows, beside what it had) and run the stage, taken back
+    before the next one, while clients write through the APIs.
 
     :param output: gets what the clients of the last run saw
     :return: [{"bytes", "window", "migrations", "beyond": seconds, "steps": {step: seconds}}]

@@ -9,6 +9,7 @@ from octane.path import load_hops
 from octane.procedure import db_rows
 from octane.procedure.db_check import Preflight
 from octane.procedure.tables import COPIED
+from octane.procedure.way import REPLICATING
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
@@ -100,6 +101,16 @@ def test_work_that_is_in_flight_now_is_told_and_in_nobodys_way(clouds):
 
 def test_healthy_clouds_pass_with_what_will_be_moved(check):
     assert check() == {"databases": 9, "bytes": 9 * GIB, "left": []}
+
+
+def test_the_room_that_a_replica_takes_already_is_not_asked_for_again(clouds):
+    clouds.free["4"] = GIB
+    ctx = context(clouds)
+    ctx.record(REPLICATING, {"position": None})
+    with pytest.raises(Refused, match="make room"):
+        Preflight().verify(ctx)
+    ctx.record(REPLICATING, {"position": {"file": "log.1", "position": 4}})
+    assert Preflight().verify(ctx)["databases"] == 9
 
 
 def test_every_problem_is_told_at_once(clouds, check):
