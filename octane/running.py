@@ -16,7 +16,7 @@ from typing import Any
 from octane.context import Context
 from octane.definition import Definition
 from octane.errors import BadInput, Failed, InvariantBroken, LockLost, OctaneError, Refused
-from octane.journal import runs, steps
+from octane.journal import Journal, runs, steps
 from octane.journal.holder import Holder
 from octane.journal.runs import Run
 from octane.journal.steps import Attempt, Evidence
@@ -208,7 +208,7 @@ class StepRunner:
         if isinstance(error, BadInput) and not error.next_command:
             return ""
         stands = has_begun(self.ctx.journal, run.pair_id, run.stage)
-        if run.act == "undo" or not stands or not_undoable(self.ctx, run.pair_id, run.stage):
+        if run.act == "undo" or not stands or not_undoable(self.ctx.journal, run.pair_id, run.stage):
             return f"; to go on: `{go_on}`"
         return f"; to go on: `{go_on}`, to go back: `{undo_command(self.ctx.stage, self.ctx.pair)}`"
 
@@ -250,9 +250,9 @@ def _status_after(attempt: Attempt, error: OctaneError) -> str:
     return steps.DONE if attempt.act == "verify" and refused else steps.FAILED
 
 
-def not_undoable(ctx: Context, pair_id: int, stage: str) -> list[str]:
+def not_undoable(journal: Journal, pair_id: int, stage: str) -> list[str]:
     """Names of STAGE's steps that stand and have no way back."""
-    standing = (record for record in ctx.journal.steps.of_stage(pair_id, stage) if record.status != steps.UNDONE)
+    standing = (record for record in journal.steps.of_stage(pair_id, stage) if record.status != steps.UNDONE)
     return [record.name for record in standing if not load(Definition.from_dict(record.definition)).undoable]
 
 

@@ -34,6 +34,9 @@ class Stage:
 BY_PAIR = ("seed", "original")
 """An upgrade is named by its seed; an orchestration of all stages names it by its original."""
 
+BY_WORD = {"original": "ENV", "seed": "SEED", None: ""}
+"""What stands for a number that is not known."""
+
 OF_DB = (*BY_PAIR, "leave", "finish_migrations", "way", "rate")
 
 STAGES: dict[str, Stage] = {
@@ -149,8 +152,16 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
     return " ".join(words)
 
 
+ROLLED_BACK = {f"rollback-{name}": f"upgrade-{name}" for name in ("env", "db", "control")}
+"""Commands that take a stage back, and which."""
+
+
 def undo_command(stage: Stage, pair: Pair | None) -> str:
     """What an operator types to take back STAGE of PAIR."""
+    named = {"original": pair.original, "seed": pair.seed} if pair else {}
+    for command, taken_back in ROLLED_BACK.items():
+        if taken_back == stage.name:
+            return f"octane {command} {named.get(stage.takes or '') or BY_WORD[stage.takes]}"
     words = ["salt-run", "octane.undo", stage.name]
     if pair:
         words.append(f"seed={pair.seed}" if pair.seed is not None else f"original={pair.original}")

@@ -11,13 +11,14 @@ from octane import stage as stages
 from octane.context import Context
 from octane.definition import Definition
 from octane.errors import BadInput, Failed, Refused
-from octane.journal import runs, steps
+from octane.journal import Journal, runs, steps
 from octane.journal.holder import Holder
 from octane.journal.runs import NewRun, Run
 from octane.journal.steps import Attempt, StepRecord
 from octane.journal.values import SecretRefused, refuse_secrets
-from octane.pair import UNSAVED_ID
+from octane.pair import MASTER_ID, UNSAVED_ID, Pair
 from octane.running import Report, StepRunner, not_undoable
+from octane.stage import Stage
 from octane.step import load
 from octane.verify import invariants
 
@@ -78,17 +79,26 @@ def undo_stage(ctx: Context) -> list[tuple[str, Report]]:
     :raises Refused: a later stage has begun, a step has no way back, or somebody else runs a stage.
     """
     ctx.pair = stages.find_pair(ctx.journal, ctx.stage, ctx.options)
-    later = stages.later_begun(ctx.journal, ctx.pair_id, ctx.stage) if ctx.pair else None
-    if later:
-        way = stages.undo_command(stages.get(later), ctx.pair)
-        raise Refused(f"{later} has begun after {ctx.stage.name} and is to be taken back first", next_command=way)
-    stuck = not_undoable(ctx, ctx.pair_id, ctx.stage.name)
-    if stuck:
-        raise Refused(f"{ctx.stage.name} cannot be undone: there is no way back from {', '.join(stuck)}")
-    standing = _standing(ctx)
+    standing = to_undo(ctx.journal, ctx.stage, ctx.pair)
     if ctx.test or not standing:
         return [(record.name, Report(None, "would be undone")) for record in standing]
     return _undo_all(ctx, standing)
+
+
+def to_undo(journal: Journal, stage: Stage, pair: Pair | None) -> list[StepRecord]:
+    """Steps of STAGE that stand and are to be taken back, the last one first.
+
+    :raises Refused: a later stage has begun, or a step has no way back.
+    """
+    pair_id = pair.id if pair else MASTER_ID
+    later = stages.later_begun(journal, pair_id, stage) if pair else None
+    if later:
+        way = stages.undo_command(stages.get(later), pair)
+        raise Refused(f"{later} has begun after {stage.name} and is to be taken back first", next_command=way)
+    stuck = not_undoable(journal, pair_id, stage.name)
+    if stuck:
+        raise Refused(f"{stage.name} cannot be undone: there is no way back from {', '.join(stuck)}")
+    return [record for record in reversed(journal.steps.of_stage(pair_id, stage.name)) if record.status != steps.UNDONE]
 
 
 def verify_stage(ctx: Context) -> dict[str, dict[str, Any]]:
@@ -191,28 +201,30 @@ def _summary(attempts: list[tuple[str, Attempt]], planned: int) -> str:
     return f"all {planned} steps done, {changed} of them changed something"
 
 
-def _standing(ctx: Context) -> list[StepRecord]:
-    """Steps to take back, the last one first."""
-    records = ctx.journal.steps.of_stage(ctx.pair_id, ctx.stage.name)
-    return [record for record in reversed(records) if record.status != steps.UNDONE]
-
-
 def _undo_all(ctx: Context, standing: list[StepRecord]) -> list[tuple[str, Report]]:
     plan = [Definition.from_dict(record.definition) for record in standing]
     run = ctx.journal.runs.begin(replace(_new_run(ctx, plan, ""), act="undo"), Holder.current())
     reports: list[tuple[str, Report]] = []
     for definition in plan:
-        reports.append((definition.step, StepRunner(ctx, definition).undo()))
-        if reports[-1][1].result is False:
+        stopped = ctx.journal.runs.get(run.id).stop_requested
+        report = _stopped_undo(ctx, definition) if stopped else StepRunner(ctx, definition).undo()
+        reports.append((definition.step, report))
+        if report.result is False:
             break
     _end_undo(ctx, run, reports[-1][1], len(plan))
     return reports
+
+
+def _stopped_undo(ctx: Context, definition: Definition) -> Report:
+    way = stages.undo_command(ctx.stage, ctx.pair)
+    return Report(False, f"stopped before {definition.step} as asked; to go on: `{way}`", exit_code=130)
 
 
 def _end_undo(ctx: Context, run: Run, last: Report, planned: int) -> None:
     ctx.step = ""
     failed: bool = last.result is False
     comment = last.comment if failed else f"{planned} steps undone"
-    ctx.journal.runs.end(run, runs.FAILED if failed else runs.DONE, comment, last.exit_code)
+    result = runs.INTERRUPTED if last.exit_code == 130 else runs.FAILED
+    ctx.journal.runs.end(run, result if failed else runs.DONE, comment, last.exit_code)
     data: dict[str, Any] = {"run": run.id, "comment": comment}
     ctx.event("failed" if failed else "undone", data)

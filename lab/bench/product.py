@@ -29,7 +29,7 @@ def upgrade_databases(master: Host, seed: int) -> dict[str, dict[str, Any]]:
 
 def take_back(master: Host, seed: int) -> None:
     """Undo the database stage. Raises CommandFailed."""
-    master.run(["salt-run", "octane.undo", STAGE, f"seed={seed}"], timeout=TIMEOUT)
+    master.run(["octane", "rollback-db", str(seed)], timeout=TIMEOUT)
 
 
 def _status(master: Host, *arguments: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ EXAMPLES = """examples, in the order of an upgrade:
   octane upgrade-control 2
   octane cleanup-env 2
   octane cleanup-fuel
+  octane rollback-db 2             takes a stage back; a failed one says so itself
   octane status 2 --watch          at any time, from any terminal
 """
 

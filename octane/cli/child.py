@@ -68,12 +68,14 @@ class Orchestration:
 
 
 @contextlib.contextmanager
-def started(stage: Stage, options: Mapping[str, Any], test: bool = False) -> Iterator[Orchestration]:
-    """The orchestration of STAGE with OPTIONS as its pillar, started.
+def started(
+    stage: Stage, options: Mapping[str, Any], test: bool = False, back: bool = False
+) -> Iterator[Orchestration]:
+    """The orchestration of STAGE with OPTIONS as its pillar, or what takes it BACK, started.
 
     :raises Failed: there is no salt-run.
     """
-    command = _command(stage, options, test)
+    command = _command(stage, options, test, back)
     request = uuid.uuid4().hex
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         # In a session of its own: Ctrl-C and a lost terminal reach this command only, which then decides.
@@ -88,7 +90,7 @@ def started(stage: Stage, options: Mapping[str, Any], test: bool = False) -> Ite
         yield Orchestration(process, request, output, errors)
 
 
-def _command(stage: Stage, options: Mapping[str, Any], test: bool) -> list[str]:
+def _command(stage: Stage, options: Mapping[str, Any], test: bool, back: bool = False) -> list[str]:
     """:raises Failed: there is no salt-run."""
     beside = Path(sys.executable).with_name("salt-run")
     program = str(beside) if beside.exists() else shutil.which("salt-run")
@@ -97,6 +99,8 @@ def _command(stage: Stage, options: Mapping[str, Any], test: bool) -> list[str]:
             "salt-run is not installed on this machine: octane works on the Fuel master, beside its Salt master"
         )
     words = [program, "state.orchestrate", stage.orchestration, f"pillar={json.dumps(dict(options))}"]
+    if back:
+        words = [program, "octane.undo", stage.name, *(f"{name}={value}" for name, value in options.items())]
     return [*words, *(["test=True"] if test else []), "--out=json", "--log-level=error"]
 
 

@@ -23,6 +23,7 @@ from octane.journal.holder import Holder
 from octane.journal.runs import Run
 from octane.pair import MASTER_ID, UNSAVED_ID, Pair
 from octane.stage import Stage
+from octane.stage_run import to_undo
 
 LOOK_SECONDS = 0.2
 
@@ -41,19 +42,23 @@ def _interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def refuse_early(state_dir: Path, stage: Stage, options: Mapping[str, Any]) -> None:
+def refuse_early(state_dir: Path, stage: Stage, options: Mapping[str, Any], back: bool = False) -> None:
     """What can be known from the journal before anything is started.
 
+    :param back: the stage is to be taken back
     :raises BadInput: unknown or wrong ids.
     :raises Refused: an earlier stage is missing, or somebody else runs one.
     """
     with Journal.open_to_read(state_dir) as journal:
-        pair = stages.check(journal, stage, options)
+        pair = (stages.find_pair if back else stages.check)(journal, stage, options)
         journal.locks.refuse_if_held(pair.id if pair else MASTER_ID, Holder.current())
 
 
 class StageRun:
     """One stage, started from a terminal or a script."""
+
+    back = False
+    """Whether the stage is taken back."""
 
     def __init__(self, stage: Stage, options: Mapping[str, Any], state_dir: Path, console: Console) -> None:
         self._stage = stage
@@ -67,7 +72,7 @@ class StageRun:
 
         :raises OctaneError: it did not end well; ``exit_code`` says how.
         """
-        with _interrupts() as seen, child.started(self._stage, self._options) as orchestration:
+        with _interrupts() as seen, child.started(self._stage, self._options, back=self.back) as orchestration:
             try:
                 stopped = self._follow(orchestration, seen)
             finally:
@@ -171,6 +176,39 @@ class StageRun:
             if original is None:
                 return None
             return journal.pairs.of_original(int(original)) or Pair(UNSAVED_ID, int(original))
+
+
+class Rollback(StageRun):
+    """Takes a stage back, in the same way."""
+
+    back = True
+
+    def run(self) -> None:
+        if self._nothing_to_undo():
+            self._lines.say(f"{self._stage.name}: nothing to undo")
+        else:
+            super().run()
+
+    def dry_run(self) -> None:
+        """Print which steps would be taken back, by what their sentences say.
+
+        :raises Refused: see :func:`octane.stage_run.to_undo`.
+        """
+        with Journal.open_to_read(self._state_dir) as journal:
+            for record in to_undo(journal, self._stage, self._pair()):
+                self._dry_line(
+                    {"__id__": record.definition["sentence"], "result": None, "comment": "would be taken back"}
+                )
+
+    def _nothing_to_undo(self) -> bool:
+        with Journal.open_to_read(self._state_dir) as journal:
+            return not to_undo(journal, self._stage, self._pair())
+
+    def _tell(self, run: Run) -> None:
+        self._lines.say(f"{self._stage.name}: {run.comment} ({(run.ended or run.started) - run.started:.0f} s)")
+
+    def _command(self) -> str:
+        return stages.undo_command(self._stage, self._pair())
 
 
 def _raise_false(states: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,10 +14,11 @@ from rich.console import Console
 from octane import settings
 from octane import stage as stages
 from octane.cli.app import OctaneCommand
-from octane.cli.run import StageRun, refuse_early
+from octane.cli.run import Rollback, StageRun, refuse_early
 from octane.errors import BadInput
 from octane.journal import Journal
 from octane.pair import MASTER_ID, environment_id
+from octane.stage import Stage
 
 COMPONENT = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
@@ -25,6 +27,7 @@ class StageCommand(OctaneCommand):
     """Base of the commands that run a stage."""
 
     stage_name = ""
+    runs: type[StageRun] = StageRun
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -46,6 +49,10 @@ class StageCommand(OctaneCommand):
         """Name of the stage that is meant."""
         return self.stage_name
 
+    def refuse_early(self, state_dir: Path, stage: Stage, options: dict[str, Any]) -> None:
+        """What can be known before anything is started; see :func:`octane.cli.run.refuse_early`."""
+        refuse_early(state_dir, stage, options)
+
     def before(self, console: Console, test: bool) -> bool:
         """What has to be done before Salt can run the orchestration; whether the orchestration can be run then."""
         return True
@@ -55,10 +62,10 @@ class StageCommand(OctaneCommand):
         stage = stages.get(self.stage_of(parsed))
         state_dir = settings.state_dir()
         console = Console()
-        refuse_early(state_dir, stage, options)
+        self.refuse_early(state_dir, stage, options)
         if not self.before(console, parsed.test):
             return
-        run = StageRun(stage, options, state_dir, console)
+        run = self.runs(stage, options, state_dir, console)
         if parsed.test:
             run.dry_run()
         else:
@@ -188,6 +195,43 @@ class UpgradeControl(SeedCommand):
 
     stage_name = "upgrade-control"
     examples = ("octane upgrade-control 2", "octane upgrade-control 2 --test")
+
+
+class RollbackCommand(StageCommand):
+    """Base of the commands that take a stage back."""
+
+    runs = Rollback
+
+    def refuse_early(self, state_dir: Path, stage: Stage, options: dict[str, Any]) -> None:
+        """A stage that must not begin now may still be taken back."""
+        refuse_early(state_dir, stage, options, back=True)
+
+
+class RollbackEnv(RollbackCommand):
+    """Give the seed up: its nodes are spare again, the environment is deleted, the original never noticed it"""
+
+    stage_name = "upgrade-env"
+    examples = ("octane rollback-env 1", "octane rollback-env 1 --test")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("original", metavar="ENV", help="number of the original environment")
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        return {"original": environment_id(parsed.original, "ENV")}
+
+
+class RollbackDb(RollbackCommand, SeedCommand):
+    """Let the original take writes again, its databases as they were, and empty the seed's"""
+
+    stage_name = "upgrade-db"
+    examples = ("octane rollback-db 2", "octane rollback-db 2 --test")
+
+
+class RollbackControl(RollbackCommand, SeedCommand):
+    """Give the addresses back to the original's controllers; what was written to the seed since stays there"""
+
+    stage_name = "upgrade-control"
+    examples = ("octane rollback-control 2", "octane rollback-control 2 --test")
 
 
 class CleanupEnv(SeedCommand):

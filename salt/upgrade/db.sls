@@ -1,5 +1,5 @@
 # The database stage: the original goes read-only, its data moves to the seed, is compared, migrated and proven.
-# Until the last step the original is untouched, and `salt-run octane.undo upgrade-db seed=N` gives it back its writes.
+# Until the last step the original is untouched, and `octane rollback-db SEED` gives it back its writes.
 
 The stage may run:
   octane.stage:

@@ -75,7 +75,7 @@ def answers(lab, host):
 
 def ends_well_and_goes_back(lab, original):
     finishes(lab, "upgrade-db", SEED)
-    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-db", f"seed={SEED}"))
+    lab.octane("rollback-db", SEED)
     now = observe.checksums(lab, OLD[0], DATABASES)
     differing = {table for table in original.keys() | now.keys() if original.get(table) != now.get(table)}
     assert differing <= REPORTED

@@ -153,7 +153,7 @@ def test_upgrade_db_is_finished_by_another_run(lab):
 def test_upgrade_db_can_be_taken_back_and_done_again(lab):
     """The original takes writes and is as it was but for heartbeats, the seed is empty; and nothing is in the way."""
     frozen = observe.checksums(lab, OLD, DATABASES)
-    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-db", f"seed={SEED}"))
+    lab.octane("rollback-db", SEED)
     now = observe.checksums(lab, OLD, DATABASES)
     differing = {table for table in frozen.keys() | now.keys() if frozen.get(table) != now.get(table)}
     assert differing <= REPORTED

@@ -144,7 +144,7 @@ def test_upgrade_db_can_be_taken_back(lab, probed):
     """The original takes writes again and runs what it ran, on each of its controllers; the seed holds nothing."""
     ran = {host: observe.services(lab, host) for host in OLD}
     lab.octane("upgrade-db", SEED)
-    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-db", f"seed={SEED}"))
+    lab.octane("rollback-db", SEED)
     assert {host: observe.services(lab, host) for host in OLD} == ran
     assert observe.query(lab, NEW[0], "SHOW DATABASES LIKE 'nova%'") == []
     path = lab.state / "after-undo.jsonl"

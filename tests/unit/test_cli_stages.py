@@ -108,6 +108,26 @@ for step in plan:
 """
 )
 
+TAKES_BACK = (
+    SCRIPT
+    + """
+stage_run.undo_stage(ctx)
+"""
+)
+
+STOPS_ON_THE_WAY_BACK = (
+    SCRIPT
+    + """
+def wait_for_the_request(ctx):
+    os.kill(os.getppid(), signal.SIGINT)
+    from octane.journal.holder import Holder
+    from octane.wait import until
+    until(lambda: bench.journal.runs.open_of(Holder.current()).stop_requested, 20, "a stop", interval=0.02)
+toys.HOOKS["undo.two"] = wait_for_the_request
+stage_run.undo_stage(ctx)
+"""
+)
+
 REFUSED = """
 print('{"data": {"m": {"a": {"__id__": "The stage may run", "__run_num__": 0, "result": false,'
       ' "comment": "somebody was faster", "exit_code": 3, "changes": {}}}}}')
@@ -163,10 +183,10 @@ def orchestration(monkeypatch):
     started = []
 
     def replace(script):
-        def command(stage, options, test):
+        def command(stage, options, test, back):
             import json
 
-            started.append((stage.name, options, test))
+            started.append((stage.name, options, "back" if back else test))
             return [sys.executable, "-c", script, stage.name, json.dumps(options)]
 
         monkeypatch.setattr(child, "_command", command)
@@ -232,7 +252,7 @@ def test_a_failed_step_is_told_although_the_child_ends_with_0(ready, orchestrati
     output = capsys.readouterr()
     assert "✘ Set two" in output.out
     assert "toy.two: node-2: x.y: disk full; to go on: `octane upgrade-db 2`" in output.err
-    assert "to go back: `salt-run octane.undo upgrade-db seed=2`" in output.err
+    assert "to go back: `octane rollback-db 2`" in output.err
 
 
 def test_a_database_that_is_left_is_said_again_by_the_command_that_goes_on(ready, orchestration, capsys):
@@ -333,6 +353,46 @@ def test_upgrade_env_names_the_seed_it_made(bench, orchestration, capsys):
     assert lines[-2:] == ["The seed of environment 1 is environment 2.", "Next: octane upgrade-db 2"]
 
 
+def test_a_stage_is_taken_back_line_by_line(ready, orchestration, capsys):
+    started = orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    orchestration(TAKES_BACK)
+    capsys.readouterr()
+    assert app.main(["rollback-db", "2", "--test"]) == 0
+    would = capsys.readouterr().out.splitlines()
+    assert would == ["→ Set two  would be taken back", "→ Set one  would be taken back"]
+    assert app.main(["rollback-db", "2"]) == 0
+    assert started[-1] == ("upgrade-db", {"seed": 2}, "back")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == ["✔ Set two", "✔ Set one"]
+    assert "undone" in lines[0] and lines[-1].startswith("upgrade-db: 2 steps undone")
+    assert app.main(["rollback-db", "2"]) == 0
+    assert capsys.readouterr().out == "upgrade-db: nothing to undo\n"
+
+
+def test_the_first_interrupt_stops_on_the_way_back_too(ready, orchestration, capsys):
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    orchestration(STOPS_ON_THE_WAY_BACK)
+    assert app.main(["rollback-db", "2"]) == 130
+    assert "stopped before toy.one as asked; to go on: `octane rollback-db 2`" in capsys.readouterr().err
+    orchestration(TAKES_BACK)
+    assert app.main(["rollback-db", "2"]) == 0
+    assert "1 steps undone" in capsys.readouterr().out
+
+
+def test_what_a_later_stage_stands_on_is_not_taken_back(ready, orchestration, capsys):
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    assert app.main(["rollback-env", "1"]) == 3
+    assert "octane rollback-db 2" in capsys.readouterr().err
+
+
+def test_the_way_back_is_a_function_of_the_runner():
+    words = child._command(stages.get("upgrade-db"), {"seed": 2}, test=False, back=True)
+    assert words[1:] == ["octane.undo", "upgrade-db", "seed=2", "--out=json", "--log-level=error"]
+
+
 def test_the_command_names_the_orchestration_and_carries_no_secret():
     words = child._command(stages.get("upgrade-db"), {"seed": 2}, test=True)
     assert words[1:] == [
@@ -356,7 +416,8 @@ def test_help_shows_commands_and_examples(words, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "upgrade-env", "upgrade-db", "upgrade-control", "cleanup-env", "status"]
+    "command",
+    ["prepare", "upgrade-env", "upgrade-db", "upgrade-control", *stages.ROLLED_BACK, "cleanup-env", "status"],
 )
 def test_each_command_s_help_has_examples(command, capsys):
     assert app.main([command, "--help"]) == 0

@@ -330,7 +330,7 @@ def test_an_undo_that_failed_goes_on_where_it_stopped(bench):
 
     toys.HOOKS["undo.two"] = fail
     stopped = stage_run.undo_stage(bench.context("upgrade-db", seed=2))
-    assert "to go on: `salt-run octane.undo upgrade-db seed=2`" in stopped[-1][1].comment
+    assert "to go on: `octane rollback-db 2`" in stopped[-1][1].comment
     assert set(toys.WORLD) == {"one", "two"}
 
     toys.HOOKS.clear()
@@ -366,7 +366,7 @@ def test_a_stage_is_not_undone_under_a_later_one(bench):
     clone(bench)
     run_stage(bench, "upgrade-db", plan_of("one"), seed=2)
     run_stage(bench, "upgrade-control", plan_of("two"), seed=2)
-    with pytest.raises(Refused, match=r"upgrade-control has begun.*`salt-run octane.undo upgrade-control seed=2`"):
+    with pytest.raises(Refused, match=r"upgrade-control has begun.*`octane rollback-control 2`"):
         stage_run.undo_stage(bench.context("upgrade-db", seed=2))
 
 

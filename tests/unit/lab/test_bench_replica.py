@@ -28,7 +28,7 @@ def test_the_window_of_each_run_is_told_and_all_but_the_last_are_taken_back():
     master = Master()
     assert replica.windows(master, 3, lambda text: None) == [2.5, 3.5, 4.5]
     changing = [words for words in master.ran if "status" not in words]
-    run, back = "octane upgrade-db 2 --way replica", "salt-run octane.undo upgrade-db seed=2"
+    run, back = "octane upgrade-db 2 --way replica", "octane rollback-db 2"
     assert changing == [run, back, run, back, run]
 
 
