@@ -1,9 +1,12 @@
 """
-What users know of a real Juno cloud, compared with the same cloud after Kilo's migrations: the documented differences
-and no other, and each of twenty that were planted.
+What users know of a real Juno cloud, compared with the same cloud after Kilo's migrations, and along the hops after
+it: the documented differences and no other, and each of some twenty that were planted.
+
+Juno's and Kilo's databases are those that the real code made. Liberty's are Kilo's, altered by the recorded difference
+of the schemas, and Mitaka's are Liberty's, altered as its scripts say: no dump of either exists
+(:mod:`tests.functional.later_databases`).
 """
 
-import copy
 import re
 import subprocess
 import sys
@@ -11,138 +14,138 @@ from pathlib import Path
 
 import pytest
 
-from octane.path import identity
+from octane.path import identity, load_hops
 from octane.path.identity import NEW, OLD
 from octane.verify.identities import asked, compare
+from tests.functional.differences import PLANTED
+from tests.functional.later_databases import MITAKA
 from tests.functional.mariadb import MISSING
-from tests.functional.real_databases import Cloud
+from tests.functional.real_databases import HOPS, Cloud
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
-VIEWS = identity.load("juno-kilo")
-DOCUMENTED = {view.documented for view in VIEWS if view.documented}
+ALL = [(hop, name) for hop, planted in PLANTED.items() for name in planted]
 
 
-@pytest.fixture(scope="module")
-def sides(clouds):
-    return {OLD: clouds("juno"), NEW: clouds("kilo")}
-
-
-def sums(cloud: Cloud, side: str, views=VIEWS):
+def sums(cloud: Cloud, side: str, views):
     return cloud.server.node.call("octane_views.sums", asked(views, side))
 
 
-def compared(sides, before):
-    """What the stage would find of Kilo's side."""
+def compared(views, sides, before):
+    """What the stage would find of the new one of SIDES."""
 
     def rows(side, queries):
         return sides[side].server.node.call("octane_views.rows", queries)
 
-    return compare(VIEWS, before, sums(sides[NEW], NEW), rows)
+    return compare(views, before, sums(sides[NEW], NEW, views), rows)
+
+
+class Pair:
+    """The clouds that a hop leads from and to, and what was noted of the first."""
+
+    def __init__(self, hop: str, clouds) -> None:
+        self.views = identity.load(hop)
+        self.sides = {OLD: clouds(HOPS[hop].release_from), NEW: clouds(HOPS[hop].release_to)}
+        self.before = sums(self.sides[OLD], OLD, self.views)
+
+    def compared(self):
+        return compared(self.views, self.sides, self.before)
+
+    def compared_with(self, database: str, sql: str):
+        """The same, with SQL done on the new side meanwhile."""
+        self.sides[NEW].plant(database, sql)
+        try:
+            return self.compared()
+        finally:
+            self.sides[NEW].restore(database)
 
 
 @pytest.fixture(scope="module")
-def before(sides):
-    return sums(sides[OLD], OLD)
+def pairs(clouds):
+    """Pairs by hop, each made when it is first asked for."""
+    made: dict[str, Pair] = {}
+
+    def pair(hop):
+        if hop not in made:
+            made[hop] = Pair(hop, clouds)
+        return made[hop]
+
+    return pair
 
 
-def test_every_kind_of_thing_has_rows_to_compare(before):
+def test_every_hop_of_fuel_is_compared():
+    assert set(PLANTED) == {hop.name for hop in load_hops() if hop.fuel_to}
+
+
+@pytest.mark.parametrize("hop", PLANTED)
+def test_every_kind_of_thing_has_rows_to_compare(pairs, hop):
     """A view that finds nothing in a populated cloud would prove nothing."""
-    assert [name for name, found in before.items() if not found["rows"]] == []
+    pair = pairs(hop)
+    after = sums(pair.sides[NEW], NEW, pair.views)
+    assert [name for name, found in pair.before.items() if not found["rows"]] == []
+    assert [name for name, found in after.items() if not found["rows"]] == []
 
 
-def test_a_real_migration_has_the_documented_differences_and_no_other(sides, before):
-    found = compared(sides, before)
+@pytest.mark.parametrize("hop", PLANTED)
+def test_a_migration_has_the_documented_differences_and_no_other(pairs, hop):
+    pair = pairs(hop)
+    found = pair.compared()
     assert (found.lost, found.count) == ([], 0)
-    assert {sentence.partition(" (")[2][:-1] for sentence in found.known} == DOCUMENTED, found.known
+    documented = {view.documented for view in pair.views if view.documented}
+    assert {sentence.partition(" (")[2][:-1] for sentence in found.known} == documented, found.known
 
 
-PLANTED = {
-    "project": ("keystone", "UPDATE project SET name = 'other' LIMIT 1", "project .*: name was .* is 'other'"),
-    "user": (
-        "keystone",
-        "UPDATE user SET enabled = 1 - enabled WHERE enabled IS NOT NULL LIMIT 1",
-        "user .*: enabled was",
-    ),
-    "password": (
-        "keystone",
-        "UPDATE user SET password = 'x' WHERE password IS NOT NULL LIMIT 1",
-        "user .*: password is another",
-    ),
-    "role assignment": ("keystone", "DELETE FROM assignment LIMIT 1", "role assignment .* is missing on the seed"),
-    "endpoint": ("keystone", "UPDATE endpoint SET url = 'http://192.0.2.1/' LIMIT 1", "endpoint .*: url was"),
-    "image": ("glance", "UPDATE images SET checksum = REPEAT('0', 32) LIMIT 1", "image .*: checksum was"),
-    "image owner": ("glance", "UPDATE images SET owner = 'nobody' LIMIT 1", "image .*: owner was .* is 'nobody'"),
-    "volume": ("cinder", "UPDATE volumes SET size = size + 1 LIMIT 1", "volume .*: size was"),
-    "attachment": ("cinder", "DELETE FROM volume_attachment LIMIT 1", "attachment of the volume .* is missing"),
-    "snapshot": (
-        "cinder",
-        "UPDATE snapshots SET volume_size = 77 LIMIT 1",
-        "snapshot of a volume .*: volume_size was .* is '77'",
-    ),
-    "network": ("neutron", "UPDATE networks SET shared = 1 - shared LIMIT 1", "network .*: shared was"),
-    "subnet": ("neutron", "UPDATE subnets SET gateway_ip = '192.0.2.1' LIMIT 1", "subnet .*: gateway_ip was"),
-    "router": ("neutron", "UPDATE routers SET name = 'other' LIMIT 1", "router .*: name was"),
-    "port": ("neutron", "UPDATE ports SET mac_address = 'fa:16:3e:00:00:99' LIMIT 1", "port .*: mac_address was"),
-    "floating": (
-        "neutron",
-        "UPDATE floatingips SET fixed_ip_address = '192.0.2.9' LIMIT 1",
-        "floating address .*: fixed_ip",
-    ),
-    "security group": (
-        "neutron",
-        "UPDATE securitygroups SET description = 'other' LIMIT 1",
-        "security group .*: description",
-    ),
-    "rule": ("neutron", "DELETE FROM securitygrouprules LIMIT 1", "rule of a security group .* is missing on the seed"),
-    "flavor": ("nova", "UPDATE instance_types SET vcpus = 64 LIMIT 1", "flavor .*: vcpus was .* is '64'"),
-    "keypair": ("nova", "UPDATE key_pairs SET public_key = 'x' LIMIT 1", "keypair .*: public_key is another one"),
-    "server": (
-        "nova",
-        "UPDATE instances SET host = 'node-99' WHERE deleted = 0 LIMIT 1",
-        "server .*: host was .* is 'node-99'",
-    ),
-    "server flavor": (
-        "nova",
-        'UPDATE instance_extra SET flavor = REPLACE(flavor, \'"flavorid": "\', \'"flavorid": "x\')',
-        "flavor of the server .*: flavor was .* is 'x",
-    ),
-    "stack": (
-        "heat",
-        "UPDATE stack SET status = 'FAILED' WHERE status <> 'FAILED' LIMIT 1",
-        "stack .*: status was .* is 'FAILED'",
-    ),
-    "stack parameters": (
-        "heat",
-        "UPDATE raw_template SET environment = '{}' WHERE environment IS NOT NULL",
-        "parameters of the stack .*: parameters is another",
-    ),
-    "something more": (
-        "keystone",
-        "INSERT INTO role (id, name) VALUES ('planted', 'planted')",
-        "role planted is on the seed alone",
-    ),
-}
+def test_what_is_put_right_for_fuel_8_is_no_difference_whether_it_was_done_or_not(pairs):
+    """A rehearsal compares without it, the stage with it."""
+    fixes = [one.statement for one in HOPS["kilo-liberty"].rewrite]
+    found = pairs("kilo-liberty").compared_with("neutron", ";".join(fixes) + ";")
+    assert (found.lost, found.count) == ([], 0)
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_difference_is_found_and_named(sides, before, name):
-    database, statement, sentence = PLANTED[name]
-    sides[NEW].plant(database, statement + ";")
+def test_what_is_put_right_for_fuel_9_is_no_difference(pairs):
+    fixes = [one.statement for one in HOPS["liberty-mitaka"].rewrite]
+    found = pairs("liberty-mitaka").compared_with("keystone", ";".join(fixes) + ";")
+    assert (found.lost, found.count) == ([], 0)
+
+
+RARE = """
+INSERT INTO domain (id, name, enabled, extra) VALUES
+('escaped', 'escaped', 1, '{"description": "caf\\\\u00e9"}'), ('silent', 'silent', 0, '{"description": null}');
+INSERT INTO project (id, name, domain_id, parent_id, is_domain)
+VALUES ('top', 'top', 'escaped', NULL, 0), ('below', 'below', 'escaped', 'top', 0);
+INSERT INTO user (id, name, domain_id, password) VALUES ('nameless', '', 'silent', ''), ('remote', 'r', 'silent', NULL);
+"""
+"""What a cloud may have, and the populated one has not."""
+
+
+def test_what_only_few_clouds_have_is_no_difference(clouds):
+    views = [view for view in identity.load("liberty-mitaka") if view.database == "keystone"]
+    old, new = clouds("liberty"), clouds("mitaka")
+    script = old.dumps["keystone"] + RARE
+    old.restore("keystone", script)
+    new.restore("keystone", script + MITAKA["keystone"])
+    sides = {OLD: old, NEW: new}
     try:
-        found = compared(sides, before)
+        before, after = (sums(cloud, side, views) for side, cloud in sides.items())
+        found = compare(
+            views, before, after, lambda side, asks: sides[side].server.node.call("octane_views.rows", asks)
+        )
     finally:
-        sides[NEW].restore(database)
+        for cloud in sides.values():
+            cloud.restore("keystone")
+    assert (found.lost, found.count) == ([], 0)
+
+
+@pytest.mark.parametrize(("hop", "name"), ALL)
+def test_a_planted_difference_is_found_and_named(pairs, hop, name):
+    database, statement, sentence = PLANTED[hop][name]
+    found = pairs(hop).compared_with(database, statement + ";")
     assert found.count >= 1
     assert any(re.match(sentence, said) for said in found.lost), found.lost
 
 
-def test_differences_are_counted_but_not_all_told(sides, before):
-    fewer = copy.deepcopy(before)
-    sides[NEW].plant("neutron", "UPDATE securitygrouprules SET protocol = 'x'; UPDATE ports SET name = 'x';")
-    try:
-        found = compared(sides, fewer)
-    finally:
-        sides[NEW].restore("neutron")
+def test_differences_are_counted_but_not_all_told(pairs):
+    sql = "UPDATE securitygrouprules SET protocol = 'x'; UPDATE ports SET name = 'x';"
+    found = pairs("juno-kilo").compared_with("neutron", sql)
     assert found.count >= len(found.lost) > 1
 
 

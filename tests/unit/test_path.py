@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from octane.errors import BadInput, Refused
+from octane.path import identity
 from octane.path.hop import HOPS, choose, load_hops, nova_major, parse
 
 HOP_FILES = sorted(HOPS.glob("*.yaml"))
@@ -161,3 +162,13 @@ def test_flavors_are_moved_with_kilos_code_before_liberty_and_until_none_is_left
     assert service == "nova" and "migrate_flavor_data" in command.words and command.repeat_until == ", 0 completed"
     nova = next(service for service in liberty.services if service.name == "nova")
     assert nova.migrate[0][-2:] == ("--version", "290") and not nova.online
+
+
+def test_volumes_of_every_pool_go_to_the_renamed_backend_and_their_verification_knows_it():
+    mitaka = next(hop for hop in load_hops() if hop.name == "liberty-mitaka")
+    ((command,),) = (service.online for service in mitaka.services if service.name == "cinder")
+    words = dict(zip(command.words, command.words[1:], strict=False))
+    current, new = words["--currenthost"], words["--newhost"]
+    assert "#" not in current, "with a pool, it would leave the volumes of all others behind"
+    (hosts,) = (view.old.sql for view in identity.load("liberty-mitaka") if view.name == "volume_hosts")
+    assert f"'{current}'" in hosts and f"'{current}#%'" in hosts and f"'{new}'" in hosts

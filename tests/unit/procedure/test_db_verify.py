@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from octane.errors import InvariantBroken, Refused
@@ -72,7 +74,7 @@ def test_nothing_is_called_equal_that_was_never_noted(ctx):
 
 
 def test_a_path_without_views_is_refused(ctx):
-    ctx.path = next(hop for hop in load_hops() if hop.name == "kilo-liberty")
+    ctx.path = replace(HOP, name="one-that-has-none")
     with pytest.raises(Refused, match="cannot be verified"):
         db_verify.Snapshot().apply(ctx)
 
@@ -121,7 +123,7 @@ def test_sums_that_differ_without_a_row_that_does_are_still_a_difference():
     assert found(views_of(), [], []).count == 1
 
 
-@pytest.mark.parametrize("hop", ["juno-kilo", "antelope-caracal"])
+@pytest.mark.parametrize("hop", [hop.name for hop in load_hops()])
 def test_every_hop_that_is_offered_compares_what_the_issue_of_users_is(hop):
     names = {view.name for view in identity.load(hop)}
     refuse_secrets({name: {"rows": 1, "sums": [2**63]} for name in names}, "record")
