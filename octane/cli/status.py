@@ -24,6 +24,8 @@ from octane.status import Data, overview, shown_numbers
 
 REFRESH_SECONDS = 1.0
 COLUMNS = ("upgrade", "stage", "state", "steps", "started", "seconds", "comment")
+NARROW = 120
+"""Below so many columns a table has only what is short, and comments stand under what they are about."""
 
 
 class Status(OctaneCommand):
@@ -83,15 +85,31 @@ def _print(console: Console, data: Data, form: str, with_steps: bool) -> None:
             print(*row[:4])
     else:
         begun = [stage for _, stage in _stages(data) if stage["steps"]]
-        console.print(table(data, begun if with_steps else []))
+        console.print(table(data, begun if with_steps else [], console.width))
 
 
-def table(data: Data, shown: list[Data]) -> RenderableType:
-    """DATA of :func:`octane.status.overview` for people, and the steps of the stages SHOWN."""
+def table(data: Data, shown: list[Data], width: int) -> RenderableType:
+    """DATA of :func:`octane.status.overview` for people, and the steps of the stages SHOWN, on WIDTH columns."""
+    if width < NARROW:
+        stages = Table("upgrade", "stage", "state", "steps", "seconds")
+        for upgrade, stage, state, steps, _, seconds, comment in _rows(data):
+            stages.add_row(upgrade, _with_comment(stage, comment), state, steps, seconds)
+        return Group(stages, *map(_narrow_steps, shown), *_progress(data))
     stages = Table(*COLUMNS)
     for row in _rows(data):
         stages.add_row(*row)
-    return Group(stages, *(_steps_table(stage) for stage in shown), *_progress(data))
+    return Group(stages, *map(_steps_table, shown), *_progress(data))
+
+
+def _narrow_steps(stage: Data) -> Table:
+    steps = Table("step", "state", "seconds", title=stage["stage"])
+    for step in stage["steps"]:
+        steps.add_row(_with_comment(step["sentence"], step["comment"]), step["state"], _seconds(step))
+    return steps
+
+
+def _with_comment(text: str, comment: str) -> str:
+    return f"{text}\n  {comment}" if comment not in ("", "done") else text
 
 
 def _rows(data: Data) -> Iterator[tuple[str, ...]]:
@@ -144,18 +162,18 @@ def _watch_table(console: Console, state_dir: Path, seed: int | None) -> None:
     """Until Ctrl-C, which only detaches."""
     turn = threading.Event()
     try:
-        with Live(_current(state_dir, seed), console=console, auto_refresh=False) as live:
+        with Live(_current(state_dir, seed, console.width), console=console, auto_refresh=False) as live:
             while not turn.wait(REFRESH_SECONDS):
-                live.update(_current(state_dir, seed), refresh=True)
+                live.update(_current(state_dir, seed, console.width), refresh=True)
     except KeyboardInterrupt:
         console.print("Detached; the upgrade goes on.")
 
 
-def _current(state_dir: Path, seed: int | None) -> RenderableType:
+def _current(state_dir: Path, seed: int | None, width: int) -> RenderableType:
     """All stages, and the steps of the one that runs or ran last: more does not fit on a screen."""
     data = _read(state_dir, seed)
     begun = [stage for _, stage in _stages(data) if stage["started"]]
-    return table(data, sorted(begun, key=lambda stage: float(stage["started"]))[-1:])
+    return table(data, sorted(begun, key=lambda stage: float(stage["started"]))[-1:], width)
 
 
 def _watch_lines(console: Console, state_dir: Path, seed: int | None) -> None:

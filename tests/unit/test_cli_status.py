@@ -149,9 +149,17 @@ def test_watching_on_a_terminal_shows_the_steps_of_what_runs(upgrade):
     from octane.cli import status
 
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(status._current(upgrade.directory, 2))
+    console.print(status._current(upgrade.directory, 2, console.width))
     shown = console.export_text()
     assert "Set three" in shown and "Set clone" not in shown
+
+
+def test_a_narrow_terminal_shows_whole_sentences(upgrade, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert app.main(["status", "2"]) == 0
+    lines = [line.strip("│ ").split("│")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert {"Set one", "Set two", "Set three"} <= set(lines)
+    assert any("disk full" in line for line in lines)
 
 
 def test_a_number_that_means_nothing_leaves_no_upgrade_behind(upgrade):
