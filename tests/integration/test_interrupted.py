@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -18,11 +19,16 @@ PROFILE = "small"
 SEED = "2"
 OLD, NEW = "node-1", "node-2"
 STAGE_WITHIN = 1200
-HOP = yaml.safe_load((Path(__file__).parents[2] / "octane/path/hops/antelope-caracal.yaml").read_text())
+ROOT = Path(__file__).parents[2]
+HOP = yaml.safe_load((ROOT / "octane/path/hops/antelope-caracal.yaml").read_text())
 DATABASES = [name for service in HOP["services"].values() for name in service["databases"]]
 REPORTED = {f"{database}.{table}" for database, tables in HOP["expendable"].items() for table in tables}
 REPORTED |= {"nova.compute_nodes"}
 """Tables that running services write to by themselves."""
+
+STEPS = re.findall(r"^(\S.*):\n  octane\.step:", (ROOT / "salt/upgrade/db.sls").read_text(), re.MULTILINE)
+MIGRATION = next(number for number, sentence in enumerate(STEPS) if sentence.startswith("Migrate the schemas"))
+"""Sentences of the database stage's steps, and which of them migrates."""
 
 pytestmark = [pytest.mark.soak, pytest.mark.procedure, pytest.mark.timeout(STAGE_WITHIN)]
 
@@ -75,6 +81,13 @@ def kill_everything(lab):
     lab.run(lab.on("fuel", "pkill", "-KILL", "-f", "bin/octane |salt-run "), check=False)
 
 
+def kill_after(lab, stage, sentence):
+    """Run a stage and kill all of it once it told that the step with SENTENCE is done."""
+    with running(lab, stage, SEED) as process:
+        until_said(process, sentence)
+        kill_everything(lab)
+
+
 def finishes(lab, *stage):
     """The same command again ends well, and once more finds nothing to do."""
     lab.octane(*stage, timeout=STAGE_WITHIN)
@@ -123,27 +136,21 @@ def test_upgrade_db_with_the_master_losing_power(lab):
     lab.lab("fault", "poweron", "fuel")
 
 
-@pytest.mark.parametrize(
-    "after",
-    [
-        "Compare every table of both sides at one point of the log",
-        "Refuse writes on the original cloud's APIs",
-        "Nothing writes any more, as every table or the log says",
-        "Compare what changed since the last proof",
-        "Copy the key repositories",
-    ],
-)
-def test_upgrade_db_killed(lab, after):
-    with running(lab, "upgrade-db", SEED) as process:
-        until_said(process, after)
-        kill_everything(lab)
+@pytest.mark.parametrize("after", STEPS[:MIGRATION])
+def test_upgrade_db_killed_after_each_step_before_the_migrations(lab, after):
+    kill_after(lab, "upgrade-db", after)
 
 
 def test_upgrade_db_killed_in_the_middle_of_a_migration(lab):
     with running(lab, "upgrade-db", SEED) as process:
-        until_said(process, "Copy the key repositories")
+        until_said(process, STEPS[MIGRATION - 1])
         until_runs(lab, NEW, "[n]ova-manage")
         kill_everything(lab)
+
+
+@pytest.mark.parametrize("after", STEPS[MIGRATION:])
+def test_upgrade_db_killed_after_each_step_from_the_migrations_on(lab, after):
+    kill_after(lab, "upgrade-db", after)
 
 
 def test_upgrade_db_is_finished_by_another_run(lab):
@@ -165,9 +172,7 @@ def test_upgrade_db_can_be_taken_back_and_done_again(lab):
 
 @pytest.mark.parametrize("after", ["Warm every API of the seed", "Move the addresses"])
 def test_upgrade_control_killed(lab, after):
-    with running(lab, "upgrade-control", SEED) as process:
-        until_said(process, after)
-        kill_everything(lab)
+    kill_after(lab, "upgrade-control", after)
 
 
 def test_upgrade_control_is_finished_by_another_run(lab):
