@@ -12,6 +12,7 @@ from . import galera, rabbitmq
 from .environment import Environment, Node
 from .files import File, render
 
+START_SCRIPT = Path(__file__).parent / "node_scripts/start.py"
 UWSGI = (
     "uwsgi --http-socket {address}:%d --wsgi-file {venv}/bin/%s --threads %d"
     " --master --die-on-term --need-app --lazy-apps --disable-logging --thunder-lock --buffer-size 32768"
@@ -22,6 +23,13 @@ threads: a second one costs 75 MiB a controller and there are three controllers 
 
 COMMANDS = re.compile(r"(openstack|(keystone|nova|glance|neutron|cinder|heat|placement)(-[a-z-]+)?)$")
 """Programs of the environment that are linked into /usr/bin, where Fuel's packages put theirs."""
+
+
+VARIABLES = {"PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "1", "SETUPTOOLS_USE_DISTUTILS": "stdlib"}
+"""Environment of all programs."""
+
+START = "/usr/local/sbin/start-openstack"
+"""What units start programs by, see node_scripts/start.py."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,7 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
         if folder in folders
     ]
     if wanted:
+        made.append(File(START, START_SCRIPT.read_text(encoding="utf-8"), 0o755))
         made.append(File("/etc/systemd/system/openstack.target", START_TARGET))
         waiting = DATABASE_ANSWERS.format(vip=values["vip"])
         made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(waiting=waiting)))
@@ -157,7 +166,8 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
 
 def _unit(service: Service, values: Mapping[str, Any]) -> File:
     command = service.command.format(address=values["address"], venv=values["venv"])
-    text = render("unit.service.j2", {**values, "name": service.name, "folder": service.folder, "command": command})
+    given = {"name": service.name, "folder": service.folder, "command": command, "variables": VARIABLES, "start": START}
+    text = render("unit.service.j2", {**values, **given})
     return File(f"/etc/systemd/system/{service.name}.service", text)
 
 

@@ -1,0 +1,85 @@
+"""From when to when the loaded programs of a lab live: from its first start until it is taken down, over every reset.
+
+They belong to no host: their control groups are beside the lab's, and a folder of the lab's state, which every host
+sees, has their sockets. A lab works without them, its daemons only take longer to start.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import cgroups
+from lab.deployer import openstack
+from lab.hosts import PATH
+from lab.state import Lab
+from lab.wait import until
+
+SERVER = Path(__file__).with_name("server.py")
+IN_GROUPS = 'for group in $GROUPS_TO_ENTER; do echo 0 > "$group/cgroup.procs"; done; unset GROUPS_TO_ENTER'
+IN_IMAGE = 'mount --bind "$0/usr" /usr && exec "$@"'
+"""The Python of the image, and its libraries: those that the daemons meet in their hosts."""
+
+ROOM = "x" * 400
+"""The memory of the first environment is where a process can write a longer command line."""
+
+MORE: dict[str, tuple[str, ...]] = {}
+"""Program to what it imports only when it runs, and is loaded with it."""
+
+
+def groups(prefix: str) -> list[Path]:
+    """The control group of all loaded programs of a lab, in each hierarchy."""
+    return [hierarchy / f"{prefix}preloaded" for hierarchy in cgroups.hierarchies()]
+
+
+def programs(environment: Path) -> list[Path]:
+    """The programs of an environment that nodes run, but for those inside uwsgi."""
+    services = (*openstack.CONTROLLER_SERVICES, *openstack.COMPUTE_SERVICES)
+    names = {service.command.split()[0] for service in services} - {"uwsgi"}
+    return sorted(environment / "bin" / name for name in names)
+
+
+def start(lab: Lab) -> None:
+    """Start what holds programs loaded, unless it runs; each program is loaded when the first host asks for it."""
+    for release, environment in lab.openstack.items():
+        own = [group / release for group in groups(lab.prefix)]
+        if any(cgroups.processes(group) for group in own):
+            continue
+        folder = lab.preloaded / environment.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for group in own:
+            group.mkdir(parents=True, exist_ok=True)
+        with SERVER.open("rb") as source, (lab.preloaded / f"{release}.log").open("ab") as log:
+            subprocess.Popen(
+                command(Path(lab.options["image"]), environment, folder),
+                stdin=source,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                env={**openstack.VARIABLES, "PATH": PATH, "GROUPS_TO_ENTER": " ".join(map(str, own)), "ROOM": ROOM},
+            )
+
+
+def command(image: Path, environment: Path, folder: Path) -> list[str]:
+    """The command that serves an environment's programs."""
+    python = [str(environment / "bin/python"), "-I", "-", str(folder)]
+    served = [":".join([str(path), ",".join(MORE.get(path.name, ()))]) for path in programs(environment)]
+    in_image = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", IN_IMAGE, str(image)]
+    return in_groups([*in_image, *python, *served])
+
+
+def in_groups(argv: Sequence[str]) -> list[str]:
+    """A command that enters control groups and becomes ``argv``."""
+    return ["sh", "-c", f'{IN_GROUPS}; exec "$@"', "sh", *argv]
+
+
+def stop(prefix: str) -> None:
+    """End all that holds programs of a lab loaded. Raises Timeout."""
+    def ended() -> bool:
+        for group in groups(prefix):
+            cgroups.kill(group)
+        return all([cgroups.remove(group) for group in groups(prefix)])
+
+    until(ended, 15, f"the loaded programs of the lab {prefix} to end")
