@@ -24,8 +24,25 @@ IN_IMAGE = 'mount --bind "$0/usr" /usr && exec "$@"'
 ROOM = "x" * 400
 """The memory of the first environment is where a process can write a longer command line."""
 
-MORE: dict[str, tuple[str, ...]] = {}
-"""Program to what it imports only when it runs, and is loaded with it."""
+OF_ALL = ("amqp", "kombu.connection", "kombu.messaging", "pymysql")
+OF_NOVA = ("nova.db.api.models", "nova.db.main.models")
+OF_NEUTRON = ("neutron.db.models.securitygroup", "neutron.db.models.l3", "neutron.plugins.ml2.models")
+OF_CINDER = ("cinder.db.sqlalchemy.models", "networkx")
+MORE = {
+    "nova-api-os-compute": (*OF_NOVA, "nova.api.openstack.compute"),
+    "nova-conductor": OF_NOVA,
+    "nova-scheduler": OF_NOVA,
+    "nova-compute": ("pyroute2", "paramiko", "testtools"),
+    "neutron-server": (*OF_NEUTRON, "pecan"),
+    "cinder-api": OF_CINDER,
+    "cinder-scheduler": OF_CINDER,
+    "cinder-volume": OF_CINDER,
+    "glance-api": ("glance.api.v2.router", "glance.db.sqlalchemy.models", "openstack.connection", "boto3"),
+    "heat-engine": ("openstack.connection", "yaql", "os_ken.lib.packet.packet_base", "keystoneclient.v3.client"),
+}
+"""Program to what it imports only when it runs, and is loaded with it.
+
+No module may be here that reads the configuration while it is imported (nova's managers do): it would find none."""
 
 
 def groups(prefix: str) -> list[Path]:
@@ -65,7 +82,7 @@ def start(lab: Lab) -> None:
 def command(image: Path, environment: Path, folder: Path) -> list[str]:
     """The command that serves an environment's programs."""
     python = [str(environment / "bin/python"), "-I", "-", str(folder)]
-    served = [":".join([str(path), ",".join(MORE.get(path.name, ()))]) for path in programs(environment)]
+    served = [f"{path}:{','.join((*OF_ALL, *MORE.get(path.name, ())))}" for path in programs(environment)]
     in_image = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", IN_IMAGE, str(image)]
     return in_groups([*in_image, *python, *served])
 

@@ -240,9 +240,9 @@ def settle(request: dict[str, Any], files: list[int], settings: dict[str, Any]) 
 
 def name_process(argv: list[str]) -> None:
     """Let ps show what it would show of the script."""
-    Path("/proc/self/comm").write_text(os.path.basename(argv[0])[:15], encoding="utf-8")
     with contextlib.suppress(ImportError):
         importlib.import_module("setproctitle").setproctitle(" ".join([sys.executable, *argv]))
+    Path("/proc/self/comm").write_text(os.path.basename(argv[0])[:15], encoding="utf-8")
 
 
 def main() -> CodeType:
