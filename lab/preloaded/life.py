@@ -81,7 +81,7 @@ def start(lab: Lab) -> None:
 
 def command(image: Path, environment: Path, folder: Path) -> list[str]:
     """The command that serves an environment's programs."""
-    python = [str(environment / "bin/python"), "-I", "-", str(folder)]
+    python = [str(environment / "bin/python"), "-IB", "-", str(folder)]
     served = [f"{path}:{','.join((*OF_ALL, *MORE.get(path.name, ())))}" for path in programs(environment)]
     in_image = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", IN_IMAGE, str(image)]
     return in_groups([*in_image, *python, *served])

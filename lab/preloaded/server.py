@@ -1,6 +1,6 @@
 """Holds programs of an OpenStack environment loaded, and starts them by a fork of the process that has loaded them.
 
-    python -I - FOLDER PROGRAM[:MODULE,...] ... < server.py
+    python -IB - FOLDER PROGRAM[:MODULE,...] ... < server.py
 
 It runs in the environment's own Python, on the machine, outside all hosts. For each PROGRAM (the path of a console
 script) it listens in FOLDER. The first who connects lets it load the program's modules. All who connect get a child of
@@ -120,6 +120,9 @@ def watch(programs: list[Program]) -> Program:
             program = waiting.pop(number)
             program.holder = fork()
             if not program.holder:
+                for other in programs:
+                    if other is not program:
+                        other.listener.close()
                 return program
         withdraw_ended(programs)
 
@@ -233,9 +236,16 @@ def settle(request: dict[str, Any], files: list[int], settings: dict[str, Any]) 
     os.environ.update(request["environment"])
     sys.argv[:] = request["argv"]
     name_process(request["argv"])
-    if "eventlet" in sys.modules:
-        # Whatever loop there was has its file descriptor in common with the parent.
+    forget_machine()
+
+
+def forget_machine() -> None:
+    """Replace what eventlet took from the machine when it was loaded, or has in common with the parent."""
+    if "eventlet.hubs" in sys.modules:
         importlib.import_module("eventlet.hubs").use_hub()
+    names: Any = sys.modules.get("eventlet.support.greendns")
+    if names:
+        names.resolver = names.ResolverProxy(hosts_resolver=names.HostsResolver())
 
 
 def name_process(argv: list[str]) -> None:
@@ -262,4 +272,4 @@ def main() -> CodeType:
 
 
 if __name__ == "__main__":
-    exec(main(), {"__name__": "__main__", "__builtins__": __builtins__, "__file__": sys.argv[0]})
+    exec(main(), {"__name__": "__main__", "__file__": sys.argv[0]})
