@@ -34,18 +34,22 @@ START = "/usr/local/sbin/start-openstack"
 
 @dataclass(frozen=True)
 class Service:
-    """A unit. ``command`` may name {address}; ``folder``: where below /var/log it writes."""
+    """A unit. ``command`` may name {address}; ``folder``: where below /var/log it writes.
+
+    ``at_boot``: loads at boot already, while the cluster is still deciding, and needs the database only to answer.
+    """
 
     name: str
     folder: str
     command: str
     in_pacemaker: bool = False
     primary_only: bool = False
+    at_boot: bool = False
 
 
 CONTROLLER_SERVICES = (
-    Service("keystone", "keystone", UWSGI % (5000, "keystone-wsgi-public", 4)),
-    Service("placement-api", "placement", UWSGI % (8778, "placement-api", 2)),
+    Service("keystone", "keystone", UWSGI % (5000, "keystone-wsgi-public", 4), at_boot=True),
+    Service("placement-api", "placement", UWSGI % (8778, "placement-api", 2), at_boot=True),
     Service("glance-api", "glance", "glance-api"),
     Service("nova-api", "nova", "nova-api-os-compute --log-file /var/log/nova/nova-api.log"),
     Service("nova-conductor", "nova", "nova-conductor"),
@@ -70,7 +74,7 @@ Description=OpenStack's services that are enabled on this node
 """
 
 START_SERVICE = """[Unit]
-Description=Starts OpenStack's services once the database answers
+Description=Starts OpenStack's services once those answer that they begin with
 After=network-online.target
 
 [Service]
@@ -85,6 +89,9 @@ that can do nothing without them, and took 108 s instead of 69 (observed). A boo
 DATABASE_ANSWERS = (
     "for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done"
 )
+API_ANSWERS = "for try in $(seq 60); do curl -sf -m 2 -o /dev/null http://{vip}:{port}/ && break; sleep 1; done"
+"""nova-conductor and nova-scheduler end without Keystone. nova-compute waits ten seconds for a conductor that is not there
+yet: one comes up with nova's API."""
 
 CONFIGURATION = {
     "keystone.conf.j2": ("keystone", "/etc/keystone/keystone.conf"),
@@ -157,17 +164,23 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
     if wanted:
         made.append(File(START, START_SCRIPT.read_text(encoding="utf-8"), 0o755))
         made.append(File("/etc/systemd/system/openstack.target", START_TARGET))
-        waiting = DATABASE_ANSWERS.format(vip=values["vip"])
+        waiting = "; ".join(_answers(node, values["vip"]))
         made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(waiting=waiting)))
     if node.is_controller:
         made.append(File("/etc/memcached.conf", _memcached(node)))
     return made + [_unit(service, values) for service in wanted]
 
 
+def _answers(node: Node, vip: str) -> list[str]:
+    """Commands that wait for what a node's services begin with."""
+    return [DATABASE_ANSWERS.format(vip=vip), API_ANSWERS.format(vip=vip, port=5000 if node.is_controller else 8774)]
+
+
 def _unit(service: Service, values: Mapping[str, Any]) -> File:
     command = service.command.format(address=values["address"], venv=values["venv"])
     given = {"name": service.name, "folder": service.folder, "command": command, "variables": VARIABLES, "start": START}
-    text = render("unit.service.j2", {**values, **given})
+    wanted_by = "multi-user.target" if service.at_boot else "openstack.target"
+    text = render("unit.service.j2", {**values, **given, "wanted_by": wanted_by})
     return File(f"/etc/systemd/system/{service.name}.service", text)
 
 

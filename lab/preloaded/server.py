@@ -13,6 +13,7 @@ and the bare _socket.
 
 from __future__ import annotations
 
+import _imp
 import ast
 import contextlib
 import ctypes
@@ -29,7 +30,7 @@ from os import O_RDONLY, _exit, close, dup2, fork, waitpid
 from os import open as open_file
 from pathlib import Path
 from time import sleep
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 NAMESPACES = ("mnt", "uts", "ipc", "net", "pid", "cgroup")
@@ -271,5 +272,15 @@ def main() -> CodeType:
     return script
 
 
+def main_module(script: str) -> dict[str, Any]:
+    """The namespace of a script that is run, instead of this one's."""
+    module = ModuleType("__main__")
+    module.__file__ = script
+    sys.modules["__main__"] = module
+    # oslo.log names a program's log file by the outermost frame's file.
+    _imp._fix_co_filename(sys._getframe(1).f_code, script)  # type: ignore[attr-defined]
+    return vars(module)
+
+
 if __name__ == "__main__":
-    exec(main(), {"__name__": "__main__", "__file__": sys.argv[0]})
+    exec(main(), main_module(sys.argv[0]))

@@ -93,6 +93,8 @@ def test_the_daemon_has_nothing_open_of_the_process_that_it_was_forked_from(lab,
     files = host.run(["ls", "-l", f"/proc/{main_process(host)}/fd"]).stdout
     assert "/dev/null" in files and "/var/log/glance/glance-api.out" in files
     assert str(lab.preloaded) not in files
+    logs = {path.name for path in (host.root / "var/log/glance").iterdir()}
+    assert logs == {"glance-api.log", "glance-api.out"}, "a log is named after the program"
 
 
 def test_a_killed_daemon_is_started_again(host):
