@@ -90,8 +90,8 @@ DATABASE_ANSWERS = (
     "for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done"
 )
 API_ANSWERS = "for try in $(seq 60); do curl -sf -m 2 -o /dev/null http://{vip}:{port}/ && break; sleep 1; done"
-"""nova-conductor and nova-scheduler end without Keystone. nova-compute waits ten seconds for a conductor that is not there
-yet: one comes up with nova's API."""
+"""nova-conductor and nova-scheduler end without Keystone. nova-compute waits ten seconds for a conductor that is not
+there yet, and one comes up with nova's API."""
 
 CONFIGURATION = {
     "keystone.conf.j2": ("keystone", "/etc/keystone/keystone.conf"),

@@ -123,7 +123,7 @@ def test_a_daemon_that_ends_at_once_is_a_failure_with_its_exit_code(host):
     host.run(["systemctl", "daemon-reload"])
     host.run(["systemctl", "start", UNIT], check=False)
     until(lambda: shown(host, "ActiveState")["ActiveState"] == "failed", 20, "the unit to have failed")
-    assert shown(host, "Result", "ExecMainStatus") == {"Result": "exit-code", "ExecMainStatus": "1"}
+    assert shown(host, "Result", "ExecMainStatus") == {"Result": "exit-code", "ExecMainStatus": "99"}
     (host.root / drop_in.lstrip("/")).unlink()
     host.run(["systemctl", "daemon-reload"])
     host.run(["systemctl", "start", UNIT])
