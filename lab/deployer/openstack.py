@@ -89,6 +89,9 @@ that can do nothing without them, and took 108 s instead of 69 (observed). A boo
 DATABASE_ANSWERS = (
     "for try in $(seq 300); do mysqladmin -h {vip} -P 3306 --connect-timeout=2 -s ping && break; sleep 1; done"
 )
+BROKER_ANSWERS = "for try in $(seq 60); do nc -z -w 1 {address} {port} && break; sleep 1; done"
+"""A broker starts in a third of the time when nothing else does, and who does not reach it asks ever less often."""
+
 API_ANSWERS = "for try in $(seq 60); do curl -sf -m 2 -o /dev/null http://{vip}:{port}/ && break; sleep 1; done"
 """nova-conductor and nova-scheduler end without Keystone. nova-compute waits ten seconds for a conductor that is not
 there yet, and one comes up with nova's API."""
@@ -173,7 +176,10 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
 
 def _answers(node: Node, vip: str) -> list[str]:
     """Commands that wait for what a node's services begin with."""
-    return [DATABASE_ANSWERS.format(vip=vip), API_ANSWERS.format(vip=vip, port=5000 if node.is_controller else 8774)]
+    if not node.is_controller:
+        return [DATABASE_ANSWERS.format(vip=vip), API_ANSWERS.format(vip=vip, port=8774)]
+    broker = BROKER_ANSWERS.format(address=node.management, port=rabbitmq.PORT)
+    return [DATABASE_ANSWERS.format(vip=vip), broker, API_ANSWERS.format(vip=vip, port=5000)]
 
 
 def _unit(service: Service, values: Mapping[str, Any]) -> File:

@@ -13,14 +13,16 @@ from pathlib import Path
 from lab import cgroups
 from lab.deployer import openstack
 from lab.hosts import PATH
+from lab.image import RELEASES
 from lab.state import Lab
 from lab.wait import until
 
 SERVER = Path(__file__).with_name("server.py")
-IN_GROUPS = 'for group in $GROUPS_TO_ENTER; do echo 0 > "$group/cgroup.procs"; done; unset GROUPS_TO_ENTER'
+IN_GROUPS = 'for group in $GROUPS_TO_ENTER; do echo 0 > "$group/cgroup.procs" || exit 1; done; unset GROUPS_TO_ENTER'
 IN_IMAGE = 'mount --bind "$0/usr" /usr && exec "$@"'
 """The Python of the image, and its libraries: those that the daemons meet in their hosts."""
 
+OF_OLD_CLOUD = RELEASES[0]
 ROOM = "x" * 400
 """The memory of the first environment is where a process can write a longer command line."""
 
@@ -58,7 +60,10 @@ def programs(environment: Path) -> list[Path]:
 
 
 def start(lab: Lab) -> None:
-    """Start what holds programs loaded, unless it runs; each program is loaded when the first host asks for it."""
+    """Start what holds programs loaded, unless it runs.
+
+    Those of the old cloud are loaded at once, while its hosts boot; another's when the first host asks for one.
+    """
     for release, environment in lab.openstack.items():
         own = [group / release for group in groups(lab.prefix)]
         if any(cgroups.processes(group) for group in own):
@@ -69,7 +74,7 @@ def start(lab: Lab) -> None:
             group.mkdir(parents=True, exist_ok=True)
         with SERVER.open("rb") as source, (lab.preloaded / f"{release}.log").open("ab") as log:
             subprocess.Popen(
-                command(Path(lab.options["image"]), environment, folder),
+                command(Path(lab.options["image"]), environment, folder, at_once=release == OF_OLD_CLOUD),
                 stdin=source,
                 stdout=log,
                 stderr=log,
@@ -79,9 +84,9 @@ def start(lab: Lab) -> None:
             )
 
 
-def command(image: Path, environment: Path, folder: Path) -> list[str]:
+def command(image: Path, environment: Path, folder: Path, *, at_once: bool) -> list[str]:
     """The command that serves an environment's programs."""
-    python = [str(environment / "bin/python"), "-IB", "-", str(folder)]
+    python = [str(environment / "bin/python"), "-IB", "-", str(folder), "now" if at_once else "asked"]
     served = [f"{path}:{','.join((*OF_ALL, *MORE.get(path.name, ())))}" for path in programs(environment)]
     in_image = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", IN_IMAGE, str(image)]
     return in_groups([*in_image, *python, *served])

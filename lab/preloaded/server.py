@@ -1,11 +1,11 @@
 """Holds programs of an OpenStack environment loaded, and starts them by a fork of the process that has loaded them.
 
-    python -IB - FOLDER PROGRAM[:MODULE,...] ... < server.py
+    python -IB - FOLDER now|asked PROGRAM[:MODULE,...] ... < server.py
 
 It runs in the environment's own Python, on the machine, outside all hosts. For each PROGRAM (the path of a console
-script) it listens in FOLDER. The first who connects lets it load the program's modules. All who connect get a child of
-the process that did, which enters the host's namespaces and the unit's control group, becomes a child of the host's
-init and only then runs the script. Who connects is deployer/node_scripts/start.py, which falls back on an exec.
+script) it listens in FOLDER. A process loads the program's modules, now or once somebody connects. All who connect get
+a child of it, which enters the host's namespaces and the unit's control group, becomes a child of the host's init and
+only then runs the script. Who connects is deployer/node_scripts/start.py, which falls back on an exec.
 
 Nothing here may use what eventlet replaces in sockets, os and time once a program is loaded: hence the imports by name
 and the bare _socket.
@@ -41,6 +41,9 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 REQUEST_BYTES = 128 * 1024
 ANSWER_TIMEOUT = 20.0
 BACKLOG = 64
+NICE_WHILE_LOADING = 5
+"""As OpenStack's own units: hosts may be booting meanwhile."""
+
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 
 
@@ -112,11 +115,11 @@ class Program:
         self.address.unlink(missing_ok=True)
 
 
-def watch(programs: list[Program]) -> Program:
-    """Fork a holder for each program that is asked for; returns in a holder, with its program."""
+def watch(programs: list[Program], now: bool) -> Program:
+    """Fork a holder for each program, ``now`` or when it is asked for; returns in a holder, with its program."""
     waiting = {program.listener.fileno(): program for program in programs}
     while True:
-        ready, _, _ = select.select(list(waiting), [], [], 1.0)
+        ready = list(waiting) if now else select.select(list(waiting), [], [], 1.0)[0]
         for number in ready:
             program = waiting.pop(number)
             program.holder = fork()
@@ -125,6 +128,7 @@ def watch(programs: list[Program]) -> Program:
                     if other is not program:
                         other.listener.close()
                 return program
+        now = False
         withdraw_ended(programs)
 
 
@@ -253,18 +257,26 @@ def name_process(argv: list[str]) -> None:
     """Let ps show what it would show of the script."""
     with contextlib.suppress(ImportError):
         importlib.import_module("setproctitle").setproctitle(" ".join([sys.executable, *argv]))
-    Path("/proc/self/comm").write_text(os.path.basename(argv[0])[:15], encoding="utf-8")
+    set_short_name(os.path.basename(argv[0]))
+
+
+def set_short_name(name: str) -> None:
+    """Let top and killall show a name for this process."""
+    Path("/proc/self/comm").write_text(name[:15], encoding="utf-8")
 
 
 def main() -> CodeType:
     """Returns in a daemon, with the script to run: outside of all this, so that its end is the process's end."""
-    folder, *given = sys.argv[1:]
+    folder, when, *given = sys.argv[1:]
     with contextlib.suppress(ImportError):
         # It looks for where the command line is in memory, which is there only as long as nobody changed os.environ.
         importlib.import_module("setproctitle").getproctitle()
-    program = watch([Program(Path(folder), each) for each in given])
+    program = watch([Program(Path(folder), each) for each in given], when == "now")
+    set_short_name(program.script.name)
     try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE_WHILE_LOADING)
         script = program.load()
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
     except BaseException:
         traceback.print_exc()
         _exit(1)

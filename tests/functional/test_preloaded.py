@@ -16,7 +16,7 @@ from tests.unit.lab.deployment_facts import facts
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts need root")
 
-RELEASE = "2023.1"
+FUEL_OF_OPENSTACK = {"2023.1": "6.1", "2024.1": "7.0"}
 UNIT = "glance-api.service"
 STANZA = "auto eth0\niface eth0 inet static\naddress 192.168.0.3/24\n"
 
@@ -33,14 +33,21 @@ def lab(tmp_path_factory):
     assert not [group for group in life.groups(lab.prefix) if group.exists()]
 
 
+@pytest.fixture(scope="module", params=FUEL_OF_OPENSTACK)
+def environment(request, lab):
+    """The environment of an OpenStack release."""
+    return lab.openstack[request.param]
+
+
 @pytest.fixture(scope="module")
-def host(lab):
-    """node-1, booted, with the unit and the configuration of a controller's glance-api, which runs."""
+def host(lab, environment):
+    """node-1, installed anew, with the unit and the configuration of a controller's glance-api, which runs."""
     host = lab.hosts["node-1"]
-    host.prepare()
+    host.reinstall()
+    release = next(name for name, path in lab.openstack.items() if path == environment)
     host.write("/etc/network/interfaces.d/ifcfg-eth0", STANZA)
-    environment = parse(facts("6.1"))
-    for file in openstack.files(environment, environment.node("1"), lab.openstack[RELEASE]):
+    deployed = parse(facts(FUEL_OF_OPENSTACK[release]))
+    for file in openstack.files(deployed, deployed.node("1"), environment):
         if "glance" in file.path or file.path == openstack.START:
             host.write(file.path, file.content, mode=file.mode)
     for folder in ("var/log/glance", "var/lib/glance"):
@@ -74,10 +81,10 @@ def ps(host, column):
     return host.run(["ps", "-o", f"{column}=", "-p", main_process(host)]).stdout.strip()
 
 
-def test_the_daemon_is_a_child_of_init_in_the_units_group_with_the_units_settings(lab, host):
+def test_the_daemon_is_a_child_of_init_in_the_units_group_with_the_units_settings(environment, host):
     assert ps(host, "ppid") == "1"
     assert ps(host, "ni") == "5"
-    program = lab.openstack[RELEASE] / "bin/glance-api"
+    program = environment / "bin/glance-api"
     assert ps(host, "args") == f"{program.parent}/python {program}"
     group = host.run(["cat", f"/proc/{main_process(host)}/cgroup"]).stdout
     assert f":/system.slice/{UNIT}\n" in group
@@ -95,6 +102,16 @@ def test_the_daemon_has_nothing_open_of_the_process_that_it_was_forked_from(lab,
     assert str(lab.preloaded) not in files
     logs = {path.name for path in (host.root / "var/log/glance").iterdir()}
     assert logs == {"glance-api.log", "glance-api.out"}, "a log is named after the program"
+
+
+def test_every_program_of_a_node_can_be_loaded_and_started(lab, environment, host):
+    programs = life.programs(environment)
+    for program in programs:
+        run = ["systemd-run", "--quiet", "--wait", "--property=NotifyAccess=all", openstack.START, str(program)]
+        host.run([*run, "--version"], timeout=120)
+    assert {path.name for path in (lab.preloaded / environment.name).iterdir()} == {path.name for path in programs}
+    logs = "".join(log.read_text() for log in lab.preloaded.glob("*.log"))
+    assert "Traceback" not in logs
 
 
 def test_a_killed_daemon_is_started_again(host):
@@ -143,9 +160,11 @@ def test_without_loaded_programs_the_unit_starts_the_ordinary_one(lab, host):
 def test_a_loaded_program_that_was_killed_is_missed_by_nobody(lab, host):
     host.run(["systemctl", "restart", UNIT])
     wait_running(host)
-    for group in life.groups(lab.prefix):
-        for pid in cgroups.processes(group):
-            if b"glance-api" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+    holders = {pid for group in life.groups(lab.prefix) for pid in cgroups.processes(group)}
+    for pid in holders:
+        if Path(f"/proc/{pid}/comm").read_text() == "glance-api\n":
+            os.kill(pid, signal.SIGKILL)
     host.run(["systemctl", "restart", UNIT])
     wait_running(host)
+    life.stop(lab.prefix)
+    life.start(lab)

@@ -240,7 +240,7 @@ def test_keystone_loads_at_boot_and_what_needs_it_comes_after_it_answers(environ
     assert "WantedBy=multi-user.target\n" in files["/etc/systemd/system/keystone.service"] + "\n"
     assert "WantedBy=openstack.target\n" in files["/etc/systemd/system/nova-conductor.service"] + "\n"
     command = next(line for line in files["/etc/systemd/system/openstack-start.service"].splitlines() if "Exec" in line)
-    parts = ["mysqladmin -h 192.168.0.1", "http://192.168.0.1:5000/", "systemctl start openstack.target"]
+    parts = ["mysqladmin -h 192.168.0.1", "nc -z -w 1 192.168.0.4 5673", "http://192.168.0.1:5000/", "openstack.target"]
     assert [part for part in parts if part in command] == parts
     assert sorted(parts, key=command.index) == parts
 
