@@ -176,11 +176,12 @@ def be_born(connection: socket) -> dict[str, Any]:
         _exit(0)
     while os.getppid() != 1:
         sleep(0.001)
+    settle(request, files, settings)
+    # From the word on it is the unit's daemon. Whatever fails before, who asked runs the program itself.
     connection.send(str(os.getpid()).encode())
     if connection.recv(16) != b"go":
         _exit(0)
     connection.close()
-    settle(request, files, settings)
     return request
 
 

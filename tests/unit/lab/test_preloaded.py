@@ -81,6 +81,17 @@ def test_all_programs_of_nodes_are_served_but_those_inside_uwsgi():
     assert "uwsgi" not in names
 
 
+def test_a_program_that_is_served_can_be_withdrawn(tmp_path):
+    program = server.Program(tmp_path, f"{PROGRAM}:amqp,pymysql")
+    assert (program.script, program.more) == (Path(PROGRAM), ["amqp", "pymysql"])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as unit:
+        unit.connect(str(tmp_path / "nova-conductor"))
+        program.withdraw()
+        with pytest.raises(ConnectionResetError):
+            unit.recv(1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_program_is_asked_for_where_the_lab_serves_it(start):
     assert start.SOCKETS == state.SOCKETS
     assert start.address_of(PROGRAM) == f"{state.SOCKETS}/{ENVIRONMENT.name}/nova-conductor"
