@@ -18,6 +18,7 @@ from lab.deployer.environment import Environment, parse
 from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
+from lab.preloaded import life as preloaded
 from lab.state import FILE, LOCK, Lab, LabError, locked, prefix_of
 
 WORKERS = 4
@@ -79,6 +80,7 @@ def down(state: Path) -> None:
             teardown.take_down(state)
     else:
         teardown.stop_everything(state)
+        preloaded.stop(prefix_of(state))
     machine.restore_watches()
 
 
@@ -134,6 +136,7 @@ def make_bootstraps(lab: Lab) -> None:
 def deploy(lab: Lab) -> None:
     """Start all hosts, deploy the old environment on its nodes and fill the cloud. Raises LabError, CommandFailed."""
     with timed(f"{len(lab.hosts)} hosts booted"):
+        preloaded.start(lab)
         network.create(lab.prefix, lab.definition)
         on_all(lab.hosts.values(), prepare)
         state, wanted = describe(lab)
@@ -187,6 +190,7 @@ def stop_cloud(lab: Lab) -> None:
 
 def start_from_snapshot(lab: Lab, directory: Path) -> None:
     """Start a lab, whose hosts are off, from a snapshot; return when the cloud works."""
+    preloaded.start(lab)
     with timed("files of the snapshot put in place"):
         snapshot.put(lab, directory)
     network.create(lab.prefix, lab.definition)

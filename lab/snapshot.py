@@ -16,7 +16,7 @@ from lab import cache
 from lab.cache import CACHE, say
 from lab.command import run
 from lab.hosts import Host
-from lab.state import FILE, Lab
+from lab.state import FILE, PRELOADED, Lab
 
 HERE = Path(__file__).resolve().parent
 SOURCES = [HERE / name for name in ("deployer", "nailgun", "content.py", "client.py", "master.py", "cloud.py")]
@@ -69,7 +69,7 @@ def put(lab: Lab, directory: Path) -> None:
 
 def own_files(lab: Lab) -> list[Path]:
     """Files and folders of a lab's state that are its cloud's, not the machines'."""
-    others = {"hosts", FILE, "definition.json"}
+    others = {"hosts", FILE, PRELOADED, "definition.json"}
     return [path for path in lab.state.iterdir() if path.name not in others and not path.name.startswith(".")]
 
 

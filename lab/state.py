@@ -15,7 +15,11 @@ from lab.hosts import Host, HostPlan
 from lab.image import RELEASES, image_path, openstack_path
 
 DEFAULT_STATE = Path("/var/lib/octane-lab")
+SOCKETS = "/run/preloaded"
+"""Where deployer/node_scripts/start.py looks for programs that are loaded already."""
+
 FILE = "lab.json"
+PRELOADED = "preloaded"
 LOCK = ".lock"
 
 
@@ -67,7 +71,7 @@ class Lab:
         built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
         lab = cls(state, definition, built | (options or {}))
         lab.save()
-        for folder in (lab.images, lab.nailgun_run):
+        for folder in (lab.images, lab.nailgun_run, lab.preloaded):
             folder.mkdir(exist_ok=True)
         return lab
 
@@ -98,7 +102,7 @@ class Lab:
             shown = (f"--bind-ro={path}" for path in self.options.get("master_bind", []))
             return (f"--bind={self.nailgun_run}:/run/nailgun", *shown)
         environments = tuple(f"--bind-ro={path}" for path in self.openstack.values())
-        return (*environments, f"--bind={self.images}:/var/lib/glance/images")
+        return (*environments, f"--bind={self.images}:/var/lib/glance/images", f"--bind-ro={self.preloaded}:{SOCKETS}")
 
     @property
     def openstack(self) -> dict[str, Path]:
@@ -109,6 +113,11 @@ class Lab:
     def images(self) -> Path:
         """The image service's file store, shared by all controllers."""
         return self.state / "images"
+
+    @property
+    def preloaded(self) -> Path:
+        """Sockets and logs of lab.preloaded: programs that are loaded already, for all hosts."""
+        return self.state / PRELOADED
 
     @property
     def nailgun_run(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab import cgroups, mounts, network
 from lab.command import CommandFailed
+from lab.preloaded import life as preloaded
 from lab.state import FILE, prefix_of
 from lab.wait import until
 
@@ -20,6 +21,7 @@ def take_down(state: Path) -> None:
     A directory that no lab was created in is left alone, whatever is in it.
     """
     stop_everything(state)
+    preloaded.stop(prefix_of(state))
     if not (state / FILE).exists():
         return
     for entry in state.iterdir():

@@ -165,6 +165,11 @@ def started(host: Any, resource: str) -> set[str]:
     return {node.get("name", "") for each in running for node in each.findall("node")}
 
 
+def spread_values(host: Any) -> None:
+    """Let the whole cluster know now what its agents measured: the ping to the gateway else waits for half a minute."""
+    host.run(["attrd_updater", "--refresh"], check=False)
+
+
 def wait_online(host: Any, nodes: Iterable[Node]) -> None:
     """Wait until all ``nodes`` are online and one of them decides. Raises lab.wait.Timeout."""
     wanted = {node.fqdn for node in nodes}

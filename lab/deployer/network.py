@@ -123,7 +123,10 @@ def configuration(device: Device) -> File:
 
 def _bridge_lines(device: Device) -> list[str]:
     """Options of a bridge; whichever bridge comes first makes the pair of a patch."""
-    lines = [f"pre-up ip link show {own} >/dev/null 2>&1 || {' '.join(pair(own, far))}" for own, far in device.patches]
+    # ifup itself would wait a second between making a bridge and giving it its address.
+    make = f"ip link add {device.name} address {device.hardware} type bridge"
+    lines = [f"pre-up ip link show {device.name} >/dev/null 2>&1 || {make}"]
+    lines += [f"pre-up ip link show {own} >/dev/null 2>&1 || {' '.join(pair(own, far))}" for own, far in device.patches]
     lines += [f"bridge_ports {' '.join(device.members) or 'none'}", f"bridge_hw {device.hardware}"]
     # Without these a port forwards nothing for its first 15 seconds, and ifup waits for that.
     return [*lines, "bridge_stp off", "bridge_fd 0", "bridge_waitport 0", "bridge_maxwait 0"]

@@ -10,6 +10,7 @@ import pytest
 from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, teardown
 from lab.command import CommandFailed
 from lab.hosts import HostError
+from lab.preloaded import life
 from lab.state import Lab
 from lab.wait import until
 
@@ -28,7 +29,7 @@ def traces(state):
     return {
         "namespaces": network.namespaces(prefix),
         "mounts": mounts.mounted_below(state),
-        "groups": [str(group) for group in cgroups.of_lab(prefix) if group.exists()],
+        "groups": [str(group) for group in (*cgroups.of_lab(prefix), *life.groups(prefix)) if group.exists()],
         "loop devices": [line for line in loops.stdout.splitlines() if line.startswith(f"{state}/")],
         "nspawn": [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{prefix}*")],
         "files": [str(state)] if state.exists() else [],

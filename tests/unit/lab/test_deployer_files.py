@@ -235,6 +235,30 @@ def test_units_are_named_as_fuels_jobs_and_the_heat_engine_is_pacemakers(environ
     assert "cinder-volume" not in {service.name for service in openstack.services(environment, environment.node("2"))}
 
 
+def test_keystone_loads_at_boot_and_what_needs_it_comes_after_it_answers(environment):
+    files = contents(openstack.files(environment, environment.node("2"), VENV))
+    assert "WantedBy=multi-user.target\n" in files["/etc/systemd/system/keystone.service"] + "\n"
+    assert "WantedBy=openstack.target\n" in files["/etc/systemd/system/nova-conductor.service"] + "\n"
+    command = next(line for line in files["/etc/systemd/system/openstack-start.service"].splitlines() if "Exec" in line)
+    parts = ["mysqladmin -h 192.168.0.1", "nc -z -w 1 192.168.0.4 5673", "http://192.168.0.1:5000/", "openstack.target"]
+    assert [part for part in parts if part in command] == parts
+    assert sorted(parts, key=command.index) == parts
+
+
+def test_nova_compute_comes_after_novas_api(environment):
+    files = contents(openstack.files(environment, environment.node("7"), VENV))
+    assert "http://192.168.0.1:8774/" in files["/etc/systemd/system/openstack-start.service"]
+
+
+def test_every_program_is_started_by_what_looks_for_a_loaded_one(environment):
+    files = openstack.files(environment, environment.node("1"), VENV)
+    (start,) = [file for file in files if file.path == openstack.START]
+    assert start.mode == 0o755
+    for service in openstack.services(environment, environment.node("1")):
+        unit = contents(files)[f"/etc/systemd/system/{service.name}.service"]
+        assert f"\nExecStart={openstack.START} {VENV}/bin/" in unit and "\nNotifyAccess=all\n" in unit
+
+
 # ---- the rest of a node
 
 

@@ -60,6 +60,13 @@ def test_both_bridges_of_a_patch_have_one_end_each_and_either_makes_the_pair(sch
         assert "ip link add p_br-prv-" in stanzas(scheme)[bridge]
 
 
+def test_a_bridge_is_there_with_its_address_before_ifup_would_make_it_and_wait(scheme):
+    lines = stanzas(scheme)["br-ex"].splitlines()
+    address = next(line.split()[1] for line in lines if line.startswith("bridge_hw "))
+    made = f"pre-up ip link show br-ex >/dev/null 2>&1 || ip link add br-ex address {address} type bridge"
+    assert lines.index(made) < lines.index("bridge_hw " + address)
+
+
 def test_names_of_patches_fit_the_kernel():
     for bridge in ("br-prv", "br-floating", "br-a-very-long-one"):
         assert all(len(name) <= network.NAME_LIMIT for name in network.patch_ends(bridge))
