@@ -32,19 +32,21 @@ Finish the data migrations of the old release:
     - library: octane.procedure.migration:FinishOldMigrations
     - undo: nothing
 
+# What is stopped on the seed stays so when the stage is taken back: the seed is empty then, and its services would die
+# and be started again without end.
 Stop what would write to the seed's databases, in Pacemaker:
   octane.step:
     - step: db.seed_resources_stopped
     - tgt: seeds
     - apply: octane_cluster.stopped
-    - undo: octane_cluster.started
+    - undo: nothing
 
 Stop what would write to the seed's databases, outside Pacemaker:
   octane.step:
     - step: db.seed_services_stopped
     - tgt: seeds
     - apply: octane_service.stopped
-    - undo: octane_service.started
+    - undo: nothing
 
 Choose how the databases come to the seed, by what both sides' servers allow:
   octane.step:
