@@ -18,6 +18,8 @@ FIRST, LAST = "db.refuse_writes", "db.nothing_lost"
 MIGRATIONS = ("db.migrated", "db.rewritten", "db.new_migrations")
 """Steps whose time is what the new release makes of the data: its schemas, what a copy has wrong, its data."""
 PROBE_ENDS_WITHIN = 30
+CLIENTS = probe.Intervals(light=1.0, full=1.0, ping=0.1)
+"""They write something real to every API every second; more would be a load of its own on a machine of two cores."""
 
 
 def measure(
@@ -63,7 +65,7 @@ def window(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 @contextlib.contextmanager
 def clients(lab: Lab, output: Path) -> Iterator[None]:
     """The probe's clients, as long as the block lasts. Raises BenchError when they ended before, or badly."""
-    command = probe.command(lab, None, output, probe.Intervals())
+    command = probe.command(lab, None, output, CLIENTS)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield

@@ -46,32 +46,42 @@ class Round:
         return compared.count(None) if self.wanted is not None else sum(map(len, self.sums.values()))
 
 
-def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, cluster: bool = False) -> Round:
-    """Compare what changed SINCE a proven place (None: everything) at one point of the log.
+def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, last: bool = False) -> Round:
+    """Compare what changed SINCE a proven place (None: everything) at one point of the log; what changed, on the
+    seed's other controllers as well.
 
     :param mark: of the replication, see :data:`octane.procedure.way.REPLICATING`
-    :param cluster: compare the seed's other controllers with the first one as well
+    :param last: the replication has done its work: when both sides are equal it is left standing there
     :raises Different: naming the tables
     """
-    names, skip, started = list(tables.databases(ctx)), tables.expendable(ctx), time.monotonic()
-    source, target = mark["source"], mark["target"]
+    target = mark["target"]
     held = ctx.nodes.call([target], "octane_replica.hold")[target]
     try:
         if not held["filtered"]:
             # A restart of the server forgets the filter and goes on without it.
             raise Different("the replica has taken databases that are not this path's", node=target)
-        # What is to be compared is known soon; when that is everything, both sides read at the same time.
-        soon = since is not None
-        begun = _call(ctx, source, "octane_proof.source", names, skip, since, soon)
-        wanted = begun["wanted"] if soon else None
-        there = _call(ctx, target, "octane_proof.target", names, begun["position"], wanted, skip, cluster, soon)
-        ours = begun if soon else _finished(ctx, source, begun["ticket"])
-        theirs = there if soon else _finished(ctx, target, there["ticket"])
-        _refuse_differences(ours["sums"], theirs["sums"], target)
-        if cluster:
-            _compare_cluster(ctx, mark, wanted, theirs["sums"])
-    finally:
+        found = _round(ctx, mark, since)
+    except BaseException:
         ctx.nodes.call([target], "octane_replica.resume")
+        raise
+    if not last:
+        ctx.nodes.call([target], "octane_replica.resume")
+    return found
+
+
+def _round(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None) -> Round:
+    """:func:`take`, while the replica is held."""
+    names, skip, started = list(tables.databases(ctx)), tables.expendable(ctx), time.monotonic()
+    source, target = mark["source"], mark["target"]
+    # What is to be compared is known soon; when that is everything, both sides read at the same time.
+    soon = since is not None
+    begun = _call(ctx, source, "octane_proof.source", names, skip, since, soon)
+    wanted = begun["wanted"] if soon else None
+    there = _call(ctx, target, "octane_proof.target", names, begun["position"], wanted, skip, soon, soon)
+    ours = begun if soon else _finished(ctx, source, begun["ticket"])
+    theirs = there if soon else _finished(ctx, target, there["ticket"])
+    _refuse_differences(ours["sums"], theirs["sums"], target)
+    _compare_cluster(ctx, mark, wanted, theirs["sums"])
     seconds = round(time.monotonic() - started, 1)
     return Round(ours["position"], ours["wanted"], ours["sums"], ours["statements"], seconds)
 

@@ -100,7 +100,7 @@ class ProveEqual(LibraryStep):
         known = proof.proven(ctx, mark)
         since, rounds, first = known["position"] if known else None, 0, 0
         while True:
-            found = _proof(ctx, mark, since, cluster=since is not None)
+            found = _proof(ctx, mark, since)
             rounds, first = rounds + 1, first or (found.whole if since is None else 0)
             proof.remember(ctx, mark, found)
             ctx.progress(f"equal at {found.position['file']}:{found.position['position']}", seconds=found.seconds)
@@ -161,7 +161,7 @@ class CatchUp(LibraryStep):
     def _prove(self, ctx: Context) -> dict[str, Any]:
         mark = _mark(ctx)
         known = proof.proven(ctx, mark)
-        found = _proof(ctx, mark, known["position"] if known else None, cluster=True)
+        found = _proof(ctx, mark, known["position"] if known else None, last=True)
         tables.unmoved(ctx)
         proof.remember(ctx, mark, found)
         ctx.record(MIGRATING, None)
@@ -281,10 +281,10 @@ def _follow(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
     return dict(found[mark["target"]])
 
 
-def _proof(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, cluster: bool) -> proof.Round:
+def _proof(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, last: bool = False) -> proof.Round:
     """A round; a replica that was found different is trusted no more, and is made anew by the next run."""
     try:
-        return proof.take(ctx, mark, since, cluster)
+        return proof.take(ctx, mark, since, last)
     except proof.Different:
         ctx.record(PROVEN, None)
         ctx.record(REPLICATING, {**mark, "position": None})
