@@ -16,6 +16,8 @@ from octane.step import LibraryStep, Outcome
 
 MIGRATION_TIMEOUT = 4 * 3600
 AT_ONCE = 4
+ONLINE = "db.online"
+"""The new release's data migrations are complete on this copy."""
 GRACE = 60
 """Seconds that a node gets beyond its own bound, so that its own word about a timeout is heard."""
 
@@ -67,6 +69,8 @@ class Migrate(LibraryStep):
         if not ctx.recall(COPIED):
             raise Refused("nothing was copied to the seed yet, so there is nothing to migrate")
         ctx.record(MIGRATING, True)
+        # What was finished was another copy.
+        ctx.record(ONLINE, None)
         target = sides(ctx).seeds[0]
         services = ctx.path.services
         ran = _manage(ctx, target, migrations(services))
@@ -145,7 +149,7 @@ class FinishNewMigrations(LibraryStep):
     """Runs the online data migrations of the new release on the copy."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall("db.online"):
+        if ctx.recall(ONLINE):
             return {}
         services = sorted(service.name for service in ctx.path.services if service.online)
         return {"run": services} if services else {}
@@ -153,13 +157,13 @@ class FinishNewMigrations(LibraryStep):
     def apply(self, ctx: Context) -> Outcome:
         groups = online_migrations(ctx.path.services)
         ran = _manage(ctx, sides(ctx).seeds[0], groups)
-        ctx.record("db.online", True)
+        ctx.record(ONLINE, True)
         return Outcome(
             changes={"ran": sorted(groups)}, comment="online data migrations are complete", evidence={"seconds": ran}
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        return {"done": bool(ctx.recall("db.online"))}
+        return {"done": bool(ctx.recall(ONLINE))}
 
 
 def migrations(services: Iterable[Service]) -> Orders:
