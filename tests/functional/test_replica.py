@@ -438,7 +438,12 @@ def test_the_stage_by_replica_reads_in_the_window_only_what_changed(ctx, old, ne
     run(db.Freeze(), ctx)
     done = replica.CatchUp().apply(ctx)
     assert done.evidence["rows"] > 0 and done.evidence["statements"] == 0
-    assert run(replica.CatchUp(), ctx)["moved"] == []
+    assert run(replica.CatchUp(), ctx)["copied"]["way"] == "replica"
+    assert new.node.call("octane_mysql.query", "SHOW ALL SLAVES STATUS") == []
+    run(replica.EndReplication(), ctx)
+    for one in (old, new):
+        assert one.node.call("octane_tunnel.status") == []
+    assert old.node.call("octane_mysql.query", "SELECT User FROM mysql.user WHERE User LIKE 'octane%'") == []
     ctx.nodes.asked.clear()
     assert run(db.Copy(), ctx)["copied"]["way"] == "replica"
     assert db.NothingLost().verify(ctx)["moved"] == []
