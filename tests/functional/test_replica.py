@@ -504,3 +504,4 @@ def test_a_dead_tunnel_is_replaced_and_the_replica_goes_on(ctx, old, new):
     run(replica.CatchUp(), ctx)
     rows = new.node.call("octane_mysql.query", "SELECT name FROM nova.instances WHERE name = 'unseen yet'")
     assert len(rows) == 1
+    run(replica.EndReplication(), ctx)
