@@ -67,12 +67,6 @@ def whole_again(lab, hosts):
     until(lambda: all(synced(host) for host in hosts), 300, f"the databases of {', '.join(hosts)} to be one cluster")
 
 
-def answers(lab, host):
-    until(
-        lambda: lab.run(lab.on("fuel", "salt", host, "test.ping"), check=False).returncode == 0, 120, f"minion {host}"
-    )
-
-
 def ends_well_and_goes_back(lab, original):
     finishes(lab, "upgrade-db", SEED)
     lab.octane("rollback-db", SEED)
@@ -87,7 +81,7 @@ def test_an_old_controller_loses_power_during_the_copy(lab, original):
     assert code == 1 and name in said and "to go on" in said, said
     lab.lab("fault", "poweron", name)
     whole_again(lab, OLD)
-    answers(lab, name)
+    observe.until_minions_answer(lab, name)
     ends_well_and_goes_back(lab, original)
 
 
@@ -96,7 +90,7 @@ def test_a_new_controller_loses_power_during_the_copy(lab, original):
     assert code == 1 and name in said and "to go on" in said, said
     lab.lab("fault", "poweron", name)
     whole_again(lab, NEW)
-    answers(lab, name)
+    observe.until_minions_answer(lab, name)
     ends_well_and_goes_back(lab, original)
 
 
@@ -105,7 +99,7 @@ def test_the_network_is_cut_during_the_copy(lab, original):
     assert code == 1 and name in said and "to go on" in said, said
     lab.lab("fault", "heal", name)
     whole_again(lab, NEW)
-    answers(lab, name)
+    observe.until_minions_answer(lab, name)
     ends_well_and_goes_back(lab, original)
 
 
