@@ -45,7 +45,7 @@ def _interrupts() -> Iterator[list[int]]:
 def refuse_early(state_dir: Path, stage: Stage, options: Mapping[str, Any], back: bool = False) -> None:
     """What can be known from the journal before anything is started.
 
-    :param back: the stage is to be taken back
+    :param back: the stage is to be taken back, which it may be where it must not begin
     :raises BadInput: unknown or wrong ids.
     :raises Refused: an earlier stage is missing, or somebody else runs one.
     """
@@ -184,25 +184,23 @@ class Rollback(StageRun):
     back = True
 
     def run(self) -> None:
-        if self._nothing_to_undo():
-            self._lines.say(f"{self._stage.name}: nothing to undo")
-        else:
+        if self._sentences():
             super().run()
+        else:
+            self._lines.say(f"{self._stage.name}: nothing to undo")
 
     def dry_run(self) -> None:
         """Print which steps would be taken back, by what their sentences say.
 
         :raises Refused: see :func:`octane.stage_run.to_undo`.
         """
-        with Journal.open_to_read(self._state_dir) as journal:
-            for record in to_undo(journal, self._stage, self._pair()):
-                self._dry_line(
-                    {"__id__": record.definition["sentence"], "result": None, "comment": "would be taken back"}
-                )
+        for sentence in self._sentences():
+            self._dry_line({"__id__": sentence, "result": None, "comment": "would be taken back"})
 
-    def _nothing_to_undo(self) -> bool:
+    def _sentences(self) -> list[str]:
+        """Of the steps to be taken back, the last one first."""
         with Journal.open_to_read(self._state_dir) as journal:
-            return not to_undo(journal, self._stage, self._pair())
+            return [record.definition["sentence"] for record in to_undo(journal, self._stage, self._pair())]
 
     def _tell(self, run: Run) -> None:
         self._lines.say(f"{self._stage.name}: {run.comment} ({(run.ended or run.started) - run.started:.0f} s)")

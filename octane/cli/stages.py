@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +17,6 @@ from octane.cli.run import Rollback, StageRun, refuse_early
 from octane.errors import BadInput
 from octane.journal import Journal
 from octane.pair import MASTER_ID, environment_id
-from octane.stage import Stage
 
 COMPONENT = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
@@ -49,10 +47,6 @@ class StageCommand(OctaneCommand):
         """Name of the stage that is meant."""
         return self.stage_name
 
-    def refuse_early(self, state_dir: Path, stage: Stage, options: dict[str, Any]) -> None:
-        """What can be known before anything is started; see :func:`octane.cli.run.refuse_early`."""
-        refuse_early(state_dir, stage, options)
-
     def before(self, console: Console, test: bool) -> bool:
         """What has to be done before Salt can run the orchestration; whether the orchestration can be run then."""
         return True
@@ -62,7 +56,7 @@ class StageCommand(OctaneCommand):
         stage = stages.get(self.stage_of(parsed))
         state_dir = settings.state_dir()
         console = Console()
-        self.refuse_early(state_dir, stage, options)
+        refuse_early(state_dir, stage, options, back=self.runs.back)
         if not self.before(console, parsed.test):
             return
         run = self.runs(stage, options, state_dir, console)
@@ -201,10 +195,6 @@ class RollbackCommand(StageCommand):
     """Base of the commands that take a stage back."""
 
     runs = Rollback
-
-    def refuse_early(self, state_dir: Path, stage: Stage, options: dict[str, Any]) -> None:
-        """A stage that must not begin now may still be taken back."""
-        refuse_early(state_dir, stage, options, back=True)
 
 
 class RollbackEnv(RollbackCommand):

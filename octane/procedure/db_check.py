@@ -9,6 +9,7 @@ from typing import Any
 from octane.context import Context
 from octane.errors import BadInput, Refused
 from octane.path import NAME
+from octane.procedure import tables
 from octane.procedure.checks import Precondition
 from octane.procedure.db_rows import findings, in_flight
 from octane.procedure.schemas import compared, is_at_head, of_another_release
@@ -33,7 +34,7 @@ class Preflight(Precondition):
 
     def apply(self, ctx: Context) -> Outcome:
         """What is in flight now stands in nobody's way, but the window waits for the like of it."""
-        now = [] if ctx.recall(COPIED) else in_flight(ctx, self._present(ctx))
+        now = [] if ctx.recall(COPIED) else in_flight(ctx, tables.present(ctx))
         comment = f"now in flight, and waited for in the window: {'; '.join(now)}" if now else "checked"
         return Outcome(comment=comment, evidence={"in_flight": now} if now else {})
 
@@ -42,7 +43,7 @@ class Preflight(Precondition):
             return {}
         side = sides(ctx)
         leave = left_behind(ctx)
-        present = self._present(ctx)
+        present = tables.present(ctx)
         missing = [name for name in ctx.path.databases if name not in present]
         moved = [name for name in ctx.path.databases if name in present]
         sizes = dict(ctx.nodes.call([side.originals[0]], "octane_db.sizes", moved)[side.originals[0]])
@@ -66,11 +67,6 @@ class Preflight(Precondition):
         if problems:
             raise Refused("; ".join(problems))
         return {"databases": len(moved), "bytes": sum(sizes.values()), "left": sorted(leave & present)}
-
-    def _present(self, ctx: Context) -> set[str]:
-        """Databases that the original has, whether this path moves them or not."""
-        first = sides(ctx).originals[0]
-        return ctx.once("present", lambda: set(ctx.nodes.call([first], "octane_db.databases")[first]))
 
 
 def left_behind(ctx: Context) -> set[str]:

@@ -29,16 +29,18 @@ Checksums = dict[str, dict[str, Any]]
 
 def databases(ctx: Context) -> tuple[str, ...]:
     """The hop's databases that the original has; another's absence is an error, since its service would start empty."""
-    return ctx.once("databases", lambda: _databases(ctx))
-
-
-def _databases(ctx: Context) -> tuple[str, ...]:
-    source = sides(ctx).originals[0]
-    present = set(ctx.nodes.call([source], "octane_db.databases")[source])
-    missing = [name for name in ctx.path.databases if name not in present]
+    found = present(ctx)
+    missing = [name for name in ctx.path.databases if name not in found]
     if missing:
-        raise Refused(f"the original has no database {', '.join(missing)}, which this path moves", node=source)
+        node = sides(ctx).originals[0]
+        raise Refused(f"the original has no database {', '.join(missing)}, which this path moves", node=node)
     return ctx.path.databases
+
+
+def present(ctx: Context) -> set[str]:
+    """Databases that the original has, whether this path moves them or not."""
+    first = sides(ctx).originals[0]
+    return ctx.once("present", lambda: set(ctx.nodes.call([first], "octane_db.databases")[first]))
 
 
 def original_checksums(ctx: Context) -> Checksums:

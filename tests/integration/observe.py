@@ -43,7 +43,7 @@ def files(lab: Commands, host: str, *folders: str) -> dict[str, str]:
 
 
 def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Paths that are new, gone or of another content: what a failed test tells, and not all files of a host."""
+    """What is new, gone or of another digest or checksum, by name: what a failed test tells, and not everything."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 

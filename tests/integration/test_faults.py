@@ -71,8 +71,7 @@ def ends_well_and_goes_back(lab, original):
     finishes(lab, "upgrade-db", SEED)
     lab.octane("rollback-db", SEED)
     now = observe.checksums(lab, OLD[0], DATABASES)
-    differing = {table for table in original.keys() | now.keys() if original.get(table) != now.get(table)}
-    assert differing <= REPORTED
+    assert set(observe.differing(original, now)) <= REPORTED
     assert observe.checksums(lab, TARGET, DATABASES) == {}
 
 

@@ -163,8 +163,7 @@ def test_upgrade_db_can_be_taken_back_and_done_again(lab):
     frozen = observe.checksums(lab, OLD, DATABASES)
     lab.octane("rollback-db", SEED)
     now = observe.checksums(lab, OLD, DATABASES)
-    differing = {table for table in frozen.keys() | now.keys() if frozen.get(table) != now.get(table)}
-    assert differing <= REPORTED
+    assert set(observe.differing(frozen, now)) <= REPORTED
     assert observe.checksums(lab, NEW, DATABASES) == {}
     accounts = observe.query(lab, OLD, "SELECT user FROM mysql.user")
     assert [account for account in accounts if "octane" in account] == []
