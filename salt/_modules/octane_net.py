@@ -118,10 +118,13 @@ def announceable():
         hardware = _macs(_ip(["-o", "link", "show"], namespace))
         networks = _inet(_ip(["-4", "-o", "addr", "show"], namespace))
         for inside, outside in peers(namespace).items():
-            master = f"/sys/class/net/{outside}/master"
-            if os.path.islink(master):
-                bridge = os.path.basename(os.readlink(master))
-                found += [_announceable(one, bridge, hardware[inside], namespace) for one in networks.get(inside, [])]
+            bridge = _master(outside)
+            if bridge:
+                found += [
+                    _announceable(one, bridge, hardware[inside], namespace)
+                    for one in networks.get(inside, [])
+                    if inside in hardware
+                ]
     return found
 
 
@@ -136,10 +139,10 @@ def peers(namespace):
         salt node-1 octane_net.peers haproxy
     """
     outside = {}
-    for path in glob.glob("/sys/class/net/*"):
-        outside[(_number(f"{path}/ifindex"), _number(f"{path}/iflink"))] = os.path.basename(path)
+    for name in map(os.path.basename, glob.glob("/sys/class/net/*")):
+        outside[(_attribute(name, "ifindex"), _attribute(name, "iflink"))] = name
     pairs = re.findall(r"^(\d+): ([^@\s:]+)@if(\d+):", _ip(["-o", "link", "show"], namespace), re.MULTILINE)
-    named = {inside: outside.get((int(other), int(index))) for index, inside, other in pairs}
+    named = {inside: outside.get((other, index)) for index, inside, other in pairs}
     return {inside: name for inside, name in named.items() if name}
 
 
@@ -182,11 +185,7 @@ def carrier(interface):
         salt node-1 octane_net.carrier eth1
     """
     __salt__["octane_interfaces.checked"](interface)
-    try:
-        return (_read(f"/sys/class/net/{interface}/carrier") or "").strip() == "1"
-    except OSError:
-        # The kernel answers "invalid argument" for an interface that is down.
-        return False
+    return _attribute(interface, "carrier") == "1"
 
 
 def mtu_to(address, size):
@@ -363,9 +362,8 @@ def _refuse_impossible(entry):
         return
     if not os.path.isdir(f"/sys/class/net/{entry['port']}"):
         raise CommandExecutionError(f"there is no interface {entry['port']} to plug into {entry['bridge']}")
-    master = f"/sys/class/net/{entry['port']}/master"
-    if os.path.islink(master) and os.path.basename(os.readlink(master)) != entry["bridge"]:
-        raise CommandExecutionError(f"{entry['port']} is plugged into {os.path.basename(os.readlink(master))}")
+    if _master(entry["port"]) not in (None, entry["bridge"]):
+        raise CommandExecutionError(f"{entry['port']} is plugged into {_master(entry['port'])}")
 
 
 def _write_down(entry):
@@ -410,21 +408,37 @@ def _macs(text):
     return dict(matches)
 
 
-def _read(path):
+def _attribute(interface, name):
+    """
+    What the kernel says of an interface; ``None`` when it is not there. Of one that goes away meanwhile, and of the
+    link of one that is down, the kernel says "invalid argument".
+    """
     try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
+        with open(f"/sys/class/net/{interface}/{name}", encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return None
+
+
+def _master(interface):
+    try:
+        return os.path.basename(os.readlink(f"/sys/class/net/{interface}/master"))
+    except OSError:
         return None
 
 
 def _ip(arguments, namespace=None):
-    prefix = ["ip", "netns", "exec", namespace] if namespace else []
-    return _run([*prefix, "ip", *arguments])["stdout"]
-
-
-def _number(path):
-    return int(_read(path) or 0)
+    """What ``ip`` lists, in a namespace nothing once that is gone: agents end theirs when they like."""
+    if namespace is None:
+        return _run(["ip", *arguments])["stdout"]
+    for _ in range(3):
+        done = _run(["ip", "netns", "exec", namespace, "ip", *arguments], check=False)
+        if not done["retcode"]:
+            return done["stdout"]
+        # One that is being made has its name a moment before it can be entered.
+        if namespace not in namespaces():
+            return ""
+    raise CommandExecutionError(f"namespace {namespace}: ip {' '.join(arguments)}: {done['stderr'].strip()}"[:500])
 
 
 def _run(command, check=True, stdin=None):

@@ -254,6 +254,30 @@ def test_announcing_corrects_what_neighbours_believe_of_addresses_and_virtual_ad
     assert f"192.168.0.50 dev br-mgmt lladdr {one['haproxy/b_vip']}" in known
 
 
+COME_AND_GO = """
+number=0
+while :; do
+    number=$((number + 1)) space=qdhcp-$number
+    ip netns add $space && ip link add v_tap type veth peer name b_tap netns $space && ip link set v_tap master br-mgmt up
+    ip link delete v_tap
+    ip netns delete $space
+done
+"""
+
+
+def test_interfaces_and_namespaces_that_come_and_go_meanwhile_are_no_obstacle(network):
+    network.one.virtual_address("192.168.0.50/24", "br-mgmt")
+    agent = subprocess.Popen(["nsenter", "-t", str(network.one.process.pid), "-m", "-n", "sh", "-c", COME_AND_GO])
+    try:
+        for _ in range(10):
+            assert "haproxy/b_vip" in network.one.call("octane_net.macs")
+            known = [one["address"] for one in network.one.call("octane_net.announceable")]
+            assert sorted(known) == ["192.168.0.1", "192.168.0.50"]
+    finally:
+        agent.kill()
+        agent.wait()
+
+
 def test_connections_to_a_broker_are_cut_and_others_live_on(network):
     listener = (
         "import socket,time\n"
