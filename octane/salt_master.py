@@ -30,7 +30,15 @@ SILENT_ROUNDS = 3
 """How often a node may fail to say that it runs a job before the job counts as lost there: one that started 25 services
 at once, next to two others on two processors, was seen not to answer within 15 seconds."""
 
+CONNECT_SECONDS = 60
+"""How long a node that this process has not heard yet may take to come back to the master: after a restart of the
+master its minions do so one by one, and what is published before that is lost (observed)."""
+
+PING_SECONDS = 5
+
 POLL_SECONDS = 0.02
+
+NO_KEY = "its key is not accepted"
 
 TAKEN_FOR_KEYWORD = re.compile(r"[^\W\d][\w.-]*=(?!=)")
 """What Salt's minion takes for ``name=value`` when it is given by position."""
@@ -49,8 +57,16 @@ def _local_client(conf_file: str) -> Any:
     return salt.client.get_local_client(conf_file)
 
 
+@functools.lru_cache
+def _heard(conf_file: str) -> set[str]:
+    """Nodes that have answered this process."""
+    return set()
+
+
 class NodeCaller:
     """Functions and states on nodes. Every target is named, and every one has to answer.
+
+    A node that has not been heard yet is pinged until it answers, before anything is asked of any target.
 
     A command line of Salt can end with 0 although a minion failed, and an orchestration can count a silent one as
     success; here a missing, failed or false return is an error that names the node and the function.
@@ -68,6 +84,8 @@ class NodeCaller:
 
         :raises NodeFailed: the first node that is silent, failed or returned False; the others are named as well.
         """
+        _check(targets, args)
+        self._await_connection(targets, fun)
         answers = self._ask(targets, fun, args, kwargs, timeout)
         _raise_failures(fun, targets, {node: _complaint(answers[node]) for node in targets})
         return {node: answers[node]["ret"] for node in targets}
@@ -88,6 +106,8 @@ class NodeCaller:
 
         :raises NodeFailed: as :meth:`call`, and when the state's result is false.
         """
+        _check(targets, ())
+        self._await_connection(targets, fun)
         given = {"name": fun, **kwargs, **(arguments or {}), "test": test, "queue": True}
         answers = self._ask(targets, "state.single", (fun,), given, timeout)
         returns = {node: _state_return(answers[node]) for node in targets}
@@ -100,6 +120,7 @@ class NodeCaller:
 
     def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
         """Those of TARGETS that answer; silence is no error here."""
+        _check(targets, ())
         answers = self._ask(targets, "test.ping", (), {}, timeout)
         return {node for node, answer in answers.items() if answer.get("ret") is True}
 
@@ -121,11 +142,20 @@ class NodeCaller:
         """
         self.call(targets, "saltutil.sync_all", timeout=timeout)
 
+    def _await_connection(self, targets: list[str], fun: str) -> None:
+        """:raises NodeFailed: some of TARGETS have not been heard after CONNECT_SECONDS."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        waiting = [node for node in targets if node not in _heard(self._options["conf_file"])]
+        while waiting and time.monotonic() < deadline:
+            answers = self._ask(waiting, "test.ping", (), {}, PING_SECONDS)
+            waiting = [node for node in waiting if answers[node].get("missing") not in (None, NO_KEY)]
+        silent = f"not asked, since it has not answered a ping for {CONNECT_SECONDS} s"
+        _raise_failures(fun, targets, {node: silent if node in waiting else None for node in targets})
+
     def _ask(
         self, targets: list[str], fun: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float
     ) -> dict[str, dict[str, Any]]:
         """By minion id ``{"ret", "retcode", ...}``, or ``{"missing": why}`` where none came within TIMEOUT seconds."""
-        _check(targets, args)
         started = time.monotonic()
         try:
             job = self._client.run_job(targets, fun, args, tgt_type="list", kwarg=kwargs, listen=True)
@@ -133,8 +163,9 @@ class NodeCaller:
             raise Failed(f"{fun} could not be published to {', '.join(targets)}: {error}") from error
         expected = set(job["minions"]) & set(targets) if job else set()
         answers = self._collect(job, expected, started + timeout) if expected else {}
+        _heard(self._options["conf_file"]).update(answers)
         waited = f"no answer within {time.monotonic() - started:.0f} s"
-        absent = {node: {"missing": waited if node in expected else "its key is not accepted"} for node in targets}
+        absent = {node: {"missing": waited if node in expected else NO_KEY} for node in targets}
         return {**absent, **answers}
 
     def _collect(self, job: Mapping[str, Any], expected: set[str], deadline: float) -> dict[str, dict[str, Any]]:

@@ -258,7 +258,8 @@ COME_AND_GO = """
 number=0
 while :; do
     number=$((number + 1)) space=qdhcp-$number
-    ip netns add $space && ip link add v_tap type veth peer name b_tap netns $space && ip link set v_tap master br-mgmt up
+    ip netns add $space && ip link add v_tap type veth peer name b_tap netns $space
+    ip link set v_tap master br-mgmt up
     ip link delete v_tap
     ip netns delete $space
 done

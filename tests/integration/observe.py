@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 
 from demo.commands import MASTER, Commands
-from lab.wait import until
 
 OPENSTACK = ("nova", "neutron", "cinder", "glance", "heat", "keystone", "placement")
 # Where stages may change files of the Fuel master, their own journal apart.
@@ -61,13 +60,6 @@ def who_has(lab: Commands, host: str, bridge: str, address: str) -> set[str]:
     """The MAC addresses that answer for ADDRESS on the segment of a host's bridge; asked three times."""
     done = lab.run(lab.on(host, "arping", "-c", "3", "-w", "3", "-I", bridge, address), check=False)
     return {line.split("[")[1].split("]")[0].lower() for line in done.stdout.splitlines() if "reply from" in line}
-
-
-def until_minions_answer(lab: Commands, *hosts: str) -> None:
-    """Wait until the master hears each host: what it publishes before that reaches nobody."""
-    for host in hosts:
-        asked = lab.on(MASTER, "salt", "--timeout=10", host, "test.ping")
-        until(lambda asked=asked: lab.run(asked, check=False).returncode == 0, 120, f"the minion of {host} to answer")
 
 
 def rows(lab: Commands, host: str, database: str, table: str) -> int:

@@ -34,11 +34,12 @@ def original(lab):
     return observe.checksums(lab, OLD[0], DATABASES)
 
 
-def source_of(lab):
-    """The old controller whose database server is copied, as the journal tells it."""
+def another_old(lab):
+    """An old controller whose database server is not the one that is copied, as the journal tells it."""
     stages = json.loads(lab.octane("status", SEED, "-f", "json").stdout)["upgrades"][0]["stages"]
     steps = {step["step"]: step for stage in stages for step in stage["steps"] if stage["stage"] == "upgrade-db"}
-    return next(one["data"]["source"] for one in steps["db.way_chosen"]["evidence"] if "source" in one["data"])
+    source = next(one["data"]["source"] for one in steps["db.way_chosen"]["evidence"] if "source" in one["data"])
+    return next(host for host in OLD[1:] if host != source)
 
 
 def broken(lab, fault, host):
@@ -46,7 +47,7 @@ def broken(lab, fault, host):
     argv = lab.on("fuel", "octane", "upgrade-db", SEED)
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         until_runs(lab, TARGET, "[o]ctane_wire")
-        name = host if isinstance(host, str) else host()
+        name = host if isinstance(host, str) else host(lab)
         lab.lab("fault", fault, name)
         said, _ = process.communicate(timeout=ENDS_WITHIN)
     return name, process.returncode, said.decode()
@@ -67,44 +68,24 @@ def whole_again(lab, hosts):
     until(lambda: all(synced(host) for host in hosts), 300, f"the databases of {', '.join(hosts)} to be one cluster")
 
 
-def ends_well_and_goes_back(lab, original):
+@pytest.mark.parametrize(
+    ("fault", "victim", "mending", "side"),
+    [
+        pytest.param("kill", another_old, "poweron", OLD, id="an old controller loses power"),
+        pytest.param("kill", NEW[2], "poweron", NEW, id="a new controller loses power"),
+        pytest.param("partition", TARGET, "heal", NEW, id="the network is cut"),
+        pytest.param("fill-disk", TARGET, "heal", NEW, id="the disk is full"),
+    ],
+)
+def test_what_breaks_during_the_copy_is_named_and_the_same_command_ends_well(
+    lab, original, fault, victim, mending, side
+):
+    name, code, said = broken(lab, fault, victim)
+    assert code == 1 and name in said and "to go on" in said, said
+    lab.lab("fault", mending, name)
+    whole_again(lab, side)
     finishes(lab, "upgrade-db", SEED)
     lab.octane("rollback-db", SEED)
     now = observe.checksums(lab, OLD[0], DATABASES)
     assert set(observe.differing(original, now)) <= REPORTED
     assert observe.checksums(lab, TARGET, DATABASES) == {}
-
-
-def test_an_old_controller_loses_power_during_the_copy(lab, original):
-    name, code, said = broken(lab, "kill", lambda: next(host for host in OLD[1:] if host != source_of(lab)))
-    assert code == 1 and name in said and "to go on" in said, said
-    lab.lab("fault", "poweron", name)
-    whole_again(lab, OLD)
-    observe.until_minions_answer(lab, name)
-    ends_well_and_goes_back(lab, original)
-
-
-def test_a_new_controller_loses_power_during_the_copy(lab, original):
-    name, code, said = broken(lab, "kill", NEW[2])
-    assert code == 1 and name in said and "to go on" in said, said
-    lab.lab("fault", "poweron", name)
-    whole_again(lab, NEW)
-    observe.until_minions_answer(lab, name)
-    ends_well_and_goes_back(lab, original)
-
-
-def test_the_network_is_cut_during_the_copy(lab, original):
-    name, code, said = broken(lab, "partition", TARGET)
-    assert code == 1 and name in said and "to go on" in said, said
-    lab.lab("fault", "heal", name)
-    whole_again(lab, NEW)
-    observe.until_minions_answer(lab, name)
-    ends_well_and_goes_back(lab, original)
-
-
-def test_the_disk_is_full_during_the_copy(lab, original):
-    name, code, said = broken(lab, "fill-disk", TARGET)
-    assert code in (1, 3) and "to go on" in said, said
-    lab.lab("fault", "heal", name)
-    whole_again(lab, NEW)
-    ends_well_and_goes_back(lab, original)

@@ -37,6 +37,8 @@ class FakeClient:
 def caller(monkeypatch):
     def with_client(client):
         monkeypatch.setattr(salt_master, "_local_client", lambda conf_file: client)
+        # All have been heard.
+        monkeypatch.setattr(salt_master, "_heard", lambda conf_file: {f"node-{number}" for number in range(10)})
         return NodeCaller({"conf_file": "/etc/salt/master"})
 
     return with_client
@@ -141,6 +143,59 @@ def test_a_node_that_never_says_that_it_runs_a_job_is_given_up(caller):
     with pytest.raises(NodeFailed, match=r"node-2: x\.y: no answer"):
         caller(client).call(["node-1", "node-2"], "x.y", timeout=1000)
     assert len(client.asked) == 3
+
+
+class Returning(FakeClient):
+    """A minion that is back on the master's bus after some publications that it never got."""
+
+    def __init__(self, lost):
+        super().__init__({"node-2": {"ret": 1, "retcode": 0}})
+        self.lost = lost
+
+    def get_iter_returns(self, jid, minions, **kwargs):
+        yield None
+        answers = self.answers if len(self.published) > self.lost else {}
+        for minion in minions & (answers.keys() | {"node-1"}):
+            yield {minion: {"ret": 1, "retcode": 0}}
+
+
+@pytest.fixture
+def unheard(caller, monkeypatch):
+    def with_client(client):
+        nodes = caller(client)
+        heard: set[str] = set()
+        monkeypatch.setattr(salt_master, "_heard", lambda conf_file: heard)
+        monkeypatch.setattr(salt_master, "CONNECT_SECONDS", 0.2)
+        return nodes
+
+    return with_client
+
+
+def test_nothing_is_asked_of_anyone_before_all_have_come_back_to_the_master(unheard):
+    client = Returning(lost=2)
+    nodes = unheard(client)
+    assert nodes.call(["node-1", "node-2"], "x.y") == {"node-1": 1, "node-2": 1}
+    pings = [(targets, fun) for targets, fun, *_ in client.published[:-1]]
+    assert pings == [(["node-1", "node-2"], "test.ping"), (["node-2"], "test.ping"), (["node-2"], "test.ping")]
+    assert [published[1] for published in client.published[3:]] == ["x.y"]
+    nodes.call(["node-2", "node-1"], "x.z")
+    assert len(client.published) == 5, "who has been heard is not pinged again"
+
+
+@pytest.mark.parametrize("method", ["call", "state"])
+def test_one_that_does_not_come_back_is_named_and_nobody_is_asked(unheard, method):
+    client = Returning(lost=10**9)
+    nodes = unheard(client)
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: not asked, since it has not answered a ping for 0\.2 s"):
+        getattr(nodes, method)(["node-1", "node-2"], "x.y")
+    assert {fun for _, fun, *_ in client.published} == {"test.ping"}
+
+
+def test_a_key_that_is_not_accepted_is_not_waited_for(unheard):
+    client = FakeClient({"node-1": {"ret": 1}}, accepted=["node-1"])
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: its key is not accepted"):
+        unheard(client).call(["node-1", "node-2"], "x.y")
+    assert len(client.published) == 2
 
 
 @pytest.mark.parametrize("targets", [["*"], ["node-1,node-2"], ["node 1"], [""], ["-node"], []])
