@@ -169,13 +169,16 @@ class Copy(LibraryStep):
     """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if ctx.recall(MIGRATED) or (is_replica(ctx) and not ctx.recall(MIGRATING)):
+        if ctx.recall(MIGRATED) or _follows_up(ctx):
             return {}
         if ctx.recall(COPIED) and not ctx.recall(MIGRATING) and not tables.differences(ctx):
             return {}
         return {"copy": list(tables.databases(ctx))}
 
     def apply(self, ctx: Context) -> Outcome:
+        if _follows_up(ctx):
+            # A run that was killed at the beginning of this step left it half-done.
+            return Outcome(comment="nothing to do")
         side = sides(ctx)
         source, target = side.originals[0], side.seeds[0]
         databases = list(tables.databases(ctx))
@@ -214,6 +217,11 @@ class Copy(LibraryStep):
         for mark in (COPIED, MIGRATING, MIGRATED):
             ctx.record(mark, None)
         return Outcome(changes={"dropped": list(tables.databases(ctx))}, comment="the seed holds no copy", evidence={})
+
+
+def _follows_up(ctx: Context) -> bool:
+    """Whether the copy is the replica's, which was caught up and not migrated yet."""
+    return is_replica(ctx) and not ctx.recall(MIGRATING)
 
 
 class CopyKeys(LibraryStep):

@@ -129,14 +129,16 @@ class CatchUp(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(MIGRATED) or not is_replica(ctx):
             return {}
-        if not ctx.recall(COPIED):
-            return {"catch up": list(tables.databases(ctx))}
         mark = ctx.recall(REPLICATING)
-        return {"stop": "the replication"} if mark and not mark.get("stopped") else {}
+        follows = bool(mark) and not mark.get("stopped")
+        if ctx.recall(COPIED):
+            return {"stop": "the replication"} if follows else {}
+        # What a migration that failed has left is thrown away and copied anew by the next step.
+        return {} if ctx.recall(MIGRATING) and not follows else {"catch up": list(tables.databases(ctx))}
 
     def apply(self, ctx: Context) -> Outcome:
         evidence: dict[str, Any] = {}
-        if not ctx.recall(COPIED):
+        if "catch up" in self.pending(ctx):
             evidence = self._prove(ctx)
         mark = ctx.recall(REPLICATING)
         if mark:

@@ -256,6 +256,34 @@ def test_what_was_caught_up_before_a_write_is_no_copy(ctx, servers):
     assert servers.seeds["node-4"]["nova"]["instances"] == servers.original["nova"]["instances"]
 
 
+def test_a_run_killed_as_the_copy_had_nothing_to_do_copies_nothing(ctx):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    caught_up = ctx.recall(COPIED)
+    names = len(ctx.nodes.asked)
+    assert db.Copy().apply(ctx).changes == {}
+    assert ctx.recall(COPIED) == caught_up and "octane_db.receive" not in ctx.nodes.names()[names:]
+
+
+def test_a_run_killed_while_a_spoiled_copy_is_made_anew_is_finished(ctx, servers, monkeypatch):
+    """The replica is gone by then, and nothing is to be caught up."""
+    of = {"node-1": "original", "node-4": "node-4"}
+    ctx.nodes.functions["octane_db.checksums"] = lambda minion, names: servers.sums(of[minion], None)
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    ctx.record(MIGRATING, True)
+    with monkeypatch.context() as patch:
+        patch.setattr(db.transfer, "databases", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            db.Copy().apply(ctx)
+    assert replica.CatchUp().pending(ctx) == {}
+    replica.CatchUp().apply(ctx)
+    run(db.Copy(), ctx)
+    assert ctx.recall(COPIED) and not ctx.recall(MIGRATING)
+
+
 def test_a_write_while_the_window_is_proven_is_no_success(ctx, servers):
     before_the_window(ctx)
     run(db.Freeze(), ctx)
