@@ -43,17 +43,20 @@ class StageCommand(OctaneCommand):
         """
         return {}
 
-    def stage_of(self, parsed: argparse.Namespace) -> str:
-        """Name of the stage that is meant."""
-        return self.stage_name
+    def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
+        """Names of the stages that are meant, in the order in which they are run."""
+        return (self.stage_name,)
 
     def before(self, console: Console, test: bool) -> bool:
         """What has to be done before Salt can run the orchestration; whether the orchestration can be run then."""
         return True
 
     def take_action(self, parsed: argparse.Namespace) -> None:
+        for name in self.stages_of(parsed):
+            self._run(stages.get(name), parsed)
+
+    def _run(self, stage: stages.Stage, parsed: argparse.Namespace) -> None:
         options = self.options(parsed)
-        stage = stages.get(self.stage_of(parsed))
         state_dir = settings.state_dir()
         console = Console()
         refuse_early(state_dir, stage, options, back=self.runs.back)
@@ -176,8 +179,8 @@ class UpgradeDb(SeedCommand):
             "--rate", metavar="BYTES", type=_rate, help="bytes per second that the copy may take, e.g. 20M; no limit"
         )
 
-    def stage_of(self, parsed: argparse.Namespace) -> str:
-        return parsed.trial or self.stage_name
+    def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
+        return (parsed.trial or self.stage_name,)
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
         given = {name: getattr(parsed, name) for name in ("leave", "finish_migrations", "way", "rate")}
@@ -218,10 +221,18 @@ class RollbackDb(RollbackCommand, SeedCommand):
 
 
 class RollbackControl(RollbackCommand, SeedCommand):
-    """Give the addresses back to the original's controllers; what was written to the seed since stays there"""
+    """Give the addresses back to the original's controllers, which take writes again with their databases as they were
+
+    What was written to the seed since the switch is kept in files, whose names are told: things that users know, and
+    every row. The seed is isolated again and empty, and can be upgraded to once more.
+    """
 
     stage_name = "upgrade-control"
     examples = ("octane rollback-control 2", "octane rollback-control 2 --test")
+
+    def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
+        # The second can only be looked at when the first is done.
+        return (self.stage_name,) if parsed.test else (self.stage_name, RollbackDb.stage_name)
 
 
 class CleanupEnv(SeedCommand):

@@ -19,7 +19,8 @@ BUSY_SECONDS = 30.0
 class Database:
     """One connection; its methods may be called from several threads."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, directory: Path) -> None:
+        self.directory = directory
         self._connection = connection
         self._connection.row_factory = sqlite3.Row
         self._turn = threading.RLock()
@@ -36,7 +37,7 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         schema.migrate(connection)
-        return cls(connection)
+        return cls(connection, directory)
 
     @classmethod
     def open_to_read(cls, directory: Path) -> Database:
@@ -46,7 +47,7 @@ class Database:
         connection = _connect(str(file) if exists else ":memory:")
         schema.migrate(connection)
         connection.execute("PRAGMA query_only = ON")
-        return cls(connection)
+        return cls(connection, directory)
 
     def close(self) -> None:
         self._connection.close()

@@ -22,6 +22,7 @@ class Journal:
     """Open it with :meth:`open` (the runs) or :meth:`open_to_read` (whoever looks on), use it as a context manager."""
 
     def __init__(self, database: Database) -> None:
+        self.directory = database.directory
         self._database = database
         self.pairs = Pairs(database)
         self.locks = Locks(database)

@@ -1,7 +1,8 @@
 """The switch: the original's controllers set aside, their addresses on the seed's, the computes on the new ones.
 
 Everything slow happens before it (services started and warmed behind the isolation) or after it (fencing). What
-lies between is one call to the original's controllers, which drop their ports, and one to the seed's, which take them.
+lies between is one call to both sides: the original's controllers drop their ports, and the seed's take them. The way
+back is the same with the sides changed: the original's cluster comes up behind its fence while the seed still serves.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
 from octane.procedure import isolation
+from octane.procedure.seed_network import Overlay, overlay_plans, overlay_ports, stretch
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
@@ -22,6 +24,12 @@ AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180
 REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
+FENCE_TIMEOUT = 600
+HANDOVER_TIMEOUT = 120
+BACK = "control.back_overlays"
+"""{minion id: [{"bridge", "port", "key"}]} of what joins the original's controllers while they wait behind the fence."""
+BACK_KEYS = {"management": 3, "public": 4}
+"""Numbers of those, others than of the seed's."""
 
 Plan = dict[str, list[dict[str, str]]]
 """{minion id: [{"do": "attach"|"detach", "bridge": name, "port": name}, ...]}, in the order to be done."""
@@ -109,21 +117,12 @@ class Switch(LibraryStep):
         return {node: plan for node, plan in wrong.items() if plan}
 
     def apply(self, ctx: Context) -> Outcome:
-        ctx.progress("the original's controllers leave")
-        left = _move(ctx, _leave(ctx))
-        ctx.progress("the seed's controllers take the addresses")
-        taken = _move(ctx, _take(ctx))
-        announced = ctx.nodes.call(list(sides(ctx).seeds), "octane_net.announce")
-        if sides(ctx).computes:
-            ctx.nodes.call(list(sides(ctx).computes), "octane_net.flush_neighbours")
+        evidence = _hand_over(ctx, _leave(ctx), _take(ctx))
         ctx.record(SWITCHED, True)
-        moved = {
-            node: f"{len(done['done'])} ports in {done['seconds']:.3f} s" for node, done in {**left, **taken}.items()
-        }
         return Outcome(
-            changes={"moved": moved},
-            comment=f"addresses moved from {', '.join(left)} to {', '.join(taken)}",
-            evidence={"moved": moved, "announced": {node: len(sent["sent"]) for node, sent in announced.items()}},
+            changes={"moved": [*sides(ctx).originals, *sides(ctx).seeds]},
+            comment=f"addresses were with nobody for {evidence['away']} s",
+            evidence=evidence,
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
@@ -133,15 +132,59 @@ class Switch(LibraryStep):
         return {"ports": "as planned"}
 
     def undo(self, ctx: Context) -> Outcome:
-        back = _move(ctx, _reversed(_take(ctx)))
-        forth = _move(ctx, _reversed(_leave(ctx)))
-        ctx.nodes.call(list(sides(ctx).originals), "octane_net.announce")
+        """The overlays of either side are never in a bridge together with its ports: that would be a loop."""
+        leave = {node: _without_overlays(ctx, plan) for node, plan in _reversed(_take(ctx)).items()}
+        back = ctx.recall(BACK) or {}
+        take = {
+            node: [_entry("detach", overlay) for overlay in back.get(node, [])] + plan
+            for node, plan in _reversed(_leave(ctx)).items()
+        }
+        evidence = _hand_over(ctx, leave, take)
         ctx.record(SWITCHED, None)
+        # Before the rest: without it the seed's cluster falls apart.
+        overlay = Overlay()
+        if overlay.pending(ctx):
+            overlay.apply(ctx)
+        if back:
+            ctx.nodes.state(list(back), "octane_net.overlays_absent", plans=_bridges_and_keys(back))
+            ctx.record(BACK, None)
+        ctx.nodes.call(list(sides(ctx).originals), "octane_cluster.heed_gateway")
+        _reconnect(ctx, sides(ctx).originals)
         return Outcome(
-            changes={"moved back": [*back, *forth]},
-            comment="addresses are back on the original's controllers",
-            evidence={},
+            changes={"moved back": [*sides(ctx).originals, *sides(ctx).seeds]},
+            comment=f"the original's controllers have their addresses; they were with nobody for {evidence['away']} s",
+            evidence=evidence,
         )
+
+
+class Fence(LibraryStep):
+    """The original's controllers are stopped for good, also after a boot; taken back, they wait behind the fence until
+    their ports are plugged in."""
+
+    check_first = False
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found = self._fenced(ctx, test=True)
+        return {node: returned["changes"] for node, returned in found.items() if returned["changes"]}
+
+    def apply(self, ctx: Context) -> Outcome:
+        found = self._fenced(ctx)
+        changes = {node: returned["changes"] for node, returned in found.items() if returned["changes"]}
+        return Outcome(changes=changes, comment=f"{len(found)} controllers are fenced")
+
+    def undo(self, ctx: Context) -> Outcome:
+        side = sides(ctx)
+        ports: Mapping[str, list[dict[str, str]]] = ctx.recall(PORTS) or {}
+        bridges = {node: {one["purpose"]: one["bridge"] for one in ports[node]} for node in side.originals}
+        plans = overlay_plans({node: side.admin[node] for node in side.originals}, bridges, BACK_KEYS)
+        ctx.record(BACK, overlay_ports(plans))
+        stretch(ctx, plans)
+        ctx.nodes.state(list(side.originals), "octane_net.unfenced", ports=False, timeout=FENCE_TIMEOUT)
+        return Outcome(changes={"back": list(side.originals)}, comment="the original's controllers run behind the fence")
+
+    def _fenced(self, ctx: Context, test: bool = False) -> dict[str, dict[str, Any]]:
+        targets = list(sides(ctx).originals)
+        return ctx.nodes.state(targets, "octane_net.fence", test=test, timeout=FENCE_TIMEOUT, arguments=fence(ctx))
 
 
 class DropOverlay(LibraryStep):
@@ -176,27 +219,20 @@ class Reconnect(LibraryStep):
     """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        missing = _unconsumed(ctx)
+        missing = _unconsumed(ctx, sides(ctx).seeds)
         return {"reconnect": missing} if missing else {}
 
     def apply(self, ctx: Context) -> Outcome:
+        cut = _reconnect(ctx, sides(ctx).seeds)
         computes = list(sides(ctx).computes)
-        network = isolation.management_network(ctx)
-        cut = ctx.nodes.call(computes, "octane_net.cut_connections", AMQP_PORT, [network]) if computes else {}
-        until(
-            lambda: not _unconsumed(ctx),
-            RECONNECT_TIMEOUT,
-            "every compute's queue to be consumed on the new brokers",
-            0.5,
-        )
         return Outcome(
             changes={"reconnected": computes},
             comment=f"{len(computes)} computes consume their queues on the new brokers",
-            evidence={"connections_cut": {node: found["before"] for node, found in cut.items()}},
+            evidence={"connections_cut": cut},
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        missing = _unconsumed(ctx)
+        missing = _unconsumed(ctx, sides(ctx).seeds)
         if missing:
             raise InvariantBroken(f"nobody consumes the queue of {', '.join(missing)}")
         return {"consumed": list(sides(ctx).computes)}
@@ -247,10 +283,22 @@ def computes_down(ctx: Context) -> list[str]:
     return [node for node in side.computes if not {node, side.fqdn[node]} & up]
 
 
-def _unconsumed(ctx: Context) -> list[str]:
-    """Computes whose queue nobody consumes on the seed's brokers."""
+def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:
+    """Cut the computes' connections to brokers and wait until BROKERS have them; how many each had."""
+    computes = list(sides(ctx).computes)
+    if not computes:
+        return {}
+    network = isolation.management_network(ctx)
+    cut = ctx.nodes.call(computes, "octane_net.cut_connections", AMQP_PORT, [network])
+    what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
+    until(lambda: not _unconsumed(ctx, brokers), RECONNECT_TIMEOUT, what, 0.5)
+    return {node: found["before"] for node, found in cut.items()}
+
+
+def _unconsumed(ctx: Context, brokers: tuple[str, ...]) -> list[str]:
+    """Computes whose queue nobody consumes on BROKERS."""
     side = sides(ctx)
-    first = side.seeds[0]
+    first = brokers[0]
     queues = ctx.nodes.call([first], "octane_nova.compute_queues")[first]
     consumed = {name.partition(".")[2] for name, consumers in queues.items() if consumers}
     return [node for node in side.computes if not {node, side.fqdn[node]} & consumed]
@@ -283,6 +331,27 @@ def _reversed(plan: Plan) -> Plan:
     }
 
 
-def _move(ctx: Context, plan: Plan) -> dict[str, Any]:
-    """Every node its own entries, all at once."""
-    return dict(ctx.nodes.call(list(plan), "octane_net.switch", plans=plan))
+def _without_overlays(ctx: Context, plan: list[dict[str, str]]) -> list[dict[str, str]]:
+    known = {overlay["port"] for overlays in isolation.overlays(ctx).values() for overlay in overlays}
+    return [entry for entry in plan if entry["port"] not in known]
+
+
+def _bridges_and_keys(overlays: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {node: [{"bridge": one["bridge"], "key": one["key"]} for one in mine] for node, mine in overlays.items()}
+
+
+def _hand_over(ctx: Context, leave: Plan, take: Plan) -> dict[str, Any]:
+    """Ports move from those that LEAVE to those that TAKE; ``away`` is for how many seconds nobody had them."""
+    side = sides(ctx)
+    ctx.progress(f"{', '.join(leave)} leave, {', '.join(take)} take")
+    members = {node: side.admin[node] for node in (*leave, *take)}
+    done = ctx.nodes.call(
+        list(members), "octane_handover.run", leave=leave, take=take, members=members, timeout=HANDOVER_TIMEOUT
+    )
+    if side.computes:
+        ctx.nodes.call(list(side.computes), "octane_net.flush_neighbours")
+    return {
+        "away": next(found["away"] for found in done.values() if "away" in found),
+        "moved": {node: len(found["done"]) for node, found in done.items()},
+        "announced": {node: len(found["announced"]) for node, found in done.items() if found["announced"]},
+    }

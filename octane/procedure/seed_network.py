@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
@@ -117,53 +118,70 @@ def _missing(found: scheme.Scheme, bridges: dict[str, dict[str, Any]]) -> list[s
     return told
 
 
+OverlayPlans = dict[str, list[dict[str, Any]]]
+"""{minion id: keyword arguments of the state ``octane_net.overlay``, one for each isolated bridge}."""
+
+
+def overlay_plans(
+    members: Mapping[str, str], bridges: Mapping[str, Mapping[str, str]], keys: Mapping[str, int]
+) -> OverlayPlans:
+    """Join the BRIDGES ({minion id: {purpose: bridge}}) of MEMBERS ({minion id: administration address}) by overlays
+    numbered KEYS; {} for a single one."""
+    if len(members) < 2:
+        return {}
+    return {
+        minion: [
+            {
+                "bridge": bridge,
+                "key": keys[purpose],
+                "local": address,
+                "remotes": [other for name, other in members.items() if name != minion],
+                "mtu": OVERLAY_MTU,
+            }
+            for purpose, bridge in bridges[minion].items()
+        ]
+        for minion, address in members.items()
+    }
+
+
+def stretch(ctx: Context, plans: OverlayPlans, test: bool = False) -> dict[str, Any]:
+    """{minion id: {bridge: changes}} of the nodes where something was, or with TEST would be, changed."""
+    if not plans:
+        return {}
+    returned = ctx.nodes.state(list(plans), "octane_net.overlays", test=test, timeout=OVERLAY_TIMEOUT, plans=plans)
+    return {minion: done["changes"] for minion, done in returned.items() if done["changes"]}
+
+
+def overlay_ports(plans: OverlayPlans) -> dict[str, list[dict[str, Any]]]:
+    """{minion id: [{"bridge", "port", "key"}]} of what PLANS make."""
+    return {
+        minion: [{"bridge": plan["bridge"], "port": f"oct{plan['key']}", "key": plan["key"]} for plan in bridges]
+        for minion, bridges in plans.items()
+    }
+
+
 class Overlay(WithSeed):
     """Isolated controllers reach each other over the administration network; one alone needs nothing."""
 
     records = (isolation.OVERLAYS,)
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        found = self._converge(ctx, self._plans(ctx), test=True)
+        found = stretch(ctx, self._plans(ctx), test=True)
         return {minion: sorted(changes) for minion, changes in found.items()}
 
-    def _plans(self, ctx: Context) -> dict[str, list[dict[str, Any]]]:
-        """{minion id: keyword arguments of the state, one for each isolated bridge}; {} for a single controller."""
-        nodes = seed_nodes(ctx)
-        if len(nodes) < 2:
-            return {}
-        return {
-            node.minion: [
-                {
-                    "bridge": bridge,
-                    "key": KEYS[purpose],
-                    "local": node.admin_address,
-                    "remotes": [other.admin_address for other in nodes if other.id != node.id],
-                    "mtu": OVERLAY_MTU,
-                }
-                for purpose, bridge in isolation.isolated_bridges(ctx, node.minion).items()
-            ]
-            for node in nodes
-        }
-
-    def _converge(self, ctx: Context, plans: dict[str, list[dict[str, Any]]], test: bool = False) -> dict[str, Any]:
-        """{minion id: {bridge: changes}} of the nodes where something was, or with TEST would be, changed."""
-        if not plans:
-            return {}
-        returned = ctx.nodes.state(list(plans), "octane_net.overlays", test=test, timeout=OVERLAY_TIMEOUT, plans=plans)
-        return {minion: done["changes"] for minion, done in returned.items() if done["changes"]}
+    def _plans(self, ctx: Context) -> OverlayPlans:
+        members = {node.minion: node.admin_address for node in seed_nodes(ctx)}
+        return overlay_plans(members, {minion: isolation.isolated_bridges(ctx, minion) for minion in members}, KEYS)
 
     def apply(self, ctx: Context) -> Outcome:
         plans = self._plans(ctx)
         self._check_path(ctx, plans)
-        changes = self._converge(ctx, plans)
-        ports = {
-            minion: [{"bridge": plan["bridge"], "port": f"oct{plan['key']}", "key": plan["key"]} for plan in bridges]
-            for minion, bridges in plans.items()
-        }
+        changes = stretch(ctx, plans)
+        ports = overlay_ports(plans)
         ctx.record(isolation.OVERLAYS, ports)
         return Outcome(changes=changes, comment=f"{len(ports)} controllers joined", evidence={"overlays": ports})
 
-    def _check_path(self, ctx: Context, plans: dict[str, list[dict[str, Any]]]) -> None:
+    def _check_path(self, ctx: Context, plans: OverlayPlans) -> None:
         """:raises Refused: when packets of the overlay would not fit the administration network"""
         for minion, bridges in plans.items():
             for remote in bridges[0]["remotes"]:

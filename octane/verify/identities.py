@@ -66,6 +66,50 @@ def compare(views: Iterable[View], before: Sums, after: Sums, reader: Reader) ->
     return found
 
 
+def changes(
+    views: Iterable[View], before: Sums, after: Sums, reader: Reader
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """All that differs between two readings, by kind of thing: {what: {"created": [row], "deleted": [row], "changed":
+    [{field of the key: value, "before": {field: value}, "after": {...}}]}}; a row is {field: value as SQL text}, and
+    what is told to nobody is left out. What the path's makers documented is no change."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for view in views:
+        buckets = _differing(before[view.name]["sums"], after[view.name]["sums"])
+        for question in [] if view.documented else _questions(view, buckets, before, after):
+            old, new = (reader(side, [{**asked([view], side)[0], **question}])[view.name] for side in (OLD, NEW))
+            for act, row in _changed(view, old, new):
+                found.setdefault(view.what, {}).setdefault(act, []).append(row)
+    return found
+
+
+def _questions(view: View, buckets: list[int], before: Sums, after: Sums) -> Iterable[dict[str, Any]]:
+    """Every row of BUCKETS once, about ROWS of them a question."""
+    rows = max(before[view.name]["rows"], after[view.name]["rows"]) // len(before[view.name]["sums"])
+    at_once = max(1, ROWS // max(1, rows))
+    split = max(1, rows // ROWS)
+    for first in range(0, len(buckets), at_once):
+        for part in range(split):
+            yield {"buckets": buckets[first : first + at_once], "split": split, "part": part}
+
+
+def _changed(view: View, old: list[list[str]], new: list[list[str]]) -> Iterable[tuple[str, dict[str, Any]]]:
+    query, width = view.new, len(view.new.key)
+    ours, theirs = ({tuple(row[:width]): row[width:] for row in rows} for rows in (old, new))
+
+    def named(values: Iterable[str]) -> dict[str, str]:
+        shown = zip(query.fields, values, strict=True)
+        return {name: value for name, value in shown if not name.startswith(SECRET)}
+
+    for key in sorted(ours.keys() | theirs.keys()):
+        called = dict(zip(query.key, key, strict=True))
+        if key not in theirs:
+            yield "deleted", {**called, **named(ours[key])}
+        elif key not in ours:
+            yield "created", {**called, **named(theirs[key])}
+        elif ours[key] != theirs[key]:
+            yield "changed", {**called, "before": named(ours[key]), "after": named(theirs[key])}
+
+
 def _differing(before: list[int], after: list[int]) -> list[int]:
     return [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
 

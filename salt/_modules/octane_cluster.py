@@ -209,7 +209,7 @@ def to_stop(resources=None):
 
         salt node-1 octane_cluster.to_stop
     """
-    return [one for one in _known(resources or openstack()) if not _stopped_parts(one)]
+    return [one for one in _known(openstack() if resources is None else resources) if not _stopped_parts(one)]
 
 
 def to_start(resources=None):
@@ -261,6 +261,65 @@ def wait_started(resources, timeout=300):
         return _still(resources, lambda one: not _serves(one, able))
 
     _wait(missing, timeout, "not running")
+
+
+def ignore_gateway(timeout=60):
+    """
+    Let this node hold virtual addresses although their gateway does not answer: while it is cut off, none would. The
+    cluster's own checks rest until :func:`heed_gateway`.
+
+    :return: ids of the checks
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.ignore_gateway
+    """
+    checks = __salt__["octane_pacemaker.gateway_checks"](_configuration())
+    resting = [one["resource"] for one in checks]
+    stop(resting)
+    wait_stopped(resting, timeout)
+    for check in checks:
+        # The agent takes its attribute away when it stops.
+        _run(["attrd_updater", "--name", check["attribute"], "--update", check["value"]])
+    return resting
+
+
+def heed_gateway(timeout=60):
+    """
+    Let the cluster check again whether the gateway answers, as it did before :func:`ignore_gateway`.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.heed_gateway
+    """
+    configured = _configured()
+    checks = [one["resource"] for one in __salt__["octane_pacemaker.gateway_checks"](_configuration())]
+    rested = [one for one in checks if configured[one]["stopped_here"]]
+    start(rested)
+    wait_started(rested, timeout)
+    forget_stopped(rested)
+    return rested
+
+
+def wait_serving(timeout=300):
+    """
+    Wait until everything runs that the cluster is told to run.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.wait_serving
+    """
+    deadline = time.monotonic() + timeout
+    # A cluster that has just come up has no coordinator to ask yet.
+    _wait(lambda: [] if quorum() else ["a quorum"], timeout, "without")
+    wanted = [identifier for identifier in _configured() if not _stopped_parts(identifier)]
+    wait_started(wanted, max(1, deadline - time.monotonic()))
 
 
 def leave(timeout=300):

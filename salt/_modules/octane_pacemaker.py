@@ -50,6 +50,29 @@ def addresses(text):
     return found
 
 
+def gateway_checks(text):
+    """
+    Resources that keep virtual addresses where a gateway answers: ``[{"resource": outermost id, "attribute": str,
+    "value": str}]``, the value being what the agent sets when one gateway answers.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_pacemaker.gateway_checks '<resources/>'
+    """
+    root = ElementTree.fromstring(text)
+    section = root if root.tag == "resources" else root.find(".//resources")
+    found = []
+    for outer in () if section is None else section:
+        for primitive in outer.iter("primitive"):
+            if primitive.get("provider") == "pacemaker" and primitive.get("type") == "ping":
+                given = {one.get("name"): one.get("value") for one in primitive.iterfind("instance_attributes/nvpair")}
+                named = {"attribute": given.get("name") or "pingd", "value": given.get("multiplier") or "1"}
+                found.append({"resource": outer.get("id"), **named})
+    return found
+
+
 def jobs(text):
     """
     Names of the services that primitives of a CIB stand for: those of systemd or upstart, and Fuel's ``p_<job>``.

@@ -54,7 +54,7 @@ def rows(views):
     The rows of some buckets of views, no value longer than 200 characters.
 
     :param views: as :func:`sums` takes them, each with ``buckets``: a list of numbers, and ``split``: only every
-        so-many-th row by its key, the same ones on every side
+        so-many-th row by its key, the same ones on every side; ``part`` (0): which of those
     :return: ``{name: [[values, key first]]}``
 
     CLI Example:
@@ -67,7 +67,7 @@ def rows(views):
     found = {view["name"]: [] for view in views}
     for view, line in _read(views):
         rest, bucket = divmod(_number(view, line), BUCKETS)
-        if bucket in view["buckets"] and rest % view["split"] == 0:
+        if bucket in view["buckets"] and rest % view["split"] == view.get("part", 0):
             values = line.decode("utf-8", errors="replace").split("\t")
             found[view["name"]].append([value[:LONGEST] for value in values])
     return found

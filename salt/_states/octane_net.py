@@ -193,9 +193,11 @@ def fence(name, bridges, reason, services=None, timeout=300):
 
 
 @_said
-def unfenced(name, timeout=300):
+def unfenced(name, ports=True, timeout=300):
     """
     A controller that was set aside is back: ports, cluster, OpenStack jobs as they were.
+
+    :param ports: ``False``: it comes back to life behind the fence, where its ports are plugged in later
 
     CLI Example:
 
@@ -209,13 +211,17 @@ def unfenced(name, timeout=300):
     changes = {"fence": {"old": known["reason"], "new": ""}}
     if __opts__["test"]:
         return _result(name, changes, "the node would be taken back")
-    __salt__["octane_net.switch"](_plan("attach", known["ports"]), announce=True)
+    if ports:
+        __salt__["octane_net.switch"](_plan("attach", known["ports"]), announce=True)
     _done(__states__["octane_cluster.up"](name, timeout=timeout))
+    if not ports:
+        __salt__["octane_cluster.ignore_gateway"](timeout)
     for job in known["at_boot"]:
         __salt__["service.enable"](job)
+    __salt__["octane_cluster.wait_serving"](timeout)
     _done(__states__["octane_service.started"](name, services=known["running"]))
     __salt__["octane_fence.forget"]()
-    return _result(name, changes, "the node is back")
+    return _result(name, changes, "the node is back" if ports else "the node is back behind its fence")
 
 
 def _mine(name, state, plans, comment):

@@ -70,6 +70,11 @@ A port without a bridge must not tell the original's addresses once they have mo
     - apply: octane_net.strict_arp
     - undo: octane_net.arp_as_before
 
+Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
+  octane.step:
+    - step: control.writes_noted
+    - library: octane.procedure.written:NoteWrites
+
 Move the addresses:
   octane.step:
     - step: control.switched
@@ -93,6 +98,7 @@ Remove the overlay between the seed's controllers:
   octane.step:
     - step: control.overlay_removed
     - library: octane.procedure.control:DropOverlay
+    - undo: nothing
 
 Answer ARP as before the isolation:
   octane.step:
@@ -104,11 +110,7 @@ Answer ARP as before the isolation:
 Fence the original's controllers, also against a reboot:
   octane.step:
     - step: control.fenced
-    - tgt: originals
-    - apply: octane_net.fence
-    - kwargs_from: octane.procedure.control:fence
-    - undo: octane_net.unfenced
-    - timeout: 600
+    - library: octane.procedure.control:Fence
     - holds: [original_silent]
 
 Wait for every compute to report:

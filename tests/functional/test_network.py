@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,32 @@ def test_announcing_corrects_what_neighbours_believe_of_addresses_and_virtual_ad
     known = network.two.run("ip", "neigh").stdout
     assert f"192.168.0.1 dev br-mgmt lladdr {one['br-mgmt']}" in known
     assert f"192.168.0.50 dev br-mgmt lladdr {one['haproxy/b_vip']}" in known
+
+
+def test_addresses_change_hands_and_come_back(network):
+    """Two hosts with the same address, one of them unplugged; a third asks who has it."""
+    network.switch.run("ip", "addr", "add", "192.168.0.9/24", "dev", "sw")
+    for host in (network.one, network.two):
+        host.virtual_address("192.168.0.50/24", "br-mgmt")
+    network.two.call("octane_net.switch", [{"do": "detach", **PORT}])
+    macs = {host.name: host.call("octane_net.macs")["haproxy/b_vip"] for host in (network.one, network.two)}
+    members = {"node-1": "10.20.0.1", "node-2": "10.20.0.2"}
+
+    def hand_over(leaves, takes):
+        leave, take = {leaves.name: [{"do": "detach", **PORT}]}, {takes.name: [{"do": "attach", **PORT}]}
+        with ThreadPoolExecutor() as pool:
+            parts = [pool.submit(host.call, "octane_handover.run", leave, take, members) for host in (leaves, takes)]
+        left, taken = (part.result() for part in parts)
+        assert left["announced"] == [] and "192.168.0.50" in taken["announced"] and taken["away"] is not None
+        assert f"lladdr {macs[takes.name]}" in network.switch.run("ip", "neigh", "show", "192.168.0.50").stdout
+        who = network.switch.run("arping", "-c", "2", "-I", "sw", "192.168.0.50").stdout
+        assert macs[takes.name].upper() in who and macs[leaves.name].upper() not in who
+        assert network.switch.reaches("192.168.0.50")
+        assert "bridge_ports none" in leaves.file("br-mgmt") and "bridge_ports eth1" in takes.file("br-mgmt")
+
+    assert network.switch.reaches("192.168.0.50")
+    hand_over(network.one, network.two)
+    hand_over(network.two, network.one)
 
 
 COME_AND_GO = """

@@ -370,6 +370,17 @@ def test_a_stage_is_taken_back_line_by_line(ready, orchestration, capsys):
     assert capsys.readouterr().out == "upgrade-db: nothing to undo\n"
 
 
+def test_the_way_back_from_the_switch_takes_the_databases_back_as_well(ready, orchestration, capsys):
+    """The original would not take writes else."""
+    orchestration(WORKS)
+    assert app.main(["upgrade-db", "2"]) == 0
+    orchestration(TAKES_BACK)
+    capsys.readouterr()
+    assert app.main(["rollback-control", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "upgrade-control: nothing to undo" and lines[-1].startswith("upgrade-db: 2 steps undone")
+
+
 def test_the_first_interrupt_stops_on_the_way_back_too(ready, orchestration, capsys):
     orchestration(WORKS)
     assert app.main(["upgrade-db", "2"]) == 0

@@ -30,6 +30,8 @@ RESOURCES = """
   </clone>
   <primitive id="p_ceilometer-agent-central" class="ocf" provider="fuel" type="ceilometer-agent-central"/>
   <primitive id="p_zabbix" class="ocf" provider="site" type="zabbix"/>
+  <clone id="clone_ping_vip__public"><primitive id="ping_vip__public" class="ocf" provider="pacemaker" type="ping">
+    <instance_attributes id="g"><nvpair id="6" name="multiplier" value="1000"/></instance_attributes></primitive></clone>
 </resources>
 """
 # 1.1: no <pacemaker-result>, blanks before the slash, an instance that stopped has no node.
@@ -85,6 +87,9 @@ class Cluster:
         self.commands.append(command)
         if command[0] == "crm_resource":
             self.set_meta(command)
+            return {"retcode": 0, "stdout": "", "stderr": ""}
+        if command[0] == "attrd_updater":
+            assert "clone_ping_vip__public" in self.told_to_stop(), "the agent would set it too"
             return {"retcode": 0, "stdout": "", "stderr": ""}
         if command[0] == "crm_mon" and "--output-as=xml" in command:
             return {"retcode": 1, "stdout": "", "stderr": "unknown option"}
@@ -146,7 +151,7 @@ def test_old_and_new_listings_are_read_alike():
 def test_the_cloud_is_told_from_what_carries_it(cluster):
     openstack = ["clone_p_heat-engine", "clone_p_neutron-l3-agent", "p_ceilometer-agent-central"]
     assert cluster.node.call("octane_cluster.openstack") == openstack
-    carrying = ["clone_p_haproxy", "master_p_rabbitmq-server", "vip__management"]
+    carrying = ["clone_p_haproxy", "clone_ping_vip__public", "master_p_rabbitmq-server", "vip__management"]
     assert cluster.node.call("octane_cluster.infrastructure") == carrying
     assert "heat-engine" in cluster.node.call("octane_cluster.jobs")
     assert cluster.node.call("octane_cluster.addresses") == [
@@ -176,6 +181,21 @@ def test_a_start_that_was_interrupted_is_repeated(cluster):
     cluster.node.state("octane_cluster.stopped", "openstack")
     cluster.node.call("octane_cluster.start", None)
     assert cluster.node.state("octane_cluster.started", "openstack")["changes"]
+
+
+def test_a_node_that_is_cut_off_holds_addresses_without_their_gateway_until_it_is_heeded_again(cluster):
+    assert cluster.node.call("octane_cluster.ignore_gateway") == ["clone_ping_vip__public"]
+    assert ["attrd_updater", "--name", "pingd", "--update", "1000"] in cluster.commands
+    assert cluster.told_to_stop() == {"clone_ping_vip__public"}
+    assert cluster.node.call("octane_cluster.ignore_gateway") == ["clone_ping_vip__public"], "by another node, too"
+    assert cluster.node.call("octane_cluster.heed_gateway") == ["clone_ping_vip__public"]
+    assert cluster.told_to_stop() == set() and cluster.node.call("octane_cluster.heed_gateway") == []
+
+
+def test_a_cluster_that_checks_no_gateway_is_left_alone(cluster):
+    cluster.root.remove(cluster.root.find("clone[@id='clone_ping_vip__public']"))
+    assert cluster.node.call("octane_cluster.ignore_gateway") == []
+    assert not [one for one in cluster.commands if one[0] in ("crm_resource", "attrd_updater")]
 
 
 def test_test_mode_tells_the_cluster_nothing(cluster):

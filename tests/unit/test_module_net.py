@@ -84,6 +84,8 @@ class Controller(Init):
                 "octane_cluster.leave": lambda timeout: self.leave(),
                 "octane_cluster.join": lambda timeout: self.running.update({"pacemaker", "corosync"}),
                 "octane_cluster.online": lambda: "pacemaker" in self.running,
+                "octane_cluster.ignore_gateway": lambda timeout: self.order.append("gateway ignored"),
+                "octane_cluster.wait_serving": lambda timeout: self.order.append("serving"),
             }
         )
         self.node.set(MARKER=str(root / "octane-fenced"), RECORD=str(root / "record.json"))
@@ -128,6 +130,17 @@ def test_a_controller_taken_back_is_as_it_was(tmp_path):
     assert (controller.running, controller.enabled, controller.ports) == before
     assert not (tmp_path / "octane-fenced").exists()
     assert controller.node.state("octane_net.unfenced", "x")["changes"] == {}
+
+
+def test_a_controller_behind_its_fence_runs_and_stays_silent(tmp_path):
+    """It is cut off, so that no gateway would answer it, and its jobs need what the cluster runs."""
+    controller = Controller(tmp_path)
+    running = set(controller.running)
+    controller.node.state("octane_net.fence", "x", **FENCE)
+    controller.order.clear()
+    assert controller.node.state("octane_net.unfenced", "x", ports=False)["result"] is True
+    assert controller.order == ["gateway ignored", "serving"]
+    assert controller.running == running and controller.ports == {"br-ex": []}
 
 
 def test_a_fence_that_was_interrupted_remembers_what_to_give_back(tmp_path):

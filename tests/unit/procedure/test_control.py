@@ -10,10 +10,11 @@ from octane.procedure.control import PORTS, SWITCHED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 UPLINKS = {
-    "node-1": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
-    "node-2": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
-    "node-4": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
-    "node-5": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
+    name: [
+        {"purpose": "management", "bridge": "br-mgmt", "port": "eth2.101"},
+        {"purpose": "public", "bridge": "br-ex", "port": "eth1"},
+    ]
+    for name in ("node-1", "node-2", "node-4", "node-5")
 }
 OVERLAYS = {minion: [{"bridge": "br-mgmt", "port": "oct1", "key": 1}] for minion in ("node-4", "node-5")}
 
@@ -32,13 +33,19 @@ class Network:
             self.devices[name]["oct1"] = "m"
         self.consumers = {"compute.node-7.domain.tld": 0}
         self.cut: list[str] = []
+        self.fenced: set[str] = set()
+        self.handed_over: list[tuple[list[str], list[str]]] = []
 
     def functions(self):
         return {
             "octane_net.bridges": lambda minion: self.bridges[minion],
             "octane_net.macs": lambda minion: self.devices[minion],
-            "octane_net.switch": self.switch,
-            "octane_net.announce": lambda minion: {"sent": ["192.168.0.1"]},
+            "octane_handover.run": self.hand_over,
+            "octane_net.overlays": self.overlays,
+            "octane_net.fence": lambda minion, test, arguments: None if minion in self.fenced else self.fence(minion, test),
+            "octane_net.unfenced": lambda minion, test, ports: self.unfence(minion, ports),
+            "octane_cluster.heed_gateway": lambda minion: [],
+            "octane_net.mtu_to": lambda minion, address, size: True,
             "octane_net.flush_neighbours": lambda minion: True,
             "octane_net.cut_connections": self.cut_connections,
             "octane_net.overlays_absent": self.overlays_absent,
@@ -52,14 +59,45 @@ class Network:
             ],
         }
 
-    def switch(self, minion, plans):
-        for entry in plans[minion]:
+    def hand_over(self, minion, leave, take, members):
+        assert set(members) == set(leave) | set(take) and members["node-4"] == "10.20.0.132"
+        assert not set(leave) & set(take)
+        self.handed_over.append((sorted(leave), sorted(take)))
+        plan = {**leave, **take}[minion]
+        self.move(minion, plan)
+        return {"done": plan, "announced": [], **({"away": 0.02} if minion == min(take) else {})}
+
+    def move(self, minion, plan):
+        for entry in plan:
             ports = self.bridges[minion][entry["bridge"]]
             if entry["do"] == "attach" and entry["port"] not in ports:
+                assert entry["port"] in self.devices[minion]
                 ports.append(entry["port"])
             if entry["do"] == "detach" and entry["port"] in ports:
                 ports.remove(entry["port"])
-        return {"done": plans[minion], "seconds": 0.01}
+            assert not {"eth2.101", "oct1", "oct3"} <= set(ports), "a loop"
+
+    def overlays(self, minion, test, plans):
+        """Only the management's is real here."""
+        changed = {}
+        for plan in plans[minion]:
+            port = f"oct{plan['key']}"
+            if plan["bridge"] == "br-mgmt" and port not in self.bridges[minion]["br-mgmt"]:
+                changed["br-mgmt"] = port
+                if not test:
+                    assert "eth2.101" not in self.bridges[minion]["br-mgmt"], "a loop"
+                    self.devices[minion][port] = "m"
+                    self.bridges[minion]["br-mgmt"].append(port)
+        return changed
+
+    def fence(self, minion, test):
+        if not test:
+            self.fenced.add(minion)
+        return {"fence": "made"}
+
+    def unfence(self, minion, ports):
+        assert ports is False and "oct3" in self.bridges[minion]["br-mgmt"]
+        self.fenced.discard(minion)
 
     def cut_connections(self, minion, port, networks):
         assert (port, networks) == (5673, ["192.168.0.0/24"])
@@ -68,8 +106,10 @@ class Network:
         return {"before": 3, "after": 0}
 
     def overlays_absent(self, minion, test, plans):
-        assert [entry["bridge"] for entry in plans[minion]] == ["br-mgmt"]
-        del self.devices[minion]["oct1"]
+        for entry in plans[minion]:
+            self.devices[minion].pop(f"oct{entry['key']}", None)
+            ports = self.bridges[minion][entry["bridge"]]
+            ports[:] = [port for port in ports if port != f"oct{entry['key']}"]
 
 
 @pytest.fixture
@@ -79,6 +119,12 @@ def network():
 
 @pytest.fixture
 def ctx(network, monkeypatch):
+    plans = control.overlay_plans(
+        {"node-4": "10.20.0.132", "node-5": "10.20.0.133"},
+        {name: {"management": "br-mgmt", "public": "br-ex"} for name in OVERLAYS},
+        {"management": 1, "public": 2},
+    )
+    monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: UPLINKS)
     monkeypatch.setattr(control.isolation, "overlays", lambda ctx: OVERLAYS)
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
@@ -89,13 +135,14 @@ def ctx(network, monkeypatch):
     return context
 
 
-def test_the_original_leaves_before_the_seed_comes(ctx, network):
-    control.Switch().apply(ctx)
-    moves = [targets for fun, targets in ctx.nodes.asked if fun == "octane_net.switch"]
-    assert moves == [("node-1", "node-2"), ("node-4", "node-5")]
+def test_both_sides_are_asked_at_once_to_hand_over(ctx, network):
+    outcome = control.Switch().apply(ctx)
+    asked = [targets for fun, targets in ctx.nodes.asked if fun == "octane_handover.run"]
+    assert asked == [("node-1", "node-2", "node-4", "node-5")]
+    assert network.handed_over[0] == (["node-1", "node-2"], ["node-4", "node-5"])
     assert network.bridges["node-1"] == {"br-mgmt": [], "br-ex": []}
     assert network.bridges["node-4"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
-    assert ctx.recall(SWITCHED)
+    assert ctx.recall(SWITCHED) and outcome.evidence["away"] == 0.02
 
 
 def test_the_overlay_is_out_of_the_bridge_when_the_port_comes(network, ctx):
@@ -105,7 +152,7 @@ def test_the_overlay_is_out_of_the_bridge_when_the_port_comes(network, ctx):
 
 
 def test_a_switch_that_stopped_half_way_is_finished(ctx, network):
-    network.switch("node-1", control._leave(ctx))
+    network.move("node-1", control._leave(ctx)["node-1"])
     assert set(control.Switch().pending(ctx)) == {"node-2", "node-4", "node-5"}
     control.Switch().apply(ctx)
     assert control.Switch().pending(ctx) == {}
@@ -115,6 +162,7 @@ def test_a_switch_taken_back_leaves_everything_as_it_was(ctx, network):
     before = {
         minion: {bridge: sorted(ports) for bridge, ports in found.items()} for minion, found in network.bridges.items()
     }
+    network.consumers["compute.node-7.domain.tld"] = 1
     control.Switch().apply(ctx)
     control.Switch().undo(ctx)
     after = {
@@ -122,6 +170,23 @@ def test_a_switch_taken_back_leaves_everything_as_it_was(ctx, network):
     }
     assert after == before
     assert not ctx.recall(SWITCHED)
+
+
+def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ctx, network):
+    """Forth and back twice; the original's controllers are joined while they wait, and then no more."""
+    for _ in range(2):
+        control.Switch().apply(ctx)
+        control.DropOverlay().apply(ctx)
+        control.Fence().apply(ctx)
+        assert network.fenced == {"node-1", "node-2"} and control.Fence().pending(ctx) == {}
+        control.Fence().undo(ctx)
+        assert network.fenced == set() and network.bridges["node-1"]["br-mgmt"] == ["oct3"]
+        control.Switch().undo(ctx)
+        assert network.handed_over[-1] == (["node-4", "node-5"], ["node-1", "node-2"])
+        assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
+        assert network.bridges["node-5"] == {"br-mgmt": ["oct1"], "br-ex": []}
+        assert "oct3" not in network.devices["node-1"] and not ctx.recall(control.BACK)
+        assert network.cut[-1] == "node-7"
 
 
 def test_a_port_that_is_not_there_stops_the_stage_before_anything_moves(ctx, network):

@@ -1,0 +1,97 @@
+"""What was written to the seed since the switch, kept before the original comes back without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from octane.context import Context
+from octane.errors import NodeFailed
+from octane.path.identity import NEW, OLD
+from octane.procedure import tables
+from octane.procedure.db_verify import read, rows, views
+from octane.sides import sides
+from octane.step import LibraryStep, Outcome
+from octane.verify.identities import changes
+
+SINCE = "control.written_since"
+"""{"at": epoch seconds, "logs": {minion id of a seed's controller: {"file", "position"} or None without a log}}."""
+TIMEOUT = 3600
+FOLDER = "written"
+
+
+class NoteWrites(LibraryStep):
+    """Notes where the seed's logs stand before users write to it. Going back keeps what was written since in files:
+    things that users know by name in one on this master, every row on the controller that wrote it."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return {} if ctx.recall(SINCE) else {"note": list(sides(ctx).seeds)}
+
+    def apply(self, ctx: Context) -> Outcome:
+        logs = {node: _place(ctx, node) for node in sides(ctx).seeds}
+        ctx.record(SINCE, {"at": round(time.time(), 3), "logs": logs})
+        without = [node for node, place in logs.items() if not place]
+        told = f"; {', '.join(without)} write no log: rows cannot be kept, only what users know" if without else ""
+        return Outcome(changes={"noted": list(logs)}, comment=f"noted{told}", evidence={"logs": logs})
+
+    def undo(self, ctx: Context) -> Outcome:
+        noted = ctx.recall(SINCE)
+        if not noted:
+            return Outcome(comment="nothing was noted")
+        kept = {
+            "environment": ctx.seed,
+            "since": _text(noted["at"]),
+            "until": _text(time.time()),
+            "objects": _objects(ctx),
+            "rows": _rows(ctx, noted["logs"]),
+        }
+        written = kept["objects"] or any(found["tables"] for found in kept["rows"].values())
+        path = _keep(ctx, kept) if written else None
+        ctx.record(SINCE, None)
+        counted = {what: {act: len(found) for act, found in acts.items()} for what, acts in kept["objects"].items()}
+        comment = f"what was written since the switch is kept in {path}" if path else "nothing was written since"
+        return Outcome(comment=comment, evidence={"file": path, "objects": counted, "rows": kept["rows"]})
+
+
+def _place(ctx: Context, node: str) -> dict[str, Any] | None:
+    try:
+        found = ctx.nodes.call([node], "octane_source.position")[node]
+    except NodeFailed:
+        return None
+    return {"file": found["file"], "position": found["position"]}
+
+
+def _objects(ctx: Context) -> dict[str, Any]:
+    """What users know their things by, as the original has it against the seed now."""
+    side = sides(ctx)
+    nodes = {OLD: side.originals[0], NEW: side.seeds[0]}
+    before, after = (read(ctx, nodes[which], which) for which in (OLD, NEW))
+    return changes(views(ctx), before, after, lambda which, queries: rows(ctx, nodes[which], queries))
+
+
+def _rows(ctx: Context, logs: dict[str, Any]) -> dict[str, Any]:
+    names, skip = list(tables.databases(ctx)), tables.expendable(ctx)
+    found = {}
+    for node, place in logs.items():
+        if place:
+            kept = ctx.nodes.call([node], "octane_written.export", names, place, skip=skip, timeout=TIMEOUT)[node]
+            found[node] = {"file": f"{node}:{kept['path']}", "tables": kept["tables"]}
+    return found
+
+
+def _keep(ctx: Context, kept: dict[str, Any]) -> str:
+    folder = ctx.journal.directory / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"environment-{ctx.seed}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(kept, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return str(path)
+
+
+def _text(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

@@ -1,0 +1,234 @@
+"""
+Ports change hands between two sides of nodes within milliseconds, and never are both sides plugged in.
+
+All nodes get the same publication. The first of those that take hosts a meeting on its address in a network that stays
+connected: when all are there the ones leave, when all of these have left the others take. A publication to one side
+after the other left the addresses away for 0.3 to 0.5 s (observed), nearly all of it Salt's way to the nodes.
+
+The host says ``move``, ``back`` (what was moved), ``end``, or ``stop WHY``; a member says ``MINION ready`` first, then
+``moved`` or ``failed WHY``. Nobody goes back to where others may have moved in.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+
+from salt.exceptions import CommandExecutionError
+
+PORT = 49790
+LEAVING = 5
+"""Seconds for one side to move once it is told."""
+_LONGEST = 500
+
+
+class _Broken(Exception):
+    """The meeting did not work out; the text says why."""
+
+
+def run(leave, take, members, patience=60):
+    """
+    This node's part in it.
+
+    :param leave: ``{minion id: plan}``, a plan being what ``octane_net.pending`` takes: of those that leave
+    :param take: the same of those that come after
+    :param members: ``{minion id: IPv4 address}`` of all of them, in a network that stays connected
+    :param patience: seconds until all must be there
+    :return: ``{"done": [entries], "announced": [addresses]}``, of the host also ``"away"``: seconds from the word to
+        leave until all had taken
+    :raises CommandExecutionError: somebody was not there, and nothing was moved; or it broke off half-way
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt -L node-1,node-4 octane_handover.run '{node-1: [{do: detach, bridge: br-ex, port: eth1}]}' \\
+            '{node-4: [{do: attach, bridge: br-ex, port: eth1}]}' '{node-1: 10.20.0.131, node-4: 10.20.0.134}'
+    """
+    me, host = __opts__["id"], sorted(take)[0]
+    members = {name: str(ipaddress.ip_address(members[name])) for name in {**leave, **take}}
+    mine = {**leave, **take}[me]
+    if me != host:
+        return _member(me, me in take, mine, members[host], patience)
+    meeting = _Meeting(list(leave), list(take), members, patience)
+    with meeting.listening(members[host]):
+        told = _member(me, True, mine, members[host], patience)
+    return {**told, "away": meeting.away}
+
+
+def _member(me, takes, plan, host, patience):
+    """Do what the host says until it says that this is the end."""
+    # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
+    known = [{**one, "mac": one["netns"] and one["mac"]} for one in __salt__["octane_net.announceable"]()]
+    left = __salt__["octane_net.pending"](plan)
+    announced, seconds, error = [], patience + LEAVING, ""
+    with _Line(_connected(host, patience)) as line:
+        line.say(f"{me} ready", patience)
+        while True:
+            word, why = _word(line, seconds)
+            if word == "end":
+                return {"done": left, "announced": announced}
+            if word == "stop":
+                raise CommandExecutionError(error or why)
+            error = _move(line, left if word == "move" else _reversed(left)) or error
+            seconds = 4 * LEAVING
+            if (word == "move") is takes and known:
+                announced = __salt__["octane_net.announce"](known)["sent"]
+
+
+def _move(line, plan):
+    """Why it could not be done, or nothing; the host is told."""
+    try:
+        __salt__["octane_net.switch"](plan)
+    except CommandExecutionError as error:
+        line.say(f"failed {error}", LEAVING)
+        return str(error)
+    line.say("moved", LEAVING)
+    return ""
+
+
+def _word(line, seconds):
+    """
+    What the host says, and why.
+
+    :raises CommandExecutionError: nothing, or nothing that can be understood
+    """
+    try:
+        word, _, why = line.hear(seconds).partition(" ")
+    except _Broken as error:
+        raise CommandExecutionError(f"the meeting broke off: {error}") from error
+    if word not in ("move", "back", "end", "stop"):
+        raise CommandExecutionError(f"the host of the meeting said {word!r}")
+    return word, why
+
+
+def _reversed(plan):
+    other = {"attach": "detach", "detach": "attach"}
+    return [{**entry, "do": other[entry["do"]]} for entry in reversed(plan)]
+
+
+def _connected(host, patience):
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return socket.create_connection((host, PORT), timeout=max(0.1, deadline - time.monotonic()))
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise CommandExecutionError(f"nobody hosts the meeting on {host} within {patience} s") from error
+            time.sleep(0.02)
+
+
+class _Line:
+    """A connection over which lines of text go."""
+
+    def __init__(self, connection):
+        self.connection, self.rest = connection, b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def say(self, text, seconds):
+        """Send a line; its length is bounded, and what goes wrong shows when the answer is waited for."""
+        self.connection.settimeout(seconds)
+        with contextlib.suppress(OSError):
+            self.connection.sendall(" ".join(text.split()).encode()[:_LONGEST] + b"\n")
+
+    def hear(self, seconds):
+        """
+        The next line.
+
+        :raises _Broken: none within ``seconds``, or the other end is gone
+        """
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.rest:
+            try:
+                self.connection.settimeout(max(0.01, deadline - time.monotonic()))
+                got = self.connection.recv(_LONGEST)
+            except OSError as error:
+                raise _Broken(f"not a word within {seconds} s") from error
+            if not got or len(self.rest) > 2 * _LONGEST:
+                raise _Broken("the connection was closed")
+            self.rest += got
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line.decode(errors="replace")
+
+
+class _Meeting:
+    """The host: knows who must be there, and gives the words."""
+
+    def __init__(self, leavers, takers, members, patience):
+        self.leavers, self.takers, self.members, self.patience = leavers, takers, members, patience
+        self.lines, self.away = {}, None
+
+    @contextlib.contextmanager
+    def listening(self, address):
+        """Host it in a thread while the node's own part is done."""
+        with socket.create_server((address, PORT)) as server:
+            thread = threading.Thread(target=self._host, args=(server,), daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                thread.join(self.patience + 4 * LEAVING)
+
+    def _host(self, server):
+        last = "end"
+        try:
+            self._gather(server)
+            self._change_hands()
+        except _Broken as error:
+            last = f"stop {error}"
+        for line in self.lines.values():
+            line.say(last, LEAVING)
+            line.connection.close()
+
+    def _gather(self, server):
+        """:raises _Broken: naming who did not come; nobody was told anything yet"""
+        deadline = time.monotonic() + self.patience
+        while missing := sorted(self.members.keys() - self.lines.keys()):
+            server.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection, (address, _) = server.accept()
+            except OSError as error:
+                absent = ", ".join(missing)
+                raise _Broken(f"nothing was moved: {absent} was not ready within {self.patience} s") from error
+            line = _Line(connection)
+            with contextlib.suppress(_Broken):
+                name, _, word = line.hear(LEAVING).partition(" ")
+                # Others on that network are not listened to.
+                if word == "ready" and self.members.get(name) == address and name in missing:
+                    self.lines[name] = line
+                    continue
+            connection.close()
+
+    def _change_hands(self):
+        started = time.monotonic()
+        failed = self._told("move", self.leavers)
+        if failed:
+            self._told("back", self.leavers)
+            raise _Broken(f"all went back: {failed}")
+        failed = self._told("move", self.takers)
+        if failed:
+            if self._told("back", self.takers):
+                raise _Broken(f"both sides may be unplugged: {failed}")
+            self._told("back", self.leavers)
+            raise _Broken(f"all went back: {failed}")
+        self.away = round(time.monotonic() - started, 3)
+
+    def _told(self, word, names):
+        """Tell all of them before the first is listened to; who did not do it and why, or nothing."""
+        for name in names:
+            self.lines[name].say(word, LEAVING)
+        failed = []
+        for name in names:
+            try:
+                said = self.lines[name].hear(LEAVING)
+            except _Broken as error:
+                said = str(error)
+            if said != "moved":
+                failed.append(f"{name}: {said.removeprefix('failed ')}")
+        return "; ".join(failed)

@@ -1,0 +1,116 @@
+"""Ports that change hands: all or nobody, the ones after the others, and what becomes of it when somebody fails."""
+
+import socket
+import threading
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.saltfiles import Node
+
+LEAVE = {name: [{"do": "detach", "bridge": "br-ex", "port": "eth1"}] for name in ("node-1", "node-2")}
+TAKE = {name: [{"do": "attach", "bridge": "br-ex", "port": "eth1"}] for name in ("node-4", "node-5")}
+VIP = {"address": "172.16.0.2", "interface": "br-ex", "mac": "m", "netns": None}
+
+
+class Cloud:
+    """Four controllers on one machine; ``moved`` is what they did, in the order in which it happened."""
+
+    def __init__(self):
+        self.moved, self.announced, self.broken = [], [], {}
+        self.members = {name: "127.0.0.1" for name in {**LEAVE, **TAKE}}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def _switch(self, name, plan):
+        for entry in plan:
+            if entry["do"] in self.broken.get(name, ()):
+                raise CommandExecutionError(f"{entry['port']} is in use")
+            self.moved.append((name, entry["do"]))
+
+    def _part(self, name, answers):
+        node = Node(
+            {
+                "octane_net.announceable": lambda: [VIP],
+                "octane_net.pending": lambda plan: plan,
+                "octane_net.switch": lambda plan: self._switch(name, plan),
+                "octane_net.announce": lambda known: self.announced.append(name) or {"sent": [VIP["address"]]},
+            }
+        )
+        node.opts["id"] = name
+        node.set(PORT=self.port, LEAVING=1)
+        try:
+            answers[name] = node.call("octane_handover.run", LEAVE, TAKE, self.members, patience=1)
+        except CommandExecutionError as error:
+            answers[name] = str(error)
+
+    def hand_over(self, names=(*LEAVE, *TAKE)):
+        """What each of them returns, or its error."""
+        answers = {}
+        parts = [threading.Thread(target=self._part, args=(name, answers)) for name in names]
+        for part in parts:
+            part.start()
+        for part in parts:
+            part.join(30)
+        assert set(answers) == set(names)
+        return answers
+
+
+@pytest.fixture
+def cloud():
+    return Cloud()
+
+
+def test_nobody_takes_before_all_have_left(cloud):
+    answers = cloud.hand_over()
+    assert sorted(cloud.moved[:2]) == [("node-1", "detach"), ("node-2", "detach")]
+    assert sorted(cloud.moved[2:]) == [("node-4", "attach"), ("node-5", "attach")]
+    assert sorted(cloud.announced) == ["node-4", "node-5"]
+    assert answers["node-1"] == {"done": LEAVE["node-1"], "announced": []}
+    assert answers["node-5"] == {"done": TAKE["node-5"], "announced": ["172.16.0.2"]}
+    assert answers["node-4"]["away"] is not None and "away" not in answers["node-5"]
+
+
+@pytest.mark.parametrize("absent", ["node-2", "node-5"])
+def test_nothing_is_moved_unless_all_are_there(cloud, absent):
+    answers = cloud.hand_over([name for name in (*LEAVE, *TAKE) if name != absent])
+    assert cloud.moved == []
+    assert set(answers.values()) == {f"nothing was moved: {absent} was not ready within 1 s"}
+
+
+def test_without_the_host_nothing_is_moved(cloud):
+    answers = cloud.hand_over(["node-1", "node-2", "node-5"])
+    assert cloud.moved == [] and set(answers.values()) == {"nobody hosts the meeting on 127.0.0.1 within 1 s"}
+
+
+def test_one_that_cannot_leave_calls_the_others_back_and_nobody_takes(cloud):
+    cloud.broken["node-2"] = ["detach"]
+    answers = cloud.hand_over()
+    assert sorted(cloud.moved) == [("node-1", "attach"), ("node-1", "detach"), ("node-2", "attach")]
+    assert "node-1" in cloud.announced and not {"node-4", "node-5"} & set(cloud.announced)
+    assert answers["node-2"] == "eth1 is in use"
+    assert answers["node-1"] == answers["node-4"] == "all went back: node-2: eth1 is in use"
+
+
+def test_when_one_cannot_take_all_give_it_up_before_the_others_come_back(cloud):
+    cloud.broken["node-5"] = ["attach"]
+    answers = cloud.hand_over()
+    assert sorted(cloud.moved[2:5]) == [("node-4", "attach"), ("node-4", "detach"), ("node-5", "detach")]
+    assert sorted(cloud.moved[5:]) == [("node-1", "attach"), ("node-2", "attach")]
+    assert answers["node-1"] == "all went back: node-5: eth1 is in use"
+
+
+def test_when_one_may_have_taken_nobody_comes_back(cloud):
+    cloud.broken["node-5"] = ["detach", "attach"]
+    cloud.broken["node-4"] = ["detach"]
+    answers = cloud.hand_over()
+    assert {name for name, what in cloud.moved if what == "attach"} == {"node-4"}
+    assert answers["node-1"] == "both sides may be unplugged: node-5: eth1 is in use"
+
+
+def test_strangers_are_not_listened_to(cloud):
+    cloud.members["node-5"] = "127.0.0.2"
+    answers = cloud.hand_over()
+    assert cloud.moved == []
+    assert answers["node-1"] == "nothing was moved: node-5 was not ready within 1 s"
