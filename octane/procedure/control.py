@@ -27,7 +27,7 @@ START_TIMEOUT = 600
 FENCE_TIMEOUT = 600
 HANDOVER_TIMEOUT = 120
 BACK = "control.back_overlays"
-"""{minion id: [{"bridge", "port", "key"}]} of what joins the original's controllers while they wait behind the fence."""
+"""{minion id: [{"bridge", "port", "key"}]} of what joins the original's controllers while they are behind the fence."""
 BACK_KEYS = {"management": 3, "public": 4}
 """Numbers of those, others than of the seed's."""
 
@@ -180,7 +180,7 @@ class Fence(LibraryStep):
         ctx.record(BACK, overlay_ports(plans))
         stretch(ctx, plans)
         ctx.nodes.state(list(side.originals), "octane_net.unfenced", ports=False, timeout=FENCE_TIMEOUT)
-        return Outcome(changes={"back": list(side.originals)}, comment="the original's controllers run behind the fence")
+        return Outcome(changes={"back": list(side.originals)}, comment="the original runs behind its fence")
 
     def _fenced(self, ctx: Context, test: bool = False) -> dict[str, dict[str, Any]]:
         targets = list(sides(ctx).originals)

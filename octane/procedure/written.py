@@ -40,19 +40,15 @@ class NoteWrites(LibraryStep):
         noted = ctx.recall(SINCE)
         if not noted:
             return Outcome(comment="nothing was noted")
-        kept = {
-            "environment": ctx.seed,
-            "since": _text(noted["at"]),
-            "until": _text(time.time()),
-            "objects": _objects(ctx),
-            "rows": _rows(ctx, noted["logs"]),
-        }
-        written = kept["objects"] or any(found["tables"] for found in kept["rows"].values())
-        path = _keep(ctx, kept) if written else None
+        objects, written = _objects(ctx), _rows(ctx, noted["logs"])
+        path = None
+        if objects or any(found["tables"] for found in written.values()):
+            when = {"since": _text(noted["at"]), "until": _text(time.time())}
+            path = _keep(ctx, {"environment": ctx.seed, **when, "objects": objects, "rows": written})
         ctx.record(SINCE, None)
-        counted = {what: {act: len(found) for act, found in acts.items()} for what, acts in kept["objects"].items()}
+        counted = {what: {act: len(found) for act, found in acts.items()} for what, acts in objects.items()}
         comment = f"what was written since the switch is kept in {path}" if path else "nothing was written since"
-        return Outcome(comment=comment, evidence={"file": path, "objects": counted, "rows": kept["rows"]})
+        return Outcome(comment=comment, evidence={"file": path, "objects": counted, "rows": written})
 
 
 def _place(ctx: Context, node: str) -> dict[str, Any] | None:

@@ -31,7 +31,8 @@ RESOURCES = """
   <primitive id="p_ceilometer-agent-central" class="ocf" provider="fuel" type="ceilometer-agent-central"/>
   <primitive id="p_zabbix" class="ocf" provider="site" type="zabbix"/>
   <clone id="clone_ping_vip__public"><primitive id="ping_vip__public" class="ocf" provider="pacemaker" type="ping">
-    <instance_attributes id="g"><nvpair id="6" name="multiplier" value="1000"/></instance_attributes></primitive></clone>
+    <instance_attributes id="g"><nvpair id="6" name="multiplier" value="1000"/></instance_attributes>
+  </primitive></clone>
 </resources>
 """
 # 1.1: no <pacemaker-result>, blanks before the slash, an instance that stopped has no node.

@@ -42,7 +42,7 @@ class Network:
             "octane_net.macs": lambda minion: self.devices[minion],
             "octane_handover.run": self.hand_over,
             "octane_net.overlays": self.overlays,
-            "octane_net.fence": lambda minion, test, arguments: None if minion in self.fenced else self.fence(minion, test),
+            "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
             "octane_net.unfenced": lambda minion, test, ports: self.unfence(minion, ports),
             "octane_cluster.heed_gateway": lambda minion: [],
             "octane_net.mtu_to": lambda minion, address, size: True,
@@ -91,9 +91,10 @@ class Network:
         return changed
 
     def fence(self, minion, test):
+        changes = {} if minion in self.fenced else {"fence": "made"}
         if not test:
             self.fenced.add(minion)
-        return {"fence": "made"}
+        return changes
 
     def unfence(self, minion, ports):
         assert ports is False and "oct3" in self.bridges[minion]["br-mgmt"]

@@ -115,7 +115,8 @@ def test_the_file_names_what_users_made_and_where_every_row_is(ctx, tmp_path):
     (path,) = (tmp_path / "written").iterdir()
     assert str(path) in outcome.comment and stat.S_IMODE(path.stat().st_mode) == 0o600
     kept = json.loads(path.read_text())
-    assert kept["objects"]["user"]["created"][0]["id"] == "'u1'" and kept["objects"]["user"]["created"][0]["name"] == "'eve'"
+    (made,) = kept["objects"]["user"]["created"]
+    assert (made["id"], made["name"]) == ("'u1'", "'eve'")
     (renamed,) = kept["objects"]["project"]["changed"]
     assert (renamed["id"], renamed["before"]["name"], renamed["after"]["name"]) == ("'p1'", "'old'", "'new'")
     assert kept["rows"]["node-4"] == {"file": "node-4:/kept/7", "tables": {"keystone.user": {"inserted": 1}}}
