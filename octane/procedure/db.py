@@ -12,6 +12,7 @@ from typing import Any, cast
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused, WaitTimeout
 from octane.procedure import tables, transfer
+from octane.procedure.checks import Check
 from octane.procedure.db_rows import in_flight
 from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
@@ -266,13 +267,8 @@ class CopyKeys(LibraryStep):
         return ctx.nodes.call([side.originals[0], *side.seeds], "octane_db.files_digest", files)
 
 
-class NothingLost(LibraryStep):
+class NothingLost(Check):
     """Reads every table of the original once more: whatever moved since the freeze was acknowledged to somebody."""
-
-    changes_nothing = True
-
-    def pending(self, ctx: Context) -> dict[str, Any]:
-        return {}
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         return tables.unmoved(ctx)
