@@ -17,7 +17,7 @@ from tests.integration import observe
 
 PROFILE = "small"
 SEED = "2"
-OLD, NEW = "node-1", "node-2"
+OLD, NEW, COMPUTE = "node-1", "node-2", "node-3"
 STAGE_WITHIN = 1200
 ROOT = Path(__file__).parents[2]
 HOP = yaml.safe_load((ROOT / "octane/path/hops/antelope-caracal.yaml").read_text())
@@ -26,7 +26,16 @@ REPORTED = {f"{database}.{table}" for database, tables in HOP["expendable"].item
 REPORTED |= {"nova.compute_nodes"}
 """Tables that running services write to by themselves."""
 
-STEPS = re.findall(r"^(\S.*):\n  octane\.step:", (ROOT / "salt/upgrade/db.sls").read_text(), re.MULTILINE)
+
+
+def sentences(orchestration):
+    """Of the steps of a stage, in their order."""
+    text = (ROOT / f"salt/upgrade/{orchestration}.sls").read_text()
+    return re.findall(r"^(\S.*):\n  octane\.step:", text, re.MULTILINE)
+
+
+STEPS, CONTROL = sentences("db"), sentences("control")
+SWITCH = CONTROL[CONTROL.index("Move the addresses") :]
 MIGRATION = next(number for number, sentence in enumerate(STEPS) if sentence.startswith("Migrate the schemas"))
 """Sentences of the database stage's steps, and which of them migrates."""
 
@@ -92,6 +101,19 @@ def finishes(lab, *stage):
     """The same command again ends well, and once more finds nothing to do."""
     lab.octane(*stage, timeout=STAGE_WITHIN)
     assert "nothing to do: all" in lab.octane(*stage).stdout
+
+
+def answers(lab, host):
+    """One controller alone answers for the addresses that both have, and the APIs behind it."""
+    other = NEW if host == OLD else OLD
+    for address in observe.addresses(lab, host, "br-mgmt"):
+        heard = observe.who_has(lab, COMPUTE, "br-mgmt", address)
+        mine, theirs = (observe.mac(lab, one, "br-mgmt") for one in (host, other))
+        assert mine in heard and theirs not in heard, (address, heard)
+    path = lab.state / "answers.jsonl"
+    lab.lab("probe", "--seconds", "3", "--output", str(path))
+    apis = lab.probe_summary(path)["apis"]
+    assert all(kinds["read"]["failed_seconds"] == 0 for kinds in apis.values())
 
 
 def applied(lab, stage):
@@ -169,13 +191,47 @@ def test_upgrade_db_can_be_taken_back_and_done_again(lab):
     finishes(lab, "upgrade-db", SEED)
 
 
-@pytest.mark.parametrize("after", ["Warm every API of the seed", "Move the addresses"])
-def test_upgrade_control_killed(lab, after):
+@pytest.mark.parametrize("after", CONTROL)
+def test_upgrade_control_killed_after_each_step(lab, after):
     kill_after(lab, "upgrade-control", after)
 
 
 def test_upgrade_control_is_finished_by_another_run(lab):
     finishes(lab, "upgrade-control", SEED)
+    answers(lab, NEW)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "Wait for every compute to report",
+        "Accept writes again",
+        "Move the addresses",
+        "Start the seed's services in Pacemaker",
+    ],
+)
+def test_the_way_back_killed(lab, after):
+    """Named are steps that are followed by one that takes its time, in which the kill comes."""
+    kill_after(lab, "rollback-control", after)
+
+
+def test_the_way_back_is_finished_by_another_run(lab):
+    lab.octane("rollback-control", SEED)
+    answers(lab, OLD)
+    assert observe.checksums(lab, NEW, DATABASES) == {}
+    lab.octane("upgrade-db", SEED)
+
+
+@pytest.mark.parametrize("after", SWITCH)
+def test_a_switch_that_was_killed_is_taken_back(lab, after):
+    kill_after(lab, "upgrade-control", after)
+    lab.run(lab.on("fuel", "salt-run", "octane.undo", "upgrade-control", f"seed={SEED}"))
+    answers(lab, OLD)
+
+
+def test_and_after_all_that_the_switch_is_done(lab):
+    finishes(lab, "upgrade-control", SEED)
+    answers(lab, NEW)
     finishes(lab, "cleanup-env", SEED)
 
 
