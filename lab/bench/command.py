@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import machine
-from lab.bench import fill, replica, ways, window
+from lab.bench import fill, replica, switch, ways, window
 from lab.command import CommandFailed
 from lab.deployer import galera
 from lab.hosts import Host
@@ -49,6 +49,7 @@ def register(subparsers: Any) -> None:
     add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
     database.set_defaults(run=run_database)
     register_window(what)
+    register_switch(what)
 
 
 def register_window(what: Any) -> None:
@@ -63,6 +64,20 @@ def register_window(what: Any) -> None:
     add("--output", type=Path, metavar="FILE", help="where what the last clients saw goes, as of octane-lab probe")
     add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
     measured.set_defaults(run=run_window)
+
+
+def register_switch(what: Any) -> None:
+    switched = what.add_parser(
+        "switch",
+        help="how long addresses and APIs are away while the controllers change places, and by the old tool",
+        description="After upgrade-env. The databases are brought over, the switch is made, taken back and, after the "
+        "databases once more, made in the order of actions of the product's predecessor, while clients run that send "
+        "ten reads a second to each API and ping a hundred times a second. Take the lab back with octane-lab reset.",
+    )
+    add = switched.add_argument
+    add("--output", type=Path, metavar="FILE", help="where what the clients saw goes, as of octane-lab probe")
+    add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
+    switched.set_defaults(run=run_switch)
 
 
 def _size(text: str) -> int:
@@ -134,6 +149,34 @@ def run_window(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_switch(args: argparse.Namespace) -> int:
+    """Measure the switch both ways and print it. Raises LabError, CommandFailed, HostError; 1 when it failed."""
+    machine.require_root()
+    lab = Lab.open(state_directory(args.state))
+    new = [host for host in spare(lab) if host.is_running() and galera.is_synced(host)]
+    sides = switch.Sides(tuple(lab.hosts[name] for name in controllers(lab)), tuple(new))
+    told = Console(stderr=True, highlight=False).print
+    try:
+        found = switch.measure(lab, sides, args.output or lab.state / "bench-switch.jsonl", told)
+    except ways.BenchError as error:
+        print(f"octane-lab: {error}", file=sys.stderr)
+        return 1
+    show_switch(found, args.form)
+    return 0
+
+
+def show_switch(found: dict[str, Any], form: str) -> None:
+    """Print what ``switch.measure`` returned."""
+    if form == "json":
+        print(json.dumps(found))
+        return
+    table = Table("way", "address", "reads of an API", "failed reads", title="longest gap in milliseconds")
+    for way, gap in found["gap_ms"].items():
+        table.add_row(way, f"{gap['vip']:.0f}", f"{gap['api_read']:.0f}", str(found["failed_reads"][way]))
+    table.add_row("ours to predecessor", *(f"{found['ratio'][name]:.3f}" for name in ("vip", "api_read")), "")
+    Console().print(table)
+
+
 def show_window(found: list[dict[str, Any]], form: str) -> None:
     """Print what ``window.measure`` returned."""
     if form == "json":
@@ -163,10 +206,15 @@ def controllers(lab: Lab) -> list[str]:
     return [name for name, host in lab.definition["hosts"].items() if "controller" in host.get("roles", ())]
 
 
+def spare(lab: Lab) -> list[Host]:
+    """Hosts that had no role when the lab came up, the Fuel master apart."""
+    hosts = lab.definition["hosts"].items()
+    return [lab.hosts[name] for name, host in hosts if name != MASTER and not host.get("roles")]
+
+
 def first_new(lab: Lab) -> Host:
     """The first host that was a spare one and has a database now. Raises LabError."""
-    spare = [lab.hosts[name] for name, host in lab.definition["hosts"].items() if not host.get("roles")]
-    for host in spare:
+    for host in spare(lab):
         if host.is_running() and galera.is_synced(host):
             return host
     raise LabError("no new controller has a database yet: it comes with octane upgrade-env")

@@ -29,7 +29,12 @@ def upgrade_databases(master: Host, seed: int) -> dict[str, dict[str, Any]]:
 
 def take_back(master: Host, seed: int) -> None:
     """Undo the database stage. Raises CommandFailed."""
-    master.run(["octane", "rollback-db", str(seed)], timeout=TIMEOUT)
+    run(master, "rollback-db", seed)
+
+
+def run(master: Host, stage: str, seed: int) -> None:
+    """Run a command for the seed to its end. Raises CommandFailed."""
+    master.run(["octane", stage, str(seed)], timeout=TIMEOUT)
 
 
 def _status(master: Host, *arguments: str) -> dict[str, Any]:

@@ -63,9 +63,9 @@ def window(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def clients(lab: Lab, output: Path) -> Iterator[None]:
+def clients(lab: Lab, output: Path, intervals: probe.Intervals = CLIENTS) -> Iterator[None]:
     """The probe's clients, as long as the block lasts. Raises BenchError when they ended before, or badly."""
-    command = probe.command(lab, None, output, CLIENTS)
+    command = probe.command(lab, None, output, intervals)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield
