@@ -1,4 +1,4 @@
-"""Gaps as clients saw them: the longest silence of an address, and between two answers of the API that was worst off."""
+"""Gaps as clients saw them: the longest silence of an address, and between two answers of the API worst off."""
 
 import json
 
