@@ -5,8 +5,8 @@ All nodes get the same publication. The first of those that take hosts a meeting
 connected: when all are there the ones leave, when all of these have left the others take. A publication to one side
 after the other left the addresses away for 0.3 to 0.5 s (observed), nearly all of it Salt's way to the nodes.
 
-The host says ``move``, ``back`` (what was moved), ``end``, or ``stop WHY``; a member says ``MINION ready`` first, then
-``moved`` or ``failed WHY``. Nobody goes back to where others may have moved in.
+The host says ``rest`` (let nobody new in), ``move``, ``back`` (what was moved), ``end``, or ``stop WHY``; a member says
+``MINION ready`` first, then ``done`` or ``failed WHY``. Nobody goes back to where others may have moved in.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def run(leave, take, members, patience=60):
     :param members: ``{minion id: IPv4 address}`` of all of them, in a network that stays connected
     :param patience: seconds until all must be there
     :return: ``{"done": [entries], "announced": [addresses]}``, of the host also ``"away"``: seconds from the word to
-        leave until all had taken
+        move until all had taken
     :raises CommandExecutionError: somebody was not there, and nothing was moved; or it broke off half-way
 
     CLI Example:
@@ -62,29 +62,38 @@ def _member(me, takes, plan, host, patience):
     # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
     known = [{**one, "mac": one["netns"] and one["mac"]} for one in __salt__["octane_net.announceable"]()]
     left = __salt__["octane_net.pending"](plan)
+    sections = [one["name"] for one in __salt__["octane_api.frontends"]() if one["mode"] == "http"]
+    does = {
+        "rest": lambda: __salt__["octane_haproxy.hold_back"](sections),
+        "move": lambda: __salt__["octane_net.switch"](left),
+        "back": lambda: __salt__["octane_net.switch"](_reversed(left)),
+    }
     announced, seconds, error = [], patience + LEAVING, ""
-    with _Line(_connected(host, patience)) as line:
-        line.say(f"{me} ready", patience)
-        while True:
-            word, why = _word(line, seconds)
-            if word == "end":
-                return {"done": left, "announced": announced}
-            if word == "stop":
-                raise CommandExecutionError(error or why)
-            error = _move(line, left if word == "move" else _reversed(left)) or error
-            seconds = 4 * LEAVING
-            if (word == "move") is takes and known:
-                announced = __salt__["octane_net.announce"](known)["sent"]
+    try:
+        with _Line(_connected(host, patience)) as line:
+            line.say(f"{me} ready", patience)
+            while True:
+                word, why = _word(line, seconds)
+                if word == "end":
+                    return {"done": left, "announced": announced}
+                if word == "stop":
+                    raise CommandExecutionError(error or why)
+                error = _done(line, does[word]) or error
+                seconds = 4 * LEAVING
+                if word == ("move" if takes else "back") and known:
+                    announced = __salt__["octane_net.announce"](known)["sent"]
+    finally:
+        __salt__["octane_haproxy.let_in"]()
 
 
-def _move(line, plan):
+def _done(line, work):
     """Why it could not be done, or nothing; the host is told."""
     try:
-        __salt__["octane_net.switch"](plan)
+        work()
     except CommandExecutionError as error:
         line.say(f"failed {error}", LEAVING)
         return str(error)
-    line.say("moved", LEAVING)
+    line.say("done", LEAVING)
     return ""
 
 
@@ -98,7 +107,7 @@ def _word(line, seconds):
         word, _, why = line.hear(seconds).partition(" ")
     except _Broken as error:
         raise CommandExecutionError(f"the meeting broke off: {error}") from error
-    if word not in ("move", "back", "end", "stop"):
+    if word not in ("rest", "move", "back", "end", "stop"):
         raise CommandExecutionError(f"the host of the meeting said {word!r}")
     return word, why
 
@@ -206,6 +215,9 @@ class _Meeting:
             connection.close()
 
     def _change_hands(self):
+        failed = self._told("rest", self.leavers)
+        if failed:
+            raise _Broken(f"nothing was moved: {failed}")
         started = time.monotonic()
         failed = self._told("move", self.leavers)
         if failed:
@@ -229,6 +241,6 @@ class _Meeting:
                 said = self.lines[name].hear(LEAVING)
             except _Broken as error:
                 said = str(error)
-            if said != "moved":
+            if said != "done":
                 failed.append(f"{name}: {said.removeprefix('failed ')}")
         return "; ".join(failed)

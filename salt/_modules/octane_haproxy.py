@@ -6,6 +6,7 @@ Works for 1.5 (Fuel: one file that includes ``conf.d/*.cfg``, a daemon in the ne
 """
 
 import contextlib
+import csv
 import ctypes
 import glob
 import os
@@ -19,6 +20,7 @@ from salt.exceptions import CommandExecutionError
 ROOT = "/etc/haproxy"
 SOCKET = "/var/run/octane-haproxy.sock"
 BINARY = "/usr/sbin/haproxy"
+NAMESPACE = "haproxy"
 _CLONE_NEWNET = 0x40000000
 
 
@@ -140,6 +142,62 @@ def ask(command):
         raise CommandExecutionError(f"the administration socket {SOCKET} of haproxy: {error}") from error
 
 
+def under_way(names):
+    """
+    How many requests servers are answering now, as the administration socket tells.
+
+    :param names: sections of HAProxy's configuration
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_haproxy.under_way '[nova-api-2, keystone-1]'
+    """
+    rows = csv.DictReader(ask("show stat").removeprefix("# ").splitlines())
+    return sum(int(row["scur"] or 0) for row in rows if row["svname"] == "BACKEND" and row["pxname"] in names)
+
+
+def hold_back(names, seconds=0.5):
+    """
+    Let nobody new in at the virtual addresses, and wait until requests under way are answered: after the addresses have
+    moved nobody would get the answer. A client's first packet that is lost is sent again after a second.
+
+    :param names: sections of HAProxy's configuration whose requests are waited for
+    :param seconds: to wait at most
+    :return: how many requests are under way still; ``None`` when that cannot be told, and nothing is waited for
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_haproxy.hold_back '[nova-api-2, keystone-1]'
+    """
+    let_in()
+    _filter("-I")
+    deadline, left = time.monotonic() + seconds, None
+    while is_reachable():
+        left = under_way(names)
+        if not left or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return left
+
+
+def let_in():
+    """
+    Let everybody in again.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_haproxy.let_in
+    """
+    while _filter("-D"):
+        pass
+
+
 def is_reachable():
     """
     Whether the administration socket answers.
@@ -171,6 +229,14 @@ def forget_socket():
 
 
 # How it was started
+
+
+def _filter(act):
+    """Whether the rule could be added to, or taken from, the namespace of the virtual addresses."""
+    if NAMESPACE not in __salt__["octane_net.namespaces"]():
+        return False
+    command = ["ip", "netns", "exec", NAMESPACE, "iptables", act, "INPUT", "-p", "tcp", "--syn", "-j", "DROP"]
+    return __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)["retcode"] == 0
 
 
 def _arguments():

@@ -29,6 +29,7 @@ def main() -> None:
     node = Node({"cmd.run_all": run_all})
     root = given["root"]
     node.set(INTERFACES=f"{root}/interfaces.d", FOLDER=f"{root}/network", STATE=f"{root}/kept")
+    node.set(ROOT=f"{root}/haproxy")
     node.set(MARKER=f"{root}/octane-fenced", RECORD=f"{root}/record.json")
     node.opts["id"] = given.get("id")
     try:

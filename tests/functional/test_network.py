@@ -32,6 +32,8 @@ class Host:
         self.name, self.root = name, root
         (root / "interfaces.d").mkdir(parents=True)
         (root / "network").mkdir()
+        (root / "haproxy" / "conf.d").mkdir(parents=True)
+        (root / "haproxy" / "haproxy.cfg").write_text("defaults\n  mode http\n")
         # What a lab unmounts meanwhile goes here too, or this would keep its disks in use.
         command = ["unshare", "--mount", "--propagation", "slave", "--net", "sh", "-c", READY]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -17,13 +17,21 @@ class Cloud:
     """Four controllers on one machine; ``moved`` is what they did, in the order in which it happened."""
 
     def __init__(self):
-        self.moved, self.announced, self.broken = [], [], {}
+        self.moved, self.announced, self.broken, self.resting = [], [], {}, set()
         self.members = {name: "127.0.0.1" for name in {**LEAVE, **TAKE}}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
 
+    def _hold_back(self, name, sections):
+        assert sections == ["nova"] and not self.moved
+        if "rest" in self.broken.get(name, ()):
+            raise CommandExecutionError("haproxy is gone")
+        self.resting.add(name)
+
     def _switch(self, name, plan):
+        if name in LEAVE and not self.moved:
+            assert self.resting == set(LEAVE), "requests are under way"
         for entry in plan:
             if entry["do"] in self.broken.get(name, ()):
                 raise CommandExecutionError(f"{entry['port']} is in use")
@@ -35,6 +43,9 @@ class Cloud:
                 "octane_net.announceable": lambda: [VIP],
                 "octane_net.pending": lambda plan: plan,
                 "octane_net.switch": lambda plan: self._switch(name, plan),
+                "octane_api.frontends": lambda: [{"name": "nova", "mode": "http"}, {"name": "mysqld", "mode": "tcp"}],
+                "octane_haproxy.hold_back": lambda sections: self._hold_back(name, sections),
+                "octane_haproxy.let_in": lambda: self.resting.discard(name),
                 "octane_net.announce": lambda known: self.announced.append(name) or {"sent": [VIP["address"]]},
             }
         )
@@ -53,7 +64,7 @@ class Cloud:
             part.start()
         for part in parts:
             part.join(30)
-        assert set(answers) == set(names)
+        assert set(answers) == set(names) and self.resting == set()
         return answers
 
 
@@ -82,6 +93,12 @@ def test_nothing_is_moved_unless_all_are_there(cloud, absent):
 def test_without_the_host_nothing_is_moved(cloud):
     answers = cloud.hand_over(["node-1", "node-2", "node-5"])
     assert cloud.moved == [] and set(answers.values()) == {"nobody hosts the meeting on 127.0.0.1 within 1 s"}
+
+
+def test_one_that_cannot_rest_keeps_all_where_they_are(cloud):
+    cloud.broken["node-1"] = ["rest"]
+    answers = cloud.hand_over()
+    assert cloud.moved == [] and answers["node-5"] == "nothing was moved: node-1: haproxy is gone"
 
 
 def test_one_that_cannot_leave_calls_the_others_back_and_nobody_takes(cloud):

@@ -214,13 +214,41 @@ def test_text_that_salt_would_take_for_a_keyword_is_not_sent(caller):
     assert len(client.published) == 1
 
 
-def test_a_state_is_run_and_waits_for_one_that_still_runs(caller):
+def test_a_state_is_run_under_its_name(caller):
     client = FakeClient({"node-1": state(True, "done", {"a": 1})})
     returned = caller(client).state(["node-1"], "x.y", arguments={"name": "n", "timeout": 5}, size=1)
     assert returned == {"node-1": {"changes": {"a": 1}, "comment": "done", "result": True}}
     (published,) = client.published
     assert published[1:3] == ("state.single", ("x.y",))
-    assert published[4] == {"name": "n", "timeout": 5, "size": 1, "test": False, "queue": True}
+    assert published[4] == {"name": "n", "timeout": 5, "size": 1, "test": False}
+
+
+class Busy(FakeClient):
+    """node-2 runs another state, as often as ``times`` it is asked."""
+
+    def __init__(self, times):
+        super().__init__({})
+        self.times = times
+
+    def get_iter_returns(self, jid, minions, **kwargs):
+        yield None
+        for minion in minions:
+            running = minion == "node-2" and len(self.published) <= self.times
+            words = 'The function "state.single" is running as PID 7 and was started at 2026, Nov 29 with jid 5'
+            yield {minion: {"ret": [words], "retcode": 1} if running else state(True, "done")}
+
+
+def test_a_state_is_begun_once_the_one_that_runs_has_ended(caller, monkeypatch):
+    monkeypatch.setattr(salt_master, "BUSY_SECONDS", 0)
+    client = Busy(times=2)
+    assert set(caller(client).state(["node-1", "node-2"], "x.y")) == {"node-1", "node-2"}
+    assert [targets for targets, *_ in client.published] == [["node-1", "node-2"], ["node-2"], ["node-2"]]
+
+
+def test_a_state_that_runs_for_ever_is_named_at_the_deadline(caller, monkeypatch):
+    monkeypatch.setattr(salt_master, "BUSY_SECONDS", 0)
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: The function .* is running as PID 7"):
+        caller(Busy(times=10**9)).state(["node-1", "node-2"], "x.y", timeout=0.1)
 
 
 @pytest.mark.parametrize(
