@@ -283,6 +283,50 @@ def test_addresses_change_hands_and_come_back(network):
     hand_over(network.two, network.one)
 
 
+SERVER = """
+import socket
+with socket.create_server(("192.168.0.50", 8774)) as server:
+    print("ready", flush=True)
+    while True:
+        connection, _ = server.accept()
+        connection.sendall(b"answer")
+        connection.recv(1)
+        connection.sendall(b"later")
+        connection.close()
+"""
+CLIENT = """
+import socket, sys
+connection = socket.create_connection(("192.168.0.50", 8774), timeout=float(sys.argv[1]))
+print(connection.recv(6).decode(), flush=True)
+sys.stdin.readline()
+connection.sendall(b".")
+print(connection.recv(6).decode(), flush=True)
+"""
+
+
+def test_who_is_being_answered_gets_the_answer_and_nobody_new_is_let_in(network):
+    network.one.virtual_address("192.168.0.50/24", "br-mgmt")
+    inside = ["nsenter", "-t", str(network.one.process.pid), "-m", "-n", "ip", "netns", "exec", "haproxy"]
+    outside = ["nsenter", "-t", str(network.two.process.pid), "-n", sys.executable, "-c", CLIENT]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([*inside, sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline() == "ready\n"
+            with subprocess.Popen([*outside, "5"], **pipes) as early:
+                assert early.stdout.readline() == "answer\n"
+                assert network.one.call("octane_haproxy.hold_back", []) is None
+                late = subprocess.run([*outside, "0.3"], capture_output=True, text=True, timeout=10)
+                assert "TimeoutError" in late.stderr
+                assert early.communicate("\n")[0] == "later\n"
+            network.one.call("octane_haproxy.let_in")
+            then = subprocess.run([*outside, "5"], input="\n", capture_output=True, text=True, timeout=10)
+            assert then.stdout == "answer\nlater\n"
+        finally:
+            server.kill()
+    rules = network.one.run("ip", "netns", "exec", "haproxy", "iptables", "-S").stdout
+    assert "DROP" not in rules
+
+
 COME_AND_GO = """
 number=0
 while :; do
