@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from octane.context import Context
-from octane.errors import Refused
+from octane.errors import BadInput, Refused
 from octane.fuel.nodes import Node, controllers
 
 COMPUTE = "compute"
@@ -29,18 +29,43 @@ class Sides:
         return tuple(name for node in self.originals for name in (node, self.fqdn[node]))
 
 
+def fenced(ctx: Context) -> frozenset[str]:
+    """Controllers that the operator stated to be powered off, as they were typed: nobody asks them anything.
+
+    :raises BadInput: not a list of names.
+    """
+    given = ctx.options.get("fenced") or ()
+    if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
+        raise BadInput(f"fenced must be a list of nodes, not {given!r}")
+    return frozenset(given)
+
+
+def present(ctx: Context, nodes: Iterable[Node]) -> list[Node]:
+    """Those of NODES that were not stated to be powered off."""
+    gone = fenced(ctx)
+    return [node for node in nodes if node.minion not in gone]
+
+
 def sides(ctx: Context) -> Sides:
-    """The nodes of both environments of this upgrade, as Fuel knew them when the step first asked.
+    """The nodes of both environments of this upgrade, as Fuel knew them when the step first asked, without those that
+    were stated to be powered off.
 
     :raises Refused: a side without a controller, naming it.
+    :raises BadInput: a node that was stated to be powered off is no controller of either side.
     """
     if ctx.pair is None or ctx.pair.seed is None:
         raise Refused(f"{ctx.stage.name} belongs to an upgrade with a seed, and there is none yet")
     original, seed = ctx.pair.original, ctx.pair.seed
-    return ctx.once("sides", lambda: _sides(ctx.fuel.nodes(), original, seed))
+    return ctx.once("sides", lambda: _sides(ctx, original, seed))
 
 
-def _sides(nodes: list[Node], original: int, seed: int) -> Sides:
+def _sides(ctx: Context, original: int, seed: int) -> Sides:
+    known = ctx.fuel.nodes()
+    strangers = fenced(ctx) - {node.minion for node in controllers(known) if node.environment in (original, seed)}
+    if strangers:
+        named = ", ".join(sorted(strangers))
+        raise BadInput(f"{named}: no controller of environment {original} or {seed} is called so")
+    nodes = present(ctx, known)
     originals, seeds = _controllers(nodes, original), _controllers(nodes, seed)
     both = {original, seed}
     members = [node for node in nodes if node.environment in both]

@@ -37,7 +37,10 @@ BY_PAIR = ("seed", "original")
 BY_WORD = {"original": "ENV", "seed": "SEED", None: ""}
 """What stands for a number that is not known."""
 
-OF_DB = (*BY_PAIR, "leave", "finish_migrations", "way", "rate")
+FENCED = "fenced"
+"""Controllers that the operator stated to be powered off."""
+
+OF_DB = (*BY_PAIR, "leave", "finish_migrations", "way", "rate", FENCED)
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -55,7 +58,7 @@ STAGES: dict[str, Stage] = {
             flag="--rehearse",
         ),
         Stage("upgrade-db", "upgrade.db", "seed", OF_DB, after=("upgrade-env",)),
-        Stage("upgrade-control", "upgrade.control", "seed", BY_PAIR, after=("upgrade-db",)),
+        Stage("upgrade-control", "upgrade.control", "seed", (*BY_PAIR, FENCED), after=("upgrade-db",)),
         Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
         Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, (), after=("prepare",), reverses="prepare"),
     )
@@ -149,6 +152,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
         words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
         words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name)]
+        words += [f"--fenced={name}" for name in (options or {}).get(FENCED) or ()]
     return " ".join(words)
 
 

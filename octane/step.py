@@ -122,7 +122,7 @@ def with_targets(ctx: Context, definition: Definition) -> Definition:
     :raises Refused: a side of the upgrade has no node.
     """
     if definition.targets or definition.side is None:
-        return definition
+        return _of_present(ctx, definition)
     # Asks the Fuel API, whose client is slow to import and needed by no other step.
     sides = importlib.import_module("octane.sides").sides(ctx)
     both = (*sides.originals, *sides.seeds)
@@ -131,6 +131,13 @@ def with_targets(ctx: Context, definition: Definition) -> Definition:
     if not targets:
         raise Refused(f"step {definition.step}: this upgrade has no {definition.side}")
     return replace(definition, targets=targets)
+
+
+def _of_present(ctx: Context, definition: Definition) -> Definition:
+    """An undo means the nodes of the step, but for those that were powered off since."""
+    gone = ctx.options.get("fenced") or ()
+    targets = tuple(node for node in definition.targets or () if node not in gone)
+    return replace(definition, targets=targets) if gone and targets else definition
 
 
 def _computed(ctx: Context, definition: Definition, source: str | None) -> dict[str, Any]:

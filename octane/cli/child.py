@@ -100,7 +100,8 @@ def _command(stage: Stage, options: Mapping[str, Any], test: bool, back: bool = 
         )
     words = [program, "state.orchestrate", stage.orchestration, f"pillar={json.dumps(dict(options))}"]
     if back:
-        words = [program, "octane.undo", stage.name, *(f"{name}={value}" for name, value in options.items())]
+        given = [f"{name}={json.dumps(value)}" for name, value in options.items()]
+        words = [program, "octane.undo", stage.name, *given]
     return [*words, *(["test=True"] if test else []), "--out=json", "--log-level=error"]
 
 

@@ -14,6 +14,7 @@ from octane import settings
 from octane import stage as stages
 from octane.cli.app import OctaneCommand
 from octane.cli.run import Rollback, StageRun, refuse_early
+from octane.definition import MINION_ID
 from octane.errors import BadInput
 from octane.journal import Journal
 from octane.pair import MASTER_ID, environment_id
@@ -187,11 +188,36 @@ class UpgradeDb(SeedCommand):
         return {**super().options(parsed), **{name: value for name, value in given.items() if value}}
 
 
-class UpgradeControl(SeedCommand):
+class ControlCommand(SeedCommand):
+    """Base of the commands that move addresses from one side to the other."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--fenced",
+            metavar="NODE",
+            action="append",
+            default=[],
+            help="a controller that does not answer, e.g. node-2: said by who knows that it is powered off and stays "
+            "so; may be repeated",
+        )
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        for name in parsed.fenced:
+            if not MINION_ID.fullmatch(name):
+                raise BadInput(f"--fenced takes the name of a node as `salt-key` shows it, not {name!r}")
+        return {**super().options(parsed), **({stages.FENCED: parsed.fenced} if parsed.fenced else {})}
+
+
+class UpgradeControl(ControlCommand):
     """Give the original's addresses to the seed's controllers, connect the computes, accept writes"""
 
     stage_name = "upgrade-control"
-    examples = ("octane upgrade-control 2", "octane upgrade-control 2 --test")
+    examples = (
+        "octane upgrade-control 2",
+        "octane upgrade-control 2 --test",
+        "octane upgrade-control 2 --fenced node-2",
+    )
 
 
 class RollbackCommand(StageCommand):
@@ -220,7 +246,7 @@ class RollbackDb(RollbackCommand, SeedCommand):
     examples = ("octane rollback-db 2", "octane rollback-db 2 --test")
 
 
-class RollbackControl(RollbackCommand, SeedCommand):
+class RollbackControl(RollbackCommand, ControlCommand):
     """Give the addresses back to the original's controllers, which take writes again with their databases as they were
 
     What was written to the seed since the switch is kept in files, whose names are told: things that users know, and
@@ -228,7 +254,11 @@ class RollbackControl(RollbackCommand, SeedCommand):
     """
 
     stage_name = "upgrade-control"
-    examples = ("octane rollback-control 2", "octane rollback-control 2 --test")
+    examples = (
+        "octane rollback-control 2",
+        "octane rollback-control 2 --test",
+        "octane rollback-control 2 --fenced node-5",
+    )
 
     def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
         # The second can only be looked at when the first is done.

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
+from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import isolation
+from octane.procedure.checks import Check
 from octane.procedure.seed_network import Overlay, overlay_plans, overlay_ports, stretch
-from octane.sides import sides
+from octane.sides import fenced, sides
+from octane.stage import FENCED, command_line
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
@@ -24,6 +26,7 @@ AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180
 REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
+ANSWER_TIMEOUT = 60
 FENCE_TIMEOUT = 600
 HANDOVER_TIMEOUT = 120
 BACK = "control.back_overlays"
@@ -33,6 +36,30 @@ BACK_KEYS = {"management": 3, "public": 4}
 
 Plan = dict[str, list[dict[str, str]]]
 """{minion id: [{"do": "attach"|"detach", "bridge": name, "port": name}, ...]}, in the order to be done."""
+
+
+class Answering(Check):
+    """Every controller answers, but for those that were stated to be powered off. One that only does not answer could
+    have the addresses still when others take them."""
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        side, gone = sides(ctx), sorted(fenced(ctx))
+        wanted = [*side.originals, *side.seeds]
+        try:
+            # A minion that comes back to the master is heard a moment later.
+            until(lambda: not _silent(ctx, wanted), ANSWER_TIMEOUT, "every controller to answer")
+        except WaitTimeout as error:
+            silent = _silent(ctx, wanted)
+            said = {**ctx.options, FENCED: [*gone, *silent]}
+            raise Refused(
+                f"no answer from {', '.join(silent)}: start it, or state that it is powered off and stays so",
+                node=silent[0],
+                next_command=command_line(ctx.stage, ctx.pair, said),
+            ) from error
+        alive = sorted(ctx.nodes.ping(gone, timeout=5)) if gone else []
+        if alive:
+            raise Refused(f"{', '.join(alive)} was stated to be powered off, and answers", node=alive[0])
+        return {"answer": wanted, "powered off": gone}
 
 
 class PlanPorts(LibraryStep):
@@ -56,13 +83,13 @@ class PlanPorts(LibraryStep):
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         """Each port exists on its node, whether in its bridge or out of it."""
-        ports = ctx.recall(PORTS)
-        present = ctx.nodes.call(list(ports), "octane_net.macs")
+        side, ports = sides(ctx), ctx.recall(PORTS)
+        there = ctx.nodes.call([*side.originals, *side.seeds], "octane_net.macs")
         missing = [
             f"{uplink['port']} on {node}"
-            for node, uplinks in ports.items()
-            for uplink in uplinks
-            if uplink["port"] not in present[node]
+            for node, found in there.items()
+            for uplink in ports.get(node, [])
+            if uplink["port"] not in found
         ]
         if missing:
             raise InvariantBroken(f"there is no port {', '.join(missing)}")
@@ -281,6 +308,10 @@ def computes_down(ctx: Context) -> list[str]:
     services = ctx.nodes.call([first], "octane_nova.services")[first]
     up = {service["host"] for service in services if service["binary"] == "nova-compute" and service["up"]}
     return [node for node in side.computes if not {node, side.fqdn[node]} & up]
+
+
+def _silent(ctx: Context, nodes: list[str]) -> list[str]:
+    return sorted(set(nodes) - ctx.nodes.ping(nodes, timeout=5))
 
 
 def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:

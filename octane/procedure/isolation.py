@@ -17,6 +17,7 @@ from octane.fuel.environment import Environment, Fact
 from octane.fuel.nodes import Node, controllers
 from octane.procedure.checks import Check
 from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
+from octane.sides import present
 from octane.step import Outcome
 
 UPLINKS = "env.uplinks"
@@ -122,8 +123,8 @@ class Hearing:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self.originals = controllers(original(ctx).nodes())
-        self.seeds = seed_nodes(ctx)
+        self.originals = present(ctx, controllers(original(ctx).nodes()))
+        self.seeds = present(ctx, seed_nodes(ctx))
         self.macs: dict[str, set[str]] = {}
         self.addresses = held_addresses(ctx, self.originals)
 

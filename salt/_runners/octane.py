@@ -57,7 +57,7 @@ def verify(stage, seed=None, original=None):
     return _told(octane_door.verify_stage, _caller({"seed": seed, "original": original}), stage)
 
 
-def undo(stage, seed=None, original=None, test=False):
+def undo(stage, seed=None, original=None, test=False, fenced=None):
     """
     Take back every step of a stage, the last one first. Refused when a later stage has begun or when there is no way
     back. The same command goes on after a failure.
@@ -71,13 +71,17 @@ def undo(stage, seed=None, original=None, test=False):
     test
         Only say which steps would be undone.
 
+    fenced
+        A list of controllers that are powered off: nobody asks them anything.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt-run octane.undo upgrade-db seed=2
     """
-    undone = _told(octane_door.undo_stage, _caller({"seed": seed, "original": original}, bool(test)), stage)
+    pillar = {"seed": seed, "original": original, "fenced": fenced}
+    undone = _told(octane_door.undo_stage, _caller(pillar, bool(test)), stage)
     failed = [report["comment"] for report in undone.values() if report["result"] is False]
     if failed:
         raise CommandExecutionError(failed[0])

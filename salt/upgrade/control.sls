@@ -4,6 +4,11 @@ The stage may run:
   octane.stage:
     - stage: upgrade-control
 
+Every controller answers, or is stated to be powered off:
+  octane.step:
+    - step: control.answering
+    - library: octane.procedure.control:Answering
+
 Know every port that moves, on both sides:
   octane.step:
     - step: control.ports_planned

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from octane.errors import Failed, InvariantBroken, WaitTimeout
+from octane import stage
+from octane.errors import BadInput, Failed, InvariantBroken, Refused, WaitTimeout
 from octane.procedure import control
 from octane.procedure.control import PORTS, SWITCHED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -97,7 +98,7 @@ class Network:
         return changes
 
     def unfence(self, minion, ports):
-        assert ports is False and "oct3" in self.bridges[minion]["br-mgmt"]
+        assert ports is False and ("oct3" in self.bridges[minion]["br-mgmt"] or len(self.fenced) == 1)
         self.fenced.discard(minion)
 
     def cut_connections(self, minion, port, networks):
@@ -234,3 +235,38 @@ def test_computes_that_the_new_controllers_do_not_see_up_are_named(ctx, network)
     assert control.computes_down(ctx) == ["node-7"]
     network.consumers["compute.node-7.domain.tld"] = 1
     assert control.computes_down(ctx) == []
+
+
+def test_a_controller_that_does_not_answer_is_named_with_what_to_state(ctx, monkeypatch):
+    monkeypatch.setattr(control, "ANSWER_TIMEOUT", 0)
+    ctx.stage = stage.get("upgrade-control")
+    ctx.nodes.ping = lambda nodes, timeout: set(nodes) - {"node-2"}
+    with pytest.raises(Refused, match=r"no answer from node-2: start it, or state .* `octane upgrade-control 2 --fenced"):
+        control.Answering().verify(ctx)
+    ctx.options["fenced"] = ["node-2"]
+    assert control.Answering().verify(ctx)["powered off"] == ["node-2"]
+
+
+def test_one_that_was_stated_to_be_powered_off_must_be(ctx):
+    ctx.options["fenced"] = ["node-2"]
+    ctx.nodes.ping = lambda nodes, timeout: set(nodes)
+    with pytest.raises(Refused, match="node-2 was stated to be powered off, and answers"):
+        control.Answering().verify(ctx)
+
+
+def test_one_that_is_powered_off_is_asked_nothing(ctx, network):
+    ctx.options["fenced"] = ["node-2"]
+    control.Switch().apply(ctx)
+    control.DropOverlay().apply(ctx)
+    control.Fence().apply(ctx)
+    asked = {target for _, targets in ctx.nodes.asked for target in targets}
+    assert "node-2" not in asked and network.bridges["node-1"] == {"br-mgmt": [], "br-ex": []}
+    control.Fence().undo(ctx)
+    assert not ctx.recall(control.BACK), "one alone is joined with nobody"
+
+
+@pytest.mark.parametrize(("given", "sentence"), [(["node-7"], "node-7: no controller"), ("node-2", "list of nodes")])
+def test_only_controllers_of_the_two_sides_can_be_stated_to_be_powered_off(ctx, given, sentence):
+    ctx.options["fenced"] = given
+    with pytest.raises(BadInput, match=sentence):
+        control.Switch().pending(ctx)
