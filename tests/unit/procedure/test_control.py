@@ -241,7 +241,7 @@ def test_a_controller_that_does_not_answer_is_named_with_what_to_state(ctx, monk
     monkeypatch.setattr(control, "ANSWER_TIMEOUT", 0)
     ctx.stage = stage.get("upgrade-control")
     ctx.nodes.ping = lambda nodes, timeout: set(nodes) - {"node-2"}
-    with pytest.raises(Refused, match=r"no answer from node-2: start it, or state .* `octane upgrade-control 2 --fenced"):
+    with pytest.raises(Refused, match=r"no answer from node-2: start it, .* `octane upgrade-control 2 --fenced"):
         control.Answering().verify(ctx)
     ctx.options["fenced"] = ["node-2"]
     assert control.Answering().verify(ctx)["powered off"] == ["node-2"]
