@@ -91,3 +91,8 @@ def services(lab: Commands, host: str) -> set[str]:
 def query(lab: Commands, host: str, statement: str) -> list[str]:
     """Lines of what the database of a host answers."""
     return lab.run(lab.on(host, "mysql", "--batch", "--skip-column-names", "-e", statement)).stdout.splitlines()
+
+
+def hosts(lab: Commands) -> list[dict]:
+    """The lab's hosts as it tells them: {"host", "power", ...}."""
+    return json.loads(lab.lab("status", "-f", "json").stdout)["hosts"]
