@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from demo.commands import MASTER, Commands
+from lab.wait import until
 
 OPENSTACK = ("nova", "neutron", "cinder", "glance", "heat", "keystone", "placement")
 # Where stages may change files of the Fuel master, their own journal apart.
@@ -96,3 +97,14 @@ def query(lab: Commands, host: str, statement: str) -> list[str]:
 def hosts(lab: Commands) -> list[dict]:
     """The lab's hosts as it tells them: {"host", "power", ...}."""
     return json.loads(lab.lab("status", "-f", "json").stdout)["hosts"]
+
+
+def until_reads_are_answered(lab: Commands) -> None:
+    """Wait until every API answers every read for three seconds."""
+    path = lab.state / "answers.jsonl"
+
+    def answered() -> bool:
+        lab.lab("probe", "--seconds", "3", "--output", str(path))
+        return all(kinds["read"]["failed_seconds"] == 0 for kinds in lab.probe_summary(path)["apis"].values())
+
+    until(answered, 300, "every API to answer every read", 5)

@@ -110,10 +110,7 @@ def answers(lab, host):
         heard = observe.who_has(lab, COMPUTE, "br-mgmt", address)
         mine, theirs = (observe.mac(lab, one, "br-mgmt") for one in (host, other))
         assert mine in heard and theirs not in heard, (address, heard)
-    path = lab.state / "answers.jsonl"
-    lab.lab("probe", "--seconds", "3", "--output", str(path))
-    apis = lab.probe_summary(path)["apis"]
-    assert all(kinds["read"]["failed_seconds"] == 0 for kinds in apis.values())
+    observe.until_reads_are_answered(lab)
 
 
 def applied(lab, stage):

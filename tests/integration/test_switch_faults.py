@@ -53,17 +53,11 @@ def alive(lab):
     return {host["host"] for host in observe.hosts(lab) if host["power"] == "on"}
 
 
-def reads_are_answered(lab):
-    path = lab.state / "answers.jsonl"
-    lab.lab("probe", "--seconds", "3", "--output", str(path))
-    return all(kinds["read"]["failed_seconds"] == 0 for kinds in lab.probe_summary(path)["apis"].values())
-
-
 def test_an_old_controller_that_loses_power_is_stated_to_be_off_and_the_switch_goes_on(lab):
     killed_at_the_switch(lab, OLD[1])
     lab.octane("upgrade-control", SEED, "--fenced", OLD[1])
     assert heard_alone(lab) == set(NEW)
-    assert reads_are_answered(lab)
+    observe.until_reads_are_answered(lab)
 
 
 def test_and_the_way_back_goes_without_it_too(lab):
@@ -71,7 +65,7 @@ def test_and_the_way_back_goes_without_it_too(lab):
     assert heard_alone(lab) == {OLD[0], OLD[2]}
     lab.lab("fault", "poweron", OLD[1])
     until(lambda: heard_alone(lab) == set(OLD), WHOLE_WITHIN, "the old controllers to be whole again", 5)
-    until(lambda: reads_are_answered(lab), WHOLE_WITHIN, "reads to be answered", 5)
+    observe.until_reads_are_answered(lab)
 
 
 def test_a_new_controller_that_loses_power_is_left_out_on_the_way_back(lab):
@@ -80,7 +74,7 @@ def test_a_new_controller_that_loses_power_is_left_out_on_the_way_back(lab):
     lab.octane("rollback-control", SEED, "--fenced", NEW[1])
     assert heard_alone(lab) == set(OLD)
     lab.lab("fault", "poweron", NEW[1])
-    until(lambda: reads_are_answered(lab), WHOLE_WITHIN, "reads to be answered", 5)
+    observe.until_reads_are_answered(lab)
     assert heard_alone(lab) == set(OLD)
 
 
@@ -92,5 +86,5 @@ def test_after_a_reboot_of_everything_the_new_controllers_have_the_addresses_alo
     for host in (*NEW, *OLD, *COMPUTES):
         lab.lab("fault", "poweron", host)
     until(lambda: heard_alone(lab) == set(NEW), WHOLE_WITHIN, "the new controllers to be heard alone", 5)
-    until(lambda: reads_are_answered(lab), WHOLE_WITHIN, "reads to be answered", 5)
+    observe.until_reads_are_answered(lab)
     assert heard_alone(lab) == set(NEW)
