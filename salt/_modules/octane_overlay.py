@@ -88,6 +88,8 @@ def remove(key):
     existed = exists(key)
     if os.path.exists(_path(key)):
         os.unlink(_path(key))
+    if _bridge(name(key)) in __salt__["octane_ovs.bridges"]():
+        __salt__["octane_ovs.run"]([__salt__["octane_ovs.removal"](name(key))])
     if os.path.isdir(f"/sys/class/net/{name(key)}"):
         _run(["ip", "link", "delete", name(key)])
     return existed
@@ -103,7 +105,7 @@ def exists(key):
 
         salt node-4 octane_overlay.exists 1
     """
-    return os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}")
+    return os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}") or bool(_bridge(name(key)))
 
 
 def _wanted(bridge, key, local, remotes, mtu):
@@ -120,10 +122,9 @@ def _now(bridge, key):
     shown = _run(["ip", "-d", "-o", "link", "show", "dev", name(key)], check=False)
     identity = re.search(r"vxlan id (\d+)\b.*? local (\S+)", shown["stdout"]) if not shown["retcode"] else None
     mtu = re.search(r" mtu (\d+) ", shown["stdout"])
-    master = re.search(r" master (\S+) ", shown["stdout"])
     return {
         "interface": {"id": int(identity.group(1)), "local": identity.group(2)} if identity else None,
-        "bridge": master.group(1) if master else None,
+        "bridge": _bridge(name(key)),
         "mtu": int(mtu.group(1)) if mtu else None,
         "peers": _peers(key),
         "script": _read(_path(key)),
@@ -145,15 +146,31 @@ def _script(bridge, key, local, remotes, mtu):
         "#!/bin/sh",
         f"# Stretches {bridge} over the admin network while controllers are isolated. Run after each ifup.",
         f'[ "$IFACE" = {bridge} ] || exit 0',
+        *([f"ovs-vsctl --timeout=20 --if-exists del-port {port}"] if _is_ovs(bridge) else []),
         f"[ -d /sys/class/net/{port} ] && ip link delete {port}",
         "set -e",
         f"ip link add {port} address {_mac(key, local)} type vxlan id {int(key)} local {local} dstport {PORT}",
         f"ip link set dev {port} mtu {int(mtu)}",
         *(f"bridge fdb append {_EVERYBODY} dev {port} dst {remote}" for remote in sorted(remotes)),
-        f"ip link set dev {port} master {bridge}",
+        *_plug(bridge, port),
         f"ip link set dev {port} up",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _plug(bridge, port):
+    if _is_ovs(bridge):
+        return [f"ovs-vsctl --timeout=20 add-port {bridge} {port}"]
+    return [f"ip link set dev {port} master {bridge}"]
+
+
+def _is_ovs(bridge):
+    return bridge in __salt__["octane_ovs.bridges"]()
+
+
+def _bridge(port):
+    """The bridge that the overlay is plugged into; ``None`` without one."""
+    return next((bridge for bridge, names in __salt__["octane_net.bridges"]().items() if port in names), None)
 
 
 def _mac(key, local):

@@ -153,13 +153,14 @@ def overlays_absent(name, plans):
 
 
 @_said
-def fence(name, bridges, reason, services=None, timeout=300):
+def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
     """
     A controller is silent on the cloud's networks, also after a reboot: ports out of the bridges, OpenStack and the
     cluster stopped cleanly and disabled, no virtual address left, and a file that says so.
 
-    :param bridges: those that lead to networks where others have the addresses now
     :param reason: for whoever logs in
+    :param bridges: those that lead to networks where others have the addresses now
+    :param plans: ``{minion id: {"bridges": [bridge], "ports": [{"bridge", "port"}]}}``, each node its own
     :param services: jobs to stop and disable; all of OpenStack when not given
 
     CLI Example:
@@ -171,7 +172,8 @@ def fence(name, bridges, reason, services=None, timeout=300):
     known = __salt__["octane_fence.fenced"]()
     changes = {} if known else {"marker": {"old": "", "new": reason}}
     if not known:
-        known = __salt__["octane_fence.plan"](bridges, reason, services)
+        mine = (plans or {}).get(__opts__.get("id")) or {"bridges": bridges, "ports": []}
+        known = __salt__["octane_fence.plan"](mine["bridges"], reason, services, ports=mine["ports"])
     leftovers = __salt__["octane_fence.leftovers"]()
     if leftovers:
         changes["virtual addresses"] = {"old": leftovers, "new": []}
@@ -180,7 +182,7 @@ def fence(name, bridges, reason, services=None, timeout=300):
     # The network first: from then on the node is silent, whatever becomes of the rest.
     changes.update(_done(_switched(name, _plan("detach", known["ports"])))["changes"])
     if not __opts__["test"]:
-        __salt__["octane_fence.sever"](list(known["ports"]))
+        __salt__["octane_fence.sever"](known["bridges"])
     for part in (
         __states__["octane_service.stopped"](name, services=_jobs(known), disable=True),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),
@@ -239,7 +241,7 @@ def _jobs(known):
 
 
 def _plan(what, ports):
-    return [{"do": what, "bridge": bridge, "port": port} for bridge, names in ports.items() for port in names]
+    return [{**port, "do": what} for port in ports]
 
 
 def _plugged(name, what, bridge, port):
