@@ -23,8 +23,11 @@ RECONNECT_TIMEOUT = 180
 REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
 
-Plan = dict[str, list[dict[str, str]]]
-"""{minion id: [{"do": "attach"|"detach", "bridge": name, "port": name}, ...]}, in the order to be done."""
+Plan = dict[str, list[dict[str, Any]]]
+"""{minion id: [{"do": "attach"|"detach", "bridge", "port", and what makes the port}, ...]}, in the order to be done."""
+
+MAKING = ("peer", "tag", "trunks", "bond")
+"""What an uplink may say besides, for a port that has to be made first."""
 
 
 class PlanPorts(LibraryStep):
@@ -41,23 +44,30 @@ class PlanPorts(LibraryStep):
         missing = [node for node, uplinks in ports.items() if not uplinks]
         if missing:
             raise Failed(f"no port of a bridge to move is known for {', '.join(missing)}")
+        ports |= self._located(ctx, ports)
         ctx.record(PORTS, ports)
         return Outcome(
             changes={"planned": ports}, comment=f"ports of {len(ports)} controllers known", evidence={"ports": ports}
         )
 
+    def _located(self, ctx: Context, ports: dict[str, Any]) -> dict[str, Any]:
+        """The original's ports where they are: what Fuel computes and a node does not have must not pass for cut."""
+        originals = list(sides(ctx).originals)
+        plans = {node: [_entry("detach", uplink) for uplink in ports[node]] for node in originals}
+        found = ctx.nodes.call(originals, "octane_net.located", plans=plans)
+        return {
+            node: [{**uplink, **_port(entry)} for uplink, entry in zip(ports[node], found[node], strict=True)]
+            for node in originals
+        }
+
     def verify(self, ctx: Context) -> dict[str, Any]:
-        """Each port exists on its node, whether in its bridge or out of it."""
+        """Each port can be plugged in on its node, whether it is in its bridge or out of it."""
         ports = ctx.recall(PORTS)
-        present = ctx.nodes.call(list(ports), "octane_net.macs")
-        missing = [
-            f"{uplink['port']} on {node}"
-            for node, uplinks in ports.items()
-            for uplink in uplinks
-            if uplink["port"] not in present[node]
-        ]
-        if missing:
-            raise InvariantBroken(f"there is no port {', '.join(missing)}")
+        plans = {node: [_entry("attach", uplink) for uplink in uplinks] for node, uplinks in ports.items()}
+        try:
+            ctx.nodes.call(list(ports), "octane_net.pending", plans=plans)
+        except NodeFailed as error:
+            raise InvariantBroken(f"a port that is to move cannot: {error.message}", node=error.node) from error
         return {"ports": ports}
 
 
@@ -97,16 +107,9 @@ class Switch(LibraryStep):
     """Moves the addresses: the original's controllers lose their ports, the seed's get them and announce themselves."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        ports = ctx.nodes.call([*sides(ctx).originals, *sides(ctx).seeds], "octane_net.bridges")
-        wrong = {
-            node: [
-                entry
-                for entry in plan
-                if (entry["port"] in ports[node].get(entry["bridge"], [])) != (entry["do"] == "attach")
-            ]
-            for node, plan in {**_leave(ctx), **_take(ctx)}.items()
-        }
-        return {node: plan for node, plan in wrong.items() if plan}
+        plans = {**_leave(ctx), **_take(ctx)}
+        wrong = ctx.nodes.call(list(plans), "octane_net.pending", plans=plans)
+        return {node: left for node, left in wrong.items() if left}
 
     def apply(self, ctx: Context) -> Outcome:
         ctx.progress("the original's controllers leave")
@@ -229,12 +232,18 @@ def pin(ctx: Context) -> dict[str, str]:
 
 
 def fence(ctx: Context) -> dict[str, Any]:
-    """Arguments of ``octane_net.fence``: the bridges the original's controllers are cut from, and why."""
-    ports: Mapping[str, list[dict[str, str]]] = ctx.recall(PORTS) or {}
-    bridges = sorted({uplink["bridge"] for node in sides(ctx).originals for uplink in ports.get(node, [])})
+    """Arguments of ``octane_net.fence``: which bridges and ports the original's controllers are cut from, and why."""
+    ports: Mapping[str, list[dict[str, Any]]] = ctx.recall(PORTS) or {}
     return {
-        "bridges": bridges,
+        "plans": {node: _fence_plan(ports.get(node, [])) for node in sides(ctx).originals},
         "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}",
+    }
+
+
+def _fence_plan(uplinks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "bridges": sorted({uplink["serves"] for uplink in uplinks}),
+        "ports": [_port(uplink) for uplink in uplinks],
     }
 
 
@@ -271,8 +280,12 @@ def _take(ctx: Context) -> Plan:
     }
 
 
-def _entry(act: str, port: Mapping[str, str]) -> dict[str, str]:
-    return {"do": act, "bridge": port["bridge"], "port": port["port"]}
+def _entry(act: str, port: Mapping[str, Any]) -> dict[str, Any]:
+    return {"do": act, **_port(port)}
+
+
+def _port(port: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: port[name] for name in ("bridge", "port", *MAKING) if name in port}
 
 
 def _reversed(plan: Plan) -> Plan:

@@ -8,13 +8,12 @@ from octane.context import Context
 from octane.errors import Failed, NodeFailed, Refused
 from octane.fuel import facts, scheme
 from octane.fuel.tasks import wait_for_nodes, wait_for_task
+from octane.fuel.uplinks import uplinks
+from octane.plan.network import OVERLAY_KEYS
 from octane.procedure import isolation
 from octane.procedure.env import INSTALLED, WithSeed, seed, seed_nodes, wait
 from octane.step import Outcome
 from octane.wait import until
-
-KEYS = {"management": 1, "public": 2}
-"""Number of the overlay of each network."""
 
 OVERLAY_MTU = 1450
 PATH_SIZE = 1500
@@ -111,7 +110,7 @@ def _missing(found: scheme.Scheme, bridges: dict[str, dict[str, Any]]) -> list[s
         wanted = endpoint["IP"] if isinstance(endpoint.get("IP"), list) else []
         have = bridges.get(bridge, {}).get("addresses", [])
         told += [f"{address} on {bridge}" for address in wanted if address not in have]
-    for uplink in scheme.uplinks(found, "the node"):
+    for uplink in uplinks(found, "the node"):
         if uplink.port in bridges.get(uplink.bridge, {}).get("ports", []):
             told.append(f"{uplink.bridge} without {uplink.port}")
     return told
@@ -135,7 +134,7 @@ class Overlay(WithSeed):
             node.minion: [
                 {
                     "bridge": bridge,
-                    "key": KEYS[purpose],
+                    "key": OVERLAY_KEYS[purpose],
                     "local": node.admin_address,
                     "remotes": [other.admin_address for other in nodes if other.id != node.id],
                     "mtu": OVERLAY_MTU,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from octane.errors import Failed, InvariantBroken, WaitTimeout
+from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
 from octane.procedure import control
 from octane.procedure.control import PORTS, SWITCHED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 UPLINKS = {
-    "node-1": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
-    "node-2": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
-    "node-4": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
-    "node-5": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
+    f"node-{number}": [
+        {"serves": "br-mgmt", "bridge": "br-mgmt", "port": "eth2.101"},
+        {"serves": "br-ex", "bridge": "br-ex", "port": "eth1"},
+    ]
+    for number in (1, 2, 4, 5)
 }
 OVERLAYS = {minion: [{"bridge": "br-mgmt", "port": "oct1", "key": 1}] for minion in ("node-4", "node-5")}
 
@@ -35,7 +36,8 @@ class Network:
 
     def functions(self):
         return {
-            "octane_net.bridges": lambda minion: self.bridges[minion],
+            "octane_net.pending": self.pending,
+            "octane_net.located": lambda minion, plans: plans[minion],
             "octane_net.macs": lambda minion: self.devices[minion],
             "octane_net.switch": self.switch,
             "octane_net.announce": lambda minion: {"sent": ["192.168.0.1"]},
@@ -51,6 +53,16 @@ class Network:
                 }
             ],
         }
+
+    def pending(self, minion, plans):
+        for entry in plans[minion]:
+            if entry["do"] == "attach" and entry["port"] not in self.devices[minion]:
+                raise NodeFailed(minion, "octane_net.pending", f"there is no interface {entry['port']}")
+        return [
+            entry
+            for entry in plans[minion]
+            if (entry["port"] in self.bridges[minion][entry["bridge"]]) is not (entry["do"] == "attach")
+        ]
 
     def switch(self, minion, plans):
         for entry in plans[minion]:
@@ -126,7 +138,7 @@ def test_a_switch_taken_back_leaves_everything_as_it_was(ctx, network):
 
 def test_a_port_that_is_not_there_stops_the_stage_before_anything_moves(ctx, network):
     del network.devices["node-5"]["eth1"]
-    with pytest.raises(InvariantBroken, match="eth1 on node-5"):
+    with pytest.raises(InvariantBroken, match="node-5: a port that is to move cannot: there is no interface eth1"):
         control.PlanPorts().verify(ctx)
 
 
@@ -161,7 +173,12 @@ def test_the_overlay_is_removed_once_and_only_where_it_is(ctx, network):
 
 
 def test_what_is_fenced_is_what_was_planned(ctx):
-    assert control.fence(ctx)["bridges"] == ["br-ex", "br-mgmt"]
+    planned = control.fence(ctx)["plans"]
+    assert set(planned) == {"node-1", "node-2"}
+    assert planned["node-1"] == {
+        "bridges": ["br-ex", "br-mgmt"],
+        "ports": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
+    }
 
 
 def test_computes_that_the_new_controllers_do_not_see_up_are_named(ctx, network):
