@@ -5,6 +5,7 @@ Puppet writes these files at each deployment. So only the lines that matter are 
 taken for pristine and kept, never refused.
 """
 
+import functools
 import glob
 import os
 import re
@@ -49,7 +50,7 @@ def pristine_ports(bridge):
 
 def set_ports(bridge, given):
     """
-    Write down the ports of a bridge; ``True`` when its file changed.
+    Write down the ports of a bridge, in the order that they had there before; ``True`` when its file changed.
 
     CLI Example:
 
@@ -57,8 +58,9 @@ def set_ports(bridge, given):
 
         salt node-1 octane_interfaces.set_ports br-mgmt '[eth2.101]'
     """
-    text = _read(_file(bridge))
-    return parse_ports(text) != list(given) and _write(bridge, with_ports(text, given))
+    text, before = _read(_file(bridge)), pristine_ports(bridge)
+    wanted = before if sorted(before) == sorted(given) else list(given)
+    return parse_ports(text) != wanted and _write(bridge, with_ports(text, wanted))
 
 
 def plugs(bridge):
@@ -95,10 +97,12 @@ def unplug(bridge, port):
         _rewrite(port, lambda text: _commented(text, bridge, port))
 
 
-def plug(bridge, port, is_bond=False):
+def plug(bridge, port, interfaces=()):
     """
     Files plug a port into a bridge of Open vSwitch as they did before :func:`unplug`. A port whose own file names no
-    bridge gets this one there: a boot brings it up so.
+    bridge gets this one there; without a file, its interfaces are brought up by that of the bridge.
+
+    :param interfaces: what the port is made of
 
     CLI Example:
 
@@ -107,8 +111,11 @@ def plug(bridge, port, is_bond=False):
         salt node-4 octane_interfaces.plug br-ex eth1
     """
     _rewrite(bridge, lambda text: _relisted(text, [one for one in _was_listed(text) if one in {*_listed(text), port}]))
-    if len(port) <= _LONGEST:
-        _rewrite(port, lambda text: _uncommented(text) if _MARK in text else _as_port(text, bridge, port, is_bond))
+    if len(port) <= _LONGEST and _read(_file(port)) is not None:
+        _rewrite(port, lambda text: _uncommented(text) if _MARK in text else _as_port(text, bridge, port))
+        return
+    for name in interfaces:
+        _rewrite(bridge, functools.partial(_with_line, line=f"up ip link set dev {checked(name)} up"))
 
 
 def is_made(interface):
@@ -140,13 +147,7 @@ def make_pair(bridge, first, second):
     make = f"ip link add {checked(first)} type veth peer name {checked(second)}"
     line = f"pre-up ip link show {first} >/dev/null 2>&1 || {make}"
 
-    def added(text):
-        lines = text.splitlines()
-        if line not in map(str.strip, lines):
-            lines.insert(_after_stanza_head(lines), line)
-        return _joined(lines)
-
-    _rewrite(bridge, added)
+    _rewrite(bridge, functools.partial(_with_line, line=line))
 
 
 def checked(name):
@@ -210,6 +211,13 @@ def _rewrite(name, change):
         _write(name, change(text))
 
 
+def _with_line(text, line):
+    lines = text.splitlines()
+    if line not in map(str.strip, lines):
+        lines.insert(_after_stanza_head(lines), line)
+    return _joined(lines)
+
+
 def _listed(text):
     """Ports that the text of a bridge of Open vSwitch lists."""
     return [word for line in map(str.split, text.splitlines()) if line[:1] == ["ovs_ports"] for word in line[1:]]
@@ -255,10 +263,10 @@ def _uncommented(text):
     return _joined(line[len(_MARK) :] if line.startswith(_MARK) else line for line in text.splitlines())
 
 
-def _as_port(text, bridge, port, is_bond):
+def _as_port(text, bridge, port):
     """The text of an ordinary interface, made that of a port."""
     lines = text.splitlines()
-    if is_bond or any(line.split()[:1] == ["ovs_bridge"] for line in lines):
+    if any(line.split()[:1] == ["ovs_bridge"] for line in lines):
         return text
     head = _after_stanza_head(lines)
     lines[head:head] = ["ovs_type OVSPort", f"ovs_bridge {bridge}"]

@@ -108,6 +108,64 @@ def exists(key):
     return os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}") or bool(_bridge(name(key)))
 
 
+def is_one(port):
+    """
+    Whether a port is the interface of an overlay of this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.is_one oct1
+    """
+    return bool(re.fullmatch(r"oct[1-9]\d*", port)) and os.path.exists(_path(_key(port)))
+
+
+def is_at_boot(port):
+    """
+    Whether a boot plugs the overlay in again.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.is_at_boot oct1
+    """
+    return os.access(_path(_key(port)), os.X_OK)
+
+
+def set_at_boot(port, wanted):
+    """
+    Let a boot plug the overlay in again, or not: beside the port that takes its place it would be a loop.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.set_at_boot oct1 false
+    """
+    os.chmod(_path(_key(port)), 0o755 if wanted else 0o644)
+
+
+def make(port):
+    """
+    Make an overlay that is known here and not there, as a boot would.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.make oct1
+    """
+    path = _path(_key(port))
+    bridge = re.search(r'^\[ "\$IFACE" = (\S+) \]', _read(path), re.MULTILINE).group(1)
+    _run(["env", f"IFACE={bridge}", path])
+
+
+def _key(port):
+    return int(port[len("oct") :])
+
+
 def _wanted(bridge, key, local, remotes, mtu):
     return {
         "interface": {"id": int(key), "local": str(ipaddress.ip_address(local))},

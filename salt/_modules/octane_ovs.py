@@ -12,7 +12,7 @@ import shutil
 
 from salt.exceptions import CommandExecutionError
 
-RECORD = "/var/lib/octane-node/ovs-ports.json"
+KEPT = "/var/lib/octane-node/ovs-ports.json"
 DATABASE = "/etc/openvswitch/conf.db"
 SOCKET = "/var/run/openvswitch/db.sock"
 TIMEOUT = 20
@@ -229,7 +229,7 @@ def _bridges(tables):
 
 def _definition(tables, bridge, port):
     wanted = _uuids(port["interfaces"])
-    rows = [row for row in tables["Interface"] if row["_uuid"][1] in wanted]
+    rows = sorted((row for row in tables["Interface"] if row["_uuid"][1] in wanted), key=lambda row: row["name"])
     return {
         "bridge": bridge,
         "port": _filled(port, ("_uuid", "name", "interfaces")),
@@ -313,17 +313,17 @@ def _vsctl(words):
 
 def _read():
     try:
-        with open(RECORD, encoding="utf-8") as stream:
+        with open(KEPT, encoding="utf-8") as stream:
             return json.load(stream)
     except FileNotFoundError:
         return {}
 
 
 def _write(known):
-    os.makedirs(os.path.dirname(RECORD), mode=0o700, exist_ok=True)
-    descriptor = os.open(RECORD + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.makedirs(os.path.dirname(KEPT), mode=0o700, exist_ok=True)
+    descriptor = os.open(KEPT + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         json.dump(known, stream, indent=1, sort_keys=True)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(RECORD + ".new", RECORD)
+    os.replace(KEPT + ".new", KEPT)

@@ -61,7 +61,7 @@ def refuse_impossible(entry, known):
         __salt__["octane_ovs.checked"](entry["peer"]["port"])
         _kind(__salt__["octane_interfaces.checked"](entry["peer"]["bridge"]), known)
         return
-    missing = [name for name in _interfaces(entry, kind) if not _exists(name)]
+    missing = [name for name in _interfaces(entry, kind) if not _exists(name) and not _is_overlay(name)]
     if missing and port not in known[kind][bridge]:
         raise CommandExecutionError(f"there is no interface {missing[0]} to plug into {bridge}")
 
@@ -91,12 +91,15 @@ def write_down(entry, known):
         salt node-1 octane_ports.write_down '{do: detach, bridge: br-ex, port: eth1}' '{lnx: {br-ex: [eth1]}, ovs: {}}'
     """
     bridge, port, wanted = entry["bridge"], entry["port"], entry["do"] == "attach"
+    if _is_overlay(port):
+        __salt__["octane_overlay.set_at_boot"](port, wanted)
+        return
     if _kind(bridge, known) == "ovs":
         if not wanted:
             __salt__["octane_ovs.record"](port)
             __salt__["octane_interfaces.unplug"](bridge, port)
         else:
-            __salt__["octane_interfaces.plug"](bridge, port, is_bond=bool(entry.get("bond")))
+            __salt__["octane_interfaces.plug"](bridge, port, _interfaces(entry, "ovs"))
         return
     _write_ports(bridge, port, wanted)
     if wanted and _is_pair(entry, known) and not _is_made_by_files(entry):
@@ -118,15 +121,12 @@ def move(entries, known):
     """
     for tool, commands in itertools.groupby(steps(entries, known), key=lambda step: step[0]):
         batch = [command for _, command in commands]
-        if tool == "ovs":
-            __salt__["octane_ovs.run"](batch)
-        else:
-            _ip_batch(batch)
+        _RUN[tool](batch)
 
 
 def steps(entries, known):
     """
-    What is to be done at run time, as ``[(tool, command)]``: lines of ``ip``, or words of ``ovs-vsctl``.
+    What is to be done at run time, as ``[(tool, command)]``: lines of ``ip``, words of ``ovs-vsctl``, overlays.
 
     CLI Example:
 
@@ -135,7 +135,7 @@ def steps(entries, known):
         salt node-1 octane_ports.steps '[{do: detach, bridge: br-ex, port: eth1}]' '{lnx: {br-ex: [eth1]}, ovs: {}}'
     """
     left = [entry for entry in entries if not _is_so_now(entry, known)]
-    making = [step for entry in left if entry["do"] == "attach" and entry.get("peer") for step in _make(entry, known)]
+    making = [step for entry in left if entry["do"] == "attach" for step in _make(entry, known)]
     return making + [step for entry in left for step in _plug(entry, known)]
 
 
@@ -224,6 +224,8 @@ def _is_so_now(entry, known):
 
 def _is_so_later(entry, known):
     bridge, port, wanted = entry["bridge"], entry["port"], entry["do"] == "attach"
+    if _is_overlay(port):
+        return __salt__["octane_overlay.is_at_boot"](port) is wanted
     if _kind(bridge, known) == "ovs":
         return wanted or port not in __salt__["octane_interfaces.plugs"](bridge)
     later = __salt__["octane_interfaces.ports"](bridge)
@@ -247,7 +249,13 @@ def _is_made_by_files(entry):
 
 
 def _make(entry, known):
-    """Steps that make what a patch lacks, but for plugging in its own end."""
+    """Steps that make what a patch lacks, but for plugging in its own end; and an overlay that a boot has left out."""
+    if _is_overlay(entry["port"]) and not _exists(entry["port"]):
+        return [("overlay", entry["port"])]
+    return _make_patch(entry, known) if entry.get("peer") else []
+
+
+def _make_patch(entry, known):
     port, peer = entry["port"], entry["peer"]
     if peer["port"] in _members(peer["bridge"], known):
         return []
@@ -280,6 +288,10 @@ def _plug(entry, known):
     return [*raised, ("ovs", __salt__["octane_ovs.addition"](bridge, port, wanted))]
 
 
+def _is_overlay(port):
+    return __salt__["octane_overlay.is_one"](port)
+
+
 def _exists(name):
     return os.path.isdir(f"/sys/class/net/{name}")
 
@@ -297,3 +309,10 @@ def _ip_batch(lines):
     done = __salt__["cmd.run_all"](["ip", "-batch", "-"], python_shell=False, ignore_retcode=True, **given)
     if done["retcode"]:
         raise CommandExecutionError(f"ip -batch: {done['stderr'].strip() or done['stdout'].strip()}"[:500])
+
+
+_RUN = {
+    "ip": _ip_batch,
+    "ovs": lambda commands: __salt__["octane_ovs.run"](commands),
+    "overlay": lambda ports: [__salt__["octane_overlay.make"](port) for port in ports],
+}
