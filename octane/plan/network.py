@@ -112,7 +112,7 @@ def _with_node(error: Refused) -> str:
 def _moving(member: Member, found: list[dict[str, Any]], with_overlay: bool) -> list[Move]:
     if member.side == ORIGINAL:
         return [_move(member, port, "leaves", SWITCH) for port in found]
-    overlays = [_overlay(port) for port in _one_a_bridge(found)] if with_overlay else []
+    overlays = [_overlay(member, port) for port in _one_a_bridge(found)] if with_overlay else []
     return [
         *(_move(member, port, "leaves", ISOLATION) for port in found),
         *(_move(member, port, "comes", ISOLATION) for port in overlays),
@@ -125,9 +125,10 @@ def _one_a_bridge(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({port["serves"]: port for port in reversed(found)}.values())[::-1]
 
 
-def _overlay(port: dict[str, Any]) -> dict[str, Any]:
-    name = f"oct{OVERLAY_KEYS[port['purpose']]}"
-    return {**port, "bridge": port["serves"], "port": name, "kind": "overlay"}
+def _overlay(member: Member, port: dict[str, Any]) -> dict[str, Any]:
+    bridge, name = port["serves"], f"oct{OVERLAY_KEYS[port['purpose']]}"
+    provider = scheme.provider(member.scheme, bridge)
+    return {"purpose": port["purpose"], "bridge": bridge, "provider": provider, "port": name, "kind": "overlay"}
 
 
 def _move(member: Member, port: dict[str, Any], does: str, when: str) -> Move:

@@ -12,11 +12,11 @@ from typing import Any
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
 from octane.procedure import isolation
+from octane.procedure.networks import PORTS
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
-PORTS = "control.ports"
 SWITCHED = "control.switched"
 AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180

@@ -13,16 +13,14 @@ from typing import Any
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
 from octane.fuel import facts, scheme
-from octane.fuel.environment import Environment, Fact
+from octane.fuel.environment import Fact
 from octane.fuel.nodes import Node, controllers
 from octane.fuel.uplinks import is_isolated
 from octane.plan import network
 from octane.procedure.checks import Check
 from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
+from octane.procedure.networks import UPLINKS, computed, members
 from octane.step import Outcome
-
-UPLINKS = "env.uplinks"
-"""{minion id: [uplink]} of the seed's controllers: what joins management and public when they are not isolated."""
 
 SCHEMES = "env.schemes"
 """{minion id: network_scheme} of the seed's controllers as Nailgun computed it."""
@@ -38,13 +36,6 @@ OVERLAYS = "env.overlays"
 
 SWITCHED = "control.switched"
 """Recorded by upgrade-control: from then on the seed is to be heard."""
-
-
-def computed(environment: Environment, nodes: Iterable[Node]) -> dict[str, Fact]:
-    """{minion id: facts as Nailgun computes them} of NODES; of a node with several roles, one element."""
-    by_uid = {str(node.id): node.minion for node in nodes}
-    found = environment.default_facts([int(uid) for uid in by_uid])
-    return {by_uid[str(fact["uid"])]: fact for fact in found if str(fact["uid"]) in by_uid}
 
 
 class IsolateFacts(WithSeed):
@@ -103,18 +94,6 @@ def _is_isolated(fact: Fact) -> bool:
     if not fact.get("network_scheme") or fact.get("run_ping_checker") is not False:
         return False
     return is_isolated(fact["network_scheme"], facts.node_name(fact))
-
-
-def members(environment: Environment, side: str = network.ORIGINAL) -> list[network.Member]:
-    """What the plan of the networks is computed from: ENVIRONMENT's nodes by ascending id, as Nailgun computes them."""
-    nodes = environment.nodes()
-    of_controllers = {node.id for node in controllers(nodes)}
-    found = computed(environment, nodes)
-    return [
-        network.Member(node.minion, side, found[node.minion]["network_scheme"], node.id in of_controllers)
-        for node in nodes
-        if node.minion in found
-    ]
 
 
 def isolated_bridges(ctx: Context, minion: str) -> dict[str, str]:
