@@ -69,6 +69,7 @@ def apply(bridge, key, local, remotes, mtu=1450):
     text = _script(bridge, key, local, remotes, mtu)
     __salt__["octane_files.adopt"](_path(key), OWNER)
     __salt__["octane_files.write"](_path(key), text, OWNER, mode="0755")
+    set_at_boot(name(key), True)
     _run(["env", f"IFACE={bridge}", _path(key)])
     left = pending(bridge, key, local, remotes, mtu)
     if left:
