@@ -17,6 +17,9 @@ it out where both share an interface: old agents must not be heard by tenants ei
 BOND_PROPERTIES = ("mode", "lacp", "lacp_rate", "miimon", "updelay", "downdelay")
 """Those that Open vSwitch knows too."""
 
+LACP_MODE = "lacp-balance-tcp"
+"""What Fuel calls two settings of Open vSwitch at once."""
+
 JACK = "p_{:08x}-{}"
 """How Fuel 7.0 calls the ends of a patch, with a checksum of the bridges' names; a node that calls them otherwise says
 so itself (`octane_net.located`)."""
@@ -90,8 +93,13 @@ def is_ovs_bond(found: Scheme, step: Transformation) -> bool:
 
 
 def _bond(step: Transformation) -> dict[str, Any]:
-    properties = step.get("bond_properties") or step.get("properties") or {}
-    known = {name: properties[name] for name in BOND_PROPERTIES if isinstance(properties, dict) and name in properties}
+    given = step.get("bond_properties") or step.get("properties") or {}
+    # Before 6.1 a list of what ovs-vsctl would be told.
+    properties = dict(given) if isinstance(given, dict) else dict(word.split("=", 1) for word in given if "=" in word)
+    properties.setdefault("mode", properties.pop("bond_mode", None))
+    if properties["mode"] == LACP_MODE:
+        properties.update(mode="balance-tcp", lacp="active")
+    known = _said({name: properties.get(name) for name in BOND_PROPERTIES})
     return {"interfaces": list(step.get("interfaces", [])), **known}
 
 

@@ -171,6 +171,22 @@ def test_a_bond_of_open_vswitch_is_made_again_from_its_interfaces(controller):
     assert bond not in cut.scheme["transformations"]
 
 
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ({"bond_properties": {"mode": "lacp-balance-tcp"}}, {"mode": "balance-tcp", "lacp": "active"}),
+        ({"properties": ["lacp=active", "bond_mode=balance-tcp"]}, {"mode": "balance-tcp", "lacp": "active"}),
+        ({}, {}),
+    ],
+)
+def test_properties_of_a_bond_are_understood_as_each_release_says_them(controller, said, understood):
+    drop(controller, "eth1")
+    made_by_ovs(controller, "br-ex")
+    bond = step("add-bond", name="bond0", bridge="br-ex", interfaces=["eth1", "eth4"], **said)
+    controller["transformations"].append(bond)
+    assert cut_of(controller).uplinks[1].making["bond"] == {"interfaces": ["eth1", "eth4"], **understood}
+
+
 def test_a_port_of_open_vswitch_is_an_ordinary_interface_while_it_is_cut_off(controller):
     made_by_ovs(controller, "br-ex")
     port(controller, "eth1")["vlan_id"] = 7
