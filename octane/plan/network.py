@@ -39,7 +39,8 @@ class Member:
 class Move:
     """One line of the plan: PORT of BRIDGE `leaves`, `comes` or `stays` WHEN a stage runs ("" for what stays).
 
-    `purpose` is "management" or "public", `kind` "port", "bond", "patch" or "overlay".
+    `purpose` is "management", "public" or, of a bridge that serves both, "management,public"; `kind` is "port", "bond",
+    "patch" or "overlay".
     """
 
     side: str
@@ -128,12 +129,18 @@ def _one_a_bridge(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _overlay(member: Member, port: dict[str, Any]) -> dict[str, Any]:
     bridge, name = port["serves"], f"oct{OVERLAY_KEYS[port['purpose']]}"
     provider = scheme.provider(member.scheme, bridge)
-    return {"purpose": port["purpose"], "bridge": bridge, "provider": provider, "port": name, "kind": "overlay"}
+    return {**port, "bridge": bridge, "provider": provider, "port": name, "kind": "overlay"}
 
 
 def _move(member: Member, port: dict[str, Any], does: str, when: str) -> Move:
-    plugged = {name: port[name] for name in ("purpose", "bridge", "provider", "port", "kind")}
-    return Move(side=member.side, node=member.node, does=does, when=when, **plugged)
+    plugged = {name: port[name] for name in ("bridge", "provider", "port", "kind")}
+    served = [purpose for purpose, roles in scheme.ISOLATED.items() if _serves(member, port, roles)]
+    purpose = ",".join(served) or port["purpose"]
+    return Move(side=member.side, node=member.node, purpose=purpose, does=does, when=when, **plugged)
+
+
+def _serves(member: Member, port: dict[str, Any], roles: tuple[str, ...]) -> bool:
+    return scheme.bridges_of(member.scheme, roles)[:1] == [port["serves"]]
 
 
 def _staying(member: Member) -> list[Move]:
