@@ -21,6 +21,7 @@ ENTRY_POINTS = {
         "rollback-control = octane.cli.stages:RollbackControl",
         "cleanup-env = octane.cli.stages:CleanupEnv",
         "cleanup-fuel = octane.cli.stages:CleanupFuel",
+        "plan = octane.cli.plan:Plan",
         "status = octane.cli.status:Status",
     ],
 }

@@ -25,6 +25,7 @@ EXAMPLES = """examples, in the order of an upgrade:
   octane cleanup-env 2
   octane cleanup-fuel
   octane rollback-db 2             takes a stage back; a failed one says so itself
+  octane plan 1                    any time: which ports leave and come, on which nodes, and when
   octane status 2 --watch          at any time, from any terminal
 """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from octane.fuel.environment import Fact
-from octane.fuel.scheme import isolate
+from octane.fuel.uplinks import isolate
 
 SKIPPED_TASKS = ("upload_cirros", "ceph_ready_check", "configure_default_route")
 """Deployment tasks that cannot succeed on an isolated cloud, or would undo its isolation (as octane 7.0 found)."""

@@ -1,4 +1,4 @@
-"""Which port carries what in a node's network_scheme, and how a node is cut off by facts alone. Pure.
+"""What a node's network_scheme says: which bridge serves which role, what joins the bridges to the outside. Pure.
 
 A network_scheme (version 1.1, Fuel 6.1 and later) holds `roles` {role: bridge}, `endpoints` {bridge: {"IP": [..] or
 "none", "gateway": ..}} and `transformations`, a list of {"action": "add-br"|"add-port"|"add-bond"|"add-patch", ...}.
@@ -7,40 +7,25 @@ Roles are asked, never names of bridges: a network template may move any role to
 
 from __future__ import annotations
 
-import copy
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from octane.errors import Refused
 
 Scheme = dict[str, Any]
+Transformation = dict[str, Any]
 
 # Fuel 7.0's names first, then those of 6.1 and before.
 MANAGEMENT = ("mgmt/vip", "management")
 PUBLIC = ("public/vip", "ex")
 ADMIN = ("admin/pxe", "fw-admin")
+STORAGE = ("ceph/replication", "swift/replication", "cinder/iscsi", "storage")
+PRIVATE = ("neutron/private", "neutron/mesh", "private")
 ISOLATED = {"management": MANAGEMENT, "public": PUBLIC}
 
-
-@dataclass(frozen=True)
-class Uplink:
-    """A port that joins a node's bridge to the network outside: `purpose` is "management" or "public"."""
-
-    purpose: str
-    bridge: str
-    port: str
-    provider: str
-
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Isolation:
-    """A scheme without its uplinks, and the uplinks to attach again later."""
-
-    scheme: Scheme
-    uplinks: tuple[Uplink, ...]
+LNX, OVS = "lnx", "ovs"
+JOINING = ("add-port", "add-bond")
+"""Actions that may plug an interface into a bridge."""
 
 
 def bridge_of(scheme: Scheme, roles: tuple[str, ...], node: str) -> str:
@@ -48,11 +33,18 @@ def bridge_of(scheme: Scheme, roles: tuple[str, ...], node: str) -> str:
 
     :raises Refused: when it knows none of them
     """
-    for role in roles:
-        bridge = scheme.get("roles", {}).get(role)
-        if bridge:
-            return bridge
-    raise Refused(f"{node}: its network_scheme names no bridge for the network role {' or '.join(roles)}", node=node)
+    found = bridges_of(scheme, roles)
+    if not found:
+        raise Refused(
+            f"{node}: its network_scheme names no bridge for the network role {' or '.join(roles)}", node=node
+        )
+    return found[0]
+
+
+def bridges_of(scheme: Scheme, roles: tuple[str, ...]) -> list[str]:
+    """The bridges that serve ROLES, each once, in the order of ROLES."""
+    known = scheme.get("roles", {})
+    return list(dict.fromkeys(known[role] for role in roles if known.get(role)))
 
 
 def addresses(scheme: Scheme, roles: tuple[str, ...], node: str) -> list[str]:
@@ -61,100 +53,45 @@ def addresses(scheme: Scheme, roles: tuple[str, ...], node: str) -> list[str]:
     return found if isinstance(found, list) else []
 
 
-def uplinks(scheme: Scheme, node: str) -> tuple[Uplink, ...]:
-    """The uplinks of the management and public roles, in that order; one port that serves both is named once.
-
-    :raises Refused: naming NODE, where cutting the ports would not cut the networks (bonds, patches to other uplinks,
-        a network shared with administration)
-    """
-    found: list[Uplink] = []
-    for purpose, roles in ISOLATED.items():
-        bridge = bridge_of(scheme, roles, node)
-        if bridge not in {uplink.bridge for uplink in found}:
-            found.extend(_uplinks_of(scheme, purpose, bridge, node))
-    return tuple(found)
+def steps(scheme: Scheme, *actions: str) -> list[Transformation]:
+    """The transformations that are one of ACTIONS, in their order."""
+    return [step for step in scheme.get("transformations", []) if step.get("action") in actions]
 
 
-def _uplinks_of(scheme: Scheme, purpose: str, bridge: str, node: str) -> list[Uplink]:
-    if bridge == bridge_of(scheme, ADMIN, node):
-        raise Refused(f"{node}: bridge {bridge} carries {purpose} and administration; it cannot be isolated", node=node)
-    # Before 6.1 everything was Open vSwitch and no scheme said so.
-    provider = str(scheme.get("provider") or "ovs")
-    ports = [
-        Uplink(purpose, bridge, step["name"], step.get("provider", provider))
-        for step in _steps(scheme, "add-port")
-        if step.get("bridge") == bridge
-    ]
-    _refuse_bonds(scheme, purpose, bridge, node)
-    _refuse_other_ways_out(scheme, purpose, bridge, node)
-    if not ports:
-        raise Refused(f"{node}: no port in its network_scheme joins {bridge}, which carries {purpose}", node=node)
-    return ports
+def is_before_6_1(scheme: Scheme) -> bool:
+    """Up to Fuel 6.0 everything was Open vSwitch, and schemes of version 1.0 need not say so."""
+    return not scheme.get("provider") or str(scheme.get("version")) == "1.0"
 
 
-def _steps(scheme: Scheme, action: str) -> list[dict[str, Any]]:
-    return [step for step in scheme.get("transformations", []) if step.get("action") == action]
+def provider(scheme: Scheme, bridge: str) -> str:
+    """"lnx" or "ovs": what BRIDGE is made of."""
+    said = [step.get("provider") for step in steps(scheme, "add-br") if step.get("name") == bridge]
+    return str(next(filter(None, said), None) or scheme.get("provider") or OVS)
 
 
-def _refuse_bonds(scheme: Scheme, purpose: str, bridge: str, node: str) -> None:
-    bonds = [step["name"] for step in _steps(scheme, "add-bond") if step.get("bridge") == bridge]
-    if bonds:
-        raise Refused(
-            f"{node}: bridge {bridge} carries {purpose} over bond {bonds[0]}, which cannot be isolated yet", node=node
-        )
+def joining(scheme: Scheme, bridge: str) -> list[Transformation]:
+    """The add-port and add-bond that plug something into BRIDGE."""
+    return [step for step in steps(scheme, *JOINING) if step.get("bridge") == bridge]
 
 
-def _refuse_other_ways_out(scheme: Scheme, purpose: str, bridge: str, node: str) -> None:
-    """A bridge patched to BRIDGE that has ports of its own would keep the network reachable."""
-    joining = [*_steps(scheme, "add-port"), *_steps(scheme, "add-bond")]
-    carriers = {step.get("bridge"): step["name"] for step in joining}
-    for other in sorted(_patched(scheme, bridge) - {bridge}):
-        if other in carriers:
-            raise Refused(
-                f"{node}: bridge {bridge}, which carries {purpose}, is patched to {other} with port {carriers[other]}; "
-                "it cannot be isolated yet",
-                node=node,
-            )
+def patches(scheme: Scheme, bridge: str) -> list[Transformation]:
+    """The add-patch that join BRIDGE to another one."""
+    return [step for step in steps(scheme, "add-patch") if bridge in step.get("bridges", [])]
 
 
-def _patched(scheme: Scheme, bridge: str) -> set[str]:
-    """BRIDGE and every bridge reached from it over patches."""
-    reached = {bridge}
-    seen: set[str] = set()
+def far_end(patch: Transformation, bridge: str) -> str:
+    """The bridge that PATCH joins to BRIDGE."""
+    first, second = patch["bridges"]
+    return str(second if first == bridge else first)
+
+
+def leads_out(scheme: Scheme, bridge: str, avoiding: Iterable[str] = ()) -> bool:
+    """Whether a port of BRIDGE, or of one that patches lead to without passing AVOIDING, leaves the node."""
+    seen, reached = set(avoiding), {bridge}
     while reached - seen:
         here = (reached - seen).pop()
+        if joining(scheme, here):
+            return True
         seen.add(here)
-        for step in _steps(scheme, "add-patch"):
-            if here in step.get("bridges", []):
-                reached.update(step["bridges"])
-    return reached
-
-
-def isolate(scheme: Scheme, node: str, admin_gateway: str) -> Isolation:
-    """SCHEME with management and public cut off, as a new object.
-
-    The ports are still made (a VLAN's subinterface too) and only join no bridge, so that attaching them later is one
-    operation. The default route moves to the administration network, since public leads nowhere.
-
-    :param admin_gateway: address for the default route
-    :raises Refused: see `uplinks`
-    """
-    found = uplinks(scheme, node)
-    cut = copy.deepcopy(scheme)
-    names = {(uplink.bridge, uplink.port) for uplink in found}
-    for step in _steps(cut, "add-port"):
-        if (step.get("bridge"), step["name"]) in names:
-            del step["bridge"]
-    endpoints = cut.setdefault("endpoints", {})
-    for bridge in {uplink.bridge for uplink in found}:
-        if endpoints.get(bridge, {}).get("gateway"):
-            endpoints[bridge]["gateway"] = "none"
-    endpoints.setdefault(bridge_of(cut, ADMIN, node), {})["gateway"] = admin_gateway
-    return Isolation(cut, found)
-
-
-def is_isolated(scheme: Scheme, node: str) -> bool:
-    """True when no port joins the bridges that carry management and public."""
-    bridges = {bridge_of(scheme, roles, node) for roles in ISOLATED.values()}
-    joined = {step.get("bridge") for action in ("add-port", "add-bond") for step in _steps(scheme, action)}
-    return not bridges & joined
+        reached.update(far_end(patch, here) for patch in patches(scheme, here))
+    return False

@@ -14,13 +14,13 @@ from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import isolation
 from octane.procedure.checks import Check
+from octane.procedure.networks import PORTS
 from octane.procedure.seed_network import Overlay, overlay_plans, overlay_ports, stretch
 from octane.sides import fenced, sides
 from octane.stage import FENCED, command_line
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
-PORTS = "control.ports"
 SWITCHED = "control.switched"
 AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180
@@ -34,8 +34,11 @@ BACK = "control.back_overlays"
 BACK_KEYS = {"management": 3, "public": 4}
 """Numbers of those, others than of the seed's."""
 
-Plan = dict[str, list[dict[str, str]]]
-"""{minion id: [{"do": "attach"|"detach", "bridge": name, "port": name}, ...]}, in the order to be done."""
+Plan = dict[str, list[dict[str, Any]]]
+"""{minion id: [{"do": "attach"|"detach", "bridge", "port", and what makes the port}, ...]}, in the order to be done."""
+
+MAKING = ("peer", "tag", "trunks", "bond")
+"""What an uplink may say besides, for a port that has to be made first."""
 
 
 class Answering(Check):
@@ -76,23 +79,31 @@ class PlanPorts(LibraryStep):
         missing = [node for node, uplinks in ports.items() if not uplinks]
         if missing:
             raise Failed(f"no port of a bridge to move is known for {', '.join(missing)}")
+        ports |= self._located(ctx, ports)
         ctx.record(PORTS, ports)
         return Outcome(
             changes={"planned": ports}, comment=f"ports of {len(ports)} controllers known", evidence={"ports": ports}
         )
 
+    def _located(self, ctx: Context, ports: dict[str, Any]) -> dict[str, Any]:
+        """The original's ports where they are: what Fuel computes and a node does not have must not pass for cut."""
+        originals = list(sides(ctx).originals)
+        plans = {node: [_entry("detach", uplink) for uplink in ports[node]] for node in originals}
+        found = ctx.nodes.call(originals, "octane_net.located", plans=plans)
+        return {
+            node: [{**uplink, **_port(entry)} for uplink, entry in zip(ports[node], found[node], strict=True)]
+            for node in originals
+        }
+
     def verify(self, ctx: Context) -> dict[str, Any]:
-        """Each port exists on its node, whether in its bridge or out of it."""
+        """Each port can be plugged in on its node, whether it is in its bridge or out of it."""
         side, ports = sides(ctx), ctx.recall(PORTS)
-        there = ctx.nodes.call([*side.originals, *side.seeds], "octane_net.macs")
-        missing = [
-            f"{uplink['port']} on {node}"
-            for node, found in there.items()
-            for uplink in ports.get(node, [])
-            if uplink["port"] not in found
-        ]
-        if missing:
-            raise InvariantBroken(f"there is no port {', '.join(missing)}")
+        nodes = (*side.originals, *side.seeds)
+        plans = {node: [_entry("attach", uplink) for uplink in ports.get(node, [])] for node in nodes}
+        try:
+            ctx.nodes.call(list(plans), "octane_net.pending", plans=plans)
+        except NodeFailed as error:
+            raise InvariantBroken(f"a port that is to move cannot: {error.message}", node=error.node) from error
         return {"ports": ports}
 
 
@@ -132,16 +143,9 @@ class Switch(LibraryStep):
     """Moves the addresses: the original's controllers lose their ports, the seed's get them and announce themselves."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        ports = ctx.nodes.call([*sides(ctx).originals, *sides(ctx).seeds], "octane_net.bridges")
-        wrong = {
-            node: [
-                entry
-                for entry in plan
-                if (entry["port"] in ports[node].get(entry["bridge"], [])) != (entry["do"] == "attach")
-            ]
-            for node, plan in {**_leave(ctx), **_take(ctx)}.items()
-        }
-        return {node: plan for node, plan in wrong.items() if plan}
+        plans = {**_leave(ctx), **_take(ctx)}
+        wrong = ctx.nodes.call(list(plans), "octane_net.pending", plans=plans)
+        return {node: left for node, left in wrong.items() if left}
 
     def apply(self, ctx: Context) -> Outcome:
         evidence = _hand_over(ctx, _leave(ctx), _take(ctx))
@@ -160,16 +164,16 @@ class Switch(LibraryStep):
 
     def undo(self, ctx: Context) -> Outcome:
         """The overlays of either side are never in a bridge together with its ports: that would be a loop."""
-        leave = {node: _without_overlays(ctx, plan) for node, plan in _reversed(_take(ctx)).items()}
+        # As soon as they leave the seed's controllers are joined again, or their cluster would fall apart.
+        overlay = Overlay()
+        overlay.prepare(ctx)
         back = ctx.recall(BACK) or {}
         take = {
             node: [_entry("detach", overlay) for overlay in back.get(node, [])] + plan
             for node, plan in _reversed(_leave(ctx)).items()
         }
-        evidence = _hand_over(ctx, leave, take)
+        evidence = _hand_over(ctx, _reversed(_take(ctx)), take)
         ctx.record(SWITCHED, None)
-        # Before the rest: without it the seed's cluster falls apart.
-        overlay = Overlay()
         if overlay.pending(ctx):
             overlay.apply(ctx)
         if back:
@@ -202,7 +206,7 @@ class Fence(LibraryStep):
     def undo(self, ctx: Context) -> Outcome:
         side = sides(ctx)
         ports: Mapping[str, list[dict[str, str]]] = ctx.recall(PORTS) or {}
-        bridges = {node: {one["purpose"]: one["bridge"] for one in ports[node]} for node in side.originals}
+        bridges = {node: {one["purpose"]: one["serves"] for one in ports[node]} for node in side.originals}
         plans = overlay_plans({node: side.admin[node] for node in side.originals}, bridges, BACK_KEYS)
         ctx.record(BACK, overlay_ports(plans))
         stretch(ctx, plans)
@@ -292,12 +296,18 @@ def pin(ctx: Context) -> dict[str, str]:
 
 
 def fence(ctx: Context) -> dict[str, Any]:
-    """Arguments of ``octane_net.fence``: the bridges the original's controllers are cut from, and why."""
-    ports: Mapping[str, list[dict[str, str]]] = ctx.recall(PORTS) or {}
-    bridges = sorted({uplink["bridge"] for node in sides(ctx).originals for uplink in ports.get(node, [])})
+    """Arguments of ``octane_net.fence``: which bridges and ports the original's controllers are cut from, and why."""
+    ports: Mapping[str, list[dict[str, Any]]] = ctx.recall(PORTS) or {}
     return {
-        "bridges": bridges,
+        "plans": {node: _fence_plan(ports.get(node, [])) for node in sides(ctx).originals},
         "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}",
+    }
+
+
+def _fence_plan(uplinks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "bridges": sorted({uplink["serves"] for uplink in uplinks}),
+        "ports": [_port(uplink) for uplink in uplinks],
     }
 
 
@@ -350,8 +360,12 @@ def _take(ctx: Context) -> Plan:
     }
 
 
-def _entry(act: str, port: Mapping[str, str]) -> dict[str, str]:
-    return {"do": act, "bridge": port["bridge"], "port": port["port"]}
+def _entry(act: str, port: Mapping[str, Any]) -> dict[str, Any]:
+    return {"do": act, **_port(port)}
+
+
+def _port(port: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: port[name] for name in ("bridge", "port", *MAKING) if name in port}
 
 
 def _reversed(plan: Plan) -> Plan:
@@ -360,11 +374,6 @@ def _reversed(plan: Plan) -> Plan:
     return {
         node: [{**entry, "do": other[entry["do"]]} for entry in reversed(entries)] for node, entries in plan.items()
     }
-
-
-def _without_overlays(ctx: Context, plan: list[dict[str, str]]) -> list[dict[str, str]]:
-    known = {overlay["port"] for overlays in isolation.overlays(ctx).values() for overlay in overlays}
-    return [entry for entry in plan if entry["port"] not in known]
 
 
 def _bridges_and_keys(overlays: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:

@@ -18,9 +18,11 @@ from octane.fuel.environment import Environment
 from octane.fuel.nodes import Node, controllers
 from octane.fuel.tasks import Wait, wait_for_environment, wait_for_nodes, wait_for_task
 from octane.pair import environment_id
+from octane.plan import network
 from octane.procedure import preflight
 from octane.procedure.checks import Precondition
 from octane.procedure.master_check import deployable_release
+from octane.procedure.networks import members
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
@@ -109,7 +111,7 @@ class Preflight(Precondition):
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         found = snapshot(ctx)
-        told = preflight.problems(found)
+        told = [*preflight.problems(found), *_unplannable(ctx, found)]
         if told:
             raise Refused(f"environment {found.environment['id']} cannot be upgraded: {'; '.join(told)}")
         return {
@@ -118,6 +120,17 @@ class Preflight(Precondition):
             "target": found.target["version"],
             "nodes": [node.hostname for node in found.spare_nodes],
         }
+
+
+def _unplannable(ctx: Context, found: preflight.Snapshot) -> list[str]:
+    """Why the original's networks cannot be cut off and handed over, if so: known before anything is made."""
+    if found.environment["net_provider"] != "neutron":
+        return []
+    try:
+        network.moves(members(original(ctx)))
+    except Refused as error:
+        return [error.message]
+    return []
 
 
 class Clone(LibraryStep):

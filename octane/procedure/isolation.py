@@ -13,18 +13,21 @@ from typing import Any
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
 from octane.fuel import facts, scheme
-from octane.fuel.environment import Environment, Fact
+from octane.fuel.environment import Fact
 from octane.fuel.nodes import Node, controllers
+from octane.fuel.uplinks import is_isolated
+from octane.plan import network
 from octane.procedure.checks import Check
 from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
+from octane.procedure.networks import UPLINKS, computed, members
 from octane.sides import present
 from octane.step import Outcome
 
-UPLINKS = "env.uplinks"
-"""{minion id: [uplink]} of the seed's controllers: what joins management and public when they are not isolated."""
-
 SCHEMES = "env.schemes"
 """{minion id: network_scheme} of the seed's controllers as Nailgun computed it."""
+
+PLAN = "env.network_plan"
+"""{"moves": [the plan of both sides, line by line], "schemes": {minion id: network_scheme it was computed from}}."""
 
 FACTS = "env.facts"
 """{minion id: {path: old value}} of the facts that were changed for the time of the isolation."""
@@ -36,17 +39,10 @@ SWITCHED = "control.switched"
 """Recorded by upgrade-control: from then on the seed is to be heard."""
 
 
-def computed(environment: Environment, nodes: Iterable[Node]) -> dict[str, Fact]:
-    """{minion id: facts as Nailgun computes them} of NODES; of a node with several roles, one element."""
-    by_uid = {str(node.id): node.minion for node in nodes}
-    found = environment.default_facts([int(uid) for uid in by_uid])
-    return {by_uid[str(fact["uid"])]: fact for fact in found if str(fact["uid"]) in by_uid}
-
-
 class IsolateFacts(WithSeed):
     """The facts of the seed's controllers cut them off; the ports to attach later are recorded."""
 
-    records = (UPLINKS, SCHEMES, FACTS)
+    records = (UPLINKS, SCHEMES, PLAN, FACTS)
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         uploaded = self._uploaded(ctx)
@@ -66,13 +62,17 @@ class IsolateFacts(WithSeed):
 
     def apply(self, ctx: Context) -> Outcome:
         nodes = seed_nodes(ctx)
+        plan = members(original(ctx)) + members(seed(ctx), network.SEED)
+        moves = network.moves(plan)
         default = seed(ctx).default_facts([node.id for node in nodes])
         surroundings = _surroundings(ctx, default)
         changed = [facts.isolated(fact, surroundings) for fact in default]
         by_minion = computed(seed(ctx), nodes)
-        ports = {minion: _uplinks(minion, fact) for minion, fact in by_minion.items()}
+        ports = network.ports(member for member in plan if member.side == network.SEED)
         ctx.record(UPLINKS, ports)
         ctx.record(SCHEMES, {minion: fact["network_scheme"] for minion, fact in by_minion.items()})
+        schemes = {member.node: member.scheme for member in plan}
+        ctx.record(PLAN, {"moves": [move.as_dict() for move in moves], "schemes": schemes})
         paths = list(facts.temporary_values(surroundings))
         ctx.record(FACTS, {minion: facts.values(fact, paths) for minion, fact in by_minion.items()})
         seed(ctx).upload_facts(changed)
@@ -94,16 +94,12 @@ def _surroundings(ctx: Context, default: list[Fact]) -> facts.Surroundings:
 def _is_isolated(fact: Fact) -> bool:
     if not fact.get("network_scheme") or fact.get("run_ping_checker") is not False:
         return False
-    return scheme.is_isolated(fact["network_scheme"], facts.node_name(fact))
-
-
-def _uplinks(minion: str, fact: Fact) -> list[dict[str, str]]:
-    return [uplink.as_dict() for uplink in scheme.uplinks(fact["network_scheme"], minion)]
+    return is_isolated(fact["network_scheme"], facts.node_name(fact))
 
 
 def isolated_bridges(ctx: Context, minion: str) -> dict[str, str]:
     """{purpose: bridge} of a seed's controller, one bridge once."""
-    return {uplink["purpose"]: uplink["bridge"] for uplink in ctx.recall(UPLINKS)[minion]}
+    return {uplink["purpose"]: uplink["serves"] for uplink in ctx.recall(UPLINKS)[minion]}
 
 
 class Isolated(Check):
@@ -140,7 +136,7 @@ class Hearing:
         :raises InvariantBroken: naming who is heard, by whom, for which address
         """
         seeds = self._bridges_of_seed()
-        originals = role_bridges(computed(original(self.ctx), self.originals))
+        originals = role_bridges(_schemes(computed(original(self.ctx), self.originals)))
         heard = self._ask({**seeds, **originals}, lambda minion, mac: (mac in self._ours()) is (minion in seeds))
         return {"from the seed": _counted(heard, seeds), "from the original": _counted(heard, originals)}
 
@@ -152,7 +148,7 @@ class Hearing:
         computes = [node for node in original(self.ctx).nodes() if "compute" in node.roles and node.status == "ready"]
         bridges = self._bridges_of_seed()
         if computes:
-            bridges |= role_bridges(computed(original(self.ctx), computes))
+            bridges |= role_bridges(_schemes(computed(original(self.ctx), computes)))
         heard = self._ask(bridges, lambda minion, mac: mac in self._ours())
         vip = vips(original(self.ctx))["management_vip"]
         deaf = [node.minion for node in computes if not heard[node.minion].get(vip)]
@@ -161,7 +157,8 @@ class Hearing:
         return _counted(heard, bridges)
 
     def _bridges_of_seed(self) -> dict[str, dict[str, str]]:
-        return {node.minion: isolated_bridges(self.ctx, node.minion) for node in self.seeds}
+        schemes = self.ctx.recall(SCHEMES)
+        return role_bridges({node.minion: schemes[node.minion] for node in self.seeds})
 
     def _ours(self) -> set[str]:
         return {mac for node in self.seeds for mac in self.macs[node.minion]}
@@ -231,28 +228,30 @@ def held_addresses(ctx: Context, originals: list[Node]) -> dict[str, list[str]]:
     return {purpose: sorted(addresses) for purpose, addresses in found.items()}
 
 
-def role_bridges(computed_facts: dict[str, Fact]) -> dict[str, dict[str, str]]:
+def _schemes(computed_facts: dict[str, Fact]) -> dict[str, scheme.Scheme]:
+    return {minion: fact["network_scheme"] for minion, fact in computed_facts.items()}
+
+
+def role_bridges(schemes: dict[str, scheme.Scheme]) -> dict[str, dict[str, str]]:
     """{minion id: {"management": bridge, "public": bridge}}; a role that a node does not have is left out."""
-    found: dict[str, dict[str, str]] = {}
-    for minion, fact in computed_facts.items():
-        roles = fact["network_scheme"]["roles"]
-        found[minion] = {
-            purpose: next(roles[role] for role in names if roles.get(role))
+    return {
+        minion: {
+            purpose: scheme.bridges_of(found, names)[0]
             for purpose, names in scheme.ISOLATED.items()
-            if any(roles.get(role) for role in names)
+            if scheme.bridges_of(found, names)
         }
-    return found
+        for minion, found in schemes.items()
+    }
 
 
-def uplinks_of_both_sides(ctx: Context) -> dict[str, list[dict[str, str]]]:
-    """{minion id: [uplink]} of the controllers of both sides.
+def uplinks_of_both_sides(ctx: Context) -> network.Ports:
+    """The uplinks of the controllers of both sides.
 
     The original's come from what Nailgun computes, the seed's from what was recorded before it was isolated.
 
-    :raises Refused: naming a node whose ports cannot be computed or were not recorded
+    :raises Refused: naming the nodes whose ports cannot be computed or were not recorded
     """
-    originals = controllers(original(ctx).nodes())
-    found = {minion: _uplinks(minion, fact) for minion, fact in computed(original(ctx), originals).items()}
+    found = network.ports(members(original(ctx)))
     recorded = ctx.recall(UPLINKS) or {}
     for node in seed_nodes(ctx):
         if node.minion not in recorded:

@@ -9,13 +9,13 @@ from octane.context import Context
 from octane.errors import Failed, NodeFailed, Refused
 from octane.fuel import facts, scheme
 from octane.fuel.tasks import wait_for_nodes, wait_for_task
+from octane.fuel.uplinks import uplinks
+from octane.plan.network import OVERLAY_KEYS
 from octane.procedure import isolation
 from octane.procedure.env import INSTALLED, WithSeed, seed, seed_nodes, wait
+from octane.sides import present
 from octane.step import Outcome
 from octane.wait import until
-
-KEYS = {"management": 1, "public": 2}
-"""Number of the overlay of each network."""
 
 OVERLAY_MTU = 1450
 PATH_SIZE = 1500
@@ -112,7 +112,7 @@ def _missing(found: scheme.Scheme, bridges: dict[str, dict[str, Any]]) -> list[s
         wanted = endpoint["IP"] if isinstance(endpoint.get("IP"), list) else []
         have = bridges.get(bridge, {}).get("addresses", [])
         told += [f"{address} on {bridge}" for address in wanted if address not in have]
-    for uplink in scheme.uplinks(found, "the node"):
+    for uplink in uplinks(found, "the node"):
         if uplink.port in bridges.get(uplink.bridge, {}).get("ports", []):
             told.append(f"{uplink.bridge} without {uplink.port}")
     return told
@@ -169,9 +169,16 @@ class Overlay(WithSeed):
         found = stretch(ctx, self._plans(ctx), test=True)
         return {minion: sorted(changes) for minion, changes in found.items()}
 
+    def prepare(self, ctx: Context) -> None:
+        """Let the overlays be there as soon as their ports are plugged in."""
+        plans = self._plans(ctx)
+        if plans:
+            ctx.nodes.state(list(plans), "octane_net.overlays_prepared", timeout=OVERLAY_TIMEOUT, plans=plans)
+
     def _plans(self, ctx: Context) -> OverlayPlans:
-        members = {node.minion: node.admin_address for node in seed_nodes(ctx)}
-        return overlay_plans(members, {minion: isolation.isolated_bridges(ctx, minion) for minion in members}, KEYS)
+        members = {node.minion: node.admin_address for node in present(ctx, seed_nodes(ctx))}
+        bridges = {minion: isolation.isolated_bridges(ctx, minion) for minion in members}
+        return overlay_plans(members, bridges, OVERLAY_KEYS)
 
     def apply(self, ctx: Context) -> Outcome:
         plans = self._plans(ctx)

@@ -18,8 +18,8 @@ def fenced():
     """
     What fenced this node; ``{}`` when it is not.
 
-    :return: ``{"reason", "since", "ports": {bridge: [port]}, "running": [job], "at_boot": [job]}``: the jobs that were
-        stopped, and those that were disabled
+    :return: ``{"reason", "since", "bridges": [bridge], "ports": [{"bridge", "port"}], "running": [job], "at_boot":
+        [job]}``: the jobs that were stopped, and those that were disabled; a port may say besides what it is made of
 
     CLI Example:
 
@@ -34,10 +34,11 @@ def fenced():
         return {}
 
 
-def plan(bridges, reason, services=None):
+def plan(bridges, reason, services=None, ports=()):
     """
     What will be taken away from this node when it is fenced.
 
+    :param ports: ``[{"bridge", "port"}]`` that go in any case; of the bridges themselves all go that leave the node
     :param services: jobs; when not given those that run, were written down as running, or come back at boot
     :return: what :func:`fenced` returns afterwards
 
@@ -54,7 +55,8 @@ def plan(bridges, reason, services=None):
     return {
         "reason": reason,
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "ports": {bridge: physical_ports(bridge) for bridge in bridges},
+        "bridges": list(bridges),
+        "ports": _with_physical(list(ports), bridges),
         "running": running,
         "at_boot": at_boot,
     }
@@ -68,7 +70,7 @@ def record(taken):
 
     .. code-block:: bash
 
-        salt node-1 octane_fence.record '{reason: test, since: now, ports: {}, running: [], at_boot: []}'
+        salt node-1 octane_fence.record '{reason: x, since: now, bridges: [], ports: [], running: [], at_boot: []}'
     """
     if not fenced():
         _write(MARKER, _notice(taken), 0o644)
@@ -106,7 +108,8 @@ def physical_ports(bridge):
         *(__salt__["octane_net.persistent_ports"](bridge) or ()),
         *__salt__["octane_interfaces.pristine_ports"](bridge),
     }
-    return sorted(found - set(_veths()) - set(__salt__["octane_net.patches"]()))
+    inner = {*_veths(), *__salt__["octane_net.patches"](), *__salt__["octane_ovs.inner_ports"]()}
+    return sorted(found - inner)
 
 
 def leftovers():
@@ -160,16 +163,23 @@ def sever(bridges):
 
 def _veths():
     """Interfaces plugged into a bridge whose other end is in a named namespace: ``{name: namespace}``."""
-    found = {}
-    for namespace in __salt__["octane_net.namespaces"]():
-        for name in __salt__["octane_net.peers"](namespace).values():
-            if os.path.exists(f"/sys/class/net/{name}/master"):
-                found[name] = namespace
-    return found
+    plugged = {port for names in __salt__["octane_net.bridges"]().values() for port in names}
+    return {
+        name: namespace
+        for namespace in __salt__["octane_net.namespaces"]()
+        for name in __salt__["octane_net.peers"](namespace).values()
+        if name in plugged
+    }
+
+
+def _with_physical(ports, bridges):
+    known = {(one["bridge"], one["port"]) for one in ports}
+    found = [{"bridge": bridge, "port": port} for bridge in bridges for port in physical_ports(bridge)]
+    return ports + [one for one in found if (one["bridge"], one["port"]) not in known]
 
 
 def _notice(found):
-    ports = "; ".join(f"{bridge}: {', '.join(names) or 'none'}" for bridge, names in found["ports"].items())
+    ports = ", ".join(f"{one['port']} of {one['bridge']}" for one in found["ports"]) or "none"
     return (
         f"This controller was set aside on {found['since']}: {found['reason']}\n"
         f"Its cluster and its OpenStack services are stopped and disabled, ports are out of their bridges ({ports}).\n"

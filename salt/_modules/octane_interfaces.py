@@ -1,10 +1,12 @@
 """
-The files of bridges in ``/etc/network/interfaces.d`` (ifupdown, as Fuel writes them): ports.
+The files of bridges in ``/etc/network/interfaces.d`` (ifupdown, as Fuel writes them): ports, pairs joining them.
 
 Puppet writes these files at each deployment. So only the lines that matter are changed, and what is found is always
 taken for pristine and kept, never refused.
 """
 
+import functools
+import glob
 import os
 import re
 
@@ -12,8 +14,11 @@ from salt.exceptions import CommandExecutionError
 
 INTERFACES = "/etc/network/interfaces.d"
 OWNER = "network"
+_MARK = "#octane# "
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}")
 _KEYWORDS = ("bridge_ports", "bridge-ports")
+_LONGEST = 15
+"""Longest name of an interface: a port of Open vSwitch with a longer one is none, and has no file."""
 
 
 def ports(bridge):
@@ -45,7 +50,7 @@ def pristine_ports(bridge):
 
 def set_ports(bridge, given):
     """
-    Write down the ports of a bridge; ``True`` when its file changed.
+    Write down the ports of a bridge, in the order that they had there before; ``True`` when its file changed.
 
     CLI Example:
 
@@ -53,8 +58,96 @@ def set_ports(bridge, given):
 
         salt node-1 octane_interfaces.set_ports br-mgmt '[eth2.101]'
     """
-    text = _read(_file(bridge))
-    return parse_ports(text) != list(given) and _write(bridge, with_ports(text, given))
+    text, before = _read(_file(bridge)), pristine_ports(bridge)
+    wanted = before if sorted(before) == sorted(given) else list(given)
+    return parse_ports(text) != wanted and _write(bridge, with_ports(text, wanted))
+
+
+def plugs(bridge):
+    """
+    Ports that files plug into a bridge of Open vSwitch, whose database remembers its ports besides: those that the
+    bridge's file lists, and those whose own file names the bridge.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_interfaces.plugs br-mgmt
+    """
+    checked(bridge)
+    found = set(_listed(_read(_file(bridge)) or ""))
+    for path in glob.glob(os.path.join(INTERFACES, "ifcfg-*")):
+        if ["ovs_bridge", bridge] in map(str.split, (_read(path) or "").splitlines()):
+            found.add(os.path.basename(path)[len("ifcfg-") :])
+    return sorted(found)
+
+
+def unplug(bridge, port):
+    """
+    No file plugs a port into a bridge of Open vSwitch any more; what said so stays, as comments.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_interfaces.unplug br-ex eth1
+    """
+    _rewrite(bridge, lambda text: _relisted(text, [one for one in _listed(text) if one != port]))
+    if len(port) <= _LONGEST:
+        _rewrite(port, lambda text: _commented(text, bridge, port))
+
+
+def plug(bridge, port, interfaces=()):
+    """
+    Files plug a port into a bridge of Open vSwitch as they did before :func:`unplug`. A port whose own file names no
+    bridge gets this one there; without a file, its interfaces are brought up by that of the bridge.
+
+    :param interfaces: what the port is made of
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_interfaces.plug br-ex eth1
+    """
+    _rewrite(bridge, lambda text: _relisted(text, [one for one in _was_listed(text) if one in {*_listed(text), port}]))
+    if len(port) <= _LONGEST and _read(_file(port)) is not None:
+        _rewrite(port, lambda text: _uncommented(text) if _MARK in text else _as_port(text, bridge, port))
+        return
+    for name in interfaces:
+        _rewrite(bridge, functools.partial(_with_line, line=f"up ip link set dev {checked(name)} up"))
+
+
+def is_made(interface):
+    """
+    Whether a file makes an interface: its own one, or the command of another.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_interfaces.is_made p_ff798dba-0
+    """
+    return any(
+        os.path.basename(path) == f"ifcfg-{interface}" or f"ip link add {interface} " in (_read(path) or "")
+        for path in glob.glob(os.path.join(INTERFACES, "ifcfg-*"))
+    )
+
+
+def make_pair(bridge, first, second):
+    """
+    Let the file of a bridge make a pair of virtual interfaces, unless that is there already when it is read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_interfaces.make_pair br-mgmt p_0a0b0c0d-0 p_0a0b0c0d-1
+    """
+    make = f"ip link add {checked(first)} type veth peer name {checked(second)}"
+    line = f"pre-up ip link show {first} >/dev/null 2>&1 || {make}"
+
+    _rewrite(bridge, functools.partial(_with_line, line=line))
 
 
 def checked(name):
@@ -69,7 +162,7 @@ def checked(name):
 
         salt node-1 octane_interfaces.checked br-mgmt
     """
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise CommandExecutionError(f"not the name of an interface: {name!r}")
     return name
 
@@ -108,6 +201,76 @@ def with_ports(text, given):
             lines[number] = line[: len(line) - len(line.lstrip())] + wanted
             return _joined(lines)
     lines.insert(_after_stanza_head(lines), wanted)
+    return _joined(lines)
+
+
+def _rewrite(name, change):
+    """What CHANGE makes of the text of a file, if there is one."""
+    text = _read(_file(name))
+    if text is not None and change(text) != text:
+        _write(name, change(text))
+
+
+def _with_line(text, line):
+    lines = text.splitlines()
+    if line not in map(str.strip, lines):
+        lines.insert(_after_stanza_head(lines), line)
+    return _joined(lines)
+
+
+def _listed(text):
+    """Ports that the text of a bridge of Open vSwitch lists."""
+    return [word for line in map(str.split, text.splitlines()) if line[:1] == ["ovs_ports"] for word in line[1:]]
+
+
+def _was_listed(text):
+    """Ports that the text listed before any was taken out; those it lists when none was."""
+    kept = [line[len(_MARK) :] for line in text.splitlines() if line.startswith(_MARK)]
+    return _listed("\n".join(kept)) or _listed(text)
+
+
+def _relisted(text, given):
+    """The text with other ports; the line that listed them is kept as a comment, and given back when it is true."""
+    if _listed(text) == given:
+        return text
+    was, lines = _was_listed(text), []
+    for line in text.splitlines():
+        pristine = line[len(_MARK) :] if line.startswith(_MARK) else line
+        if pristine.split()[:1] != ["ovs_ports"]:
+            lines.append(line)
+        elif pristine.split()[1:] == was and given == was:
+            lines.append(pristine)
+        elif pristine.split()[1:] == was:
+            lines += [_MARK + pristine, f"ovs_ports {' '.join(given)}"] if given else [_MARK + pristine]
+    return _joined(lines)
+
+
+def _commented(text, bridge, port):
+    """The text of a port without its bridge: an ordinary interface, or nothing where only the bridge made it one."""
+    lines = text.splitlines()
+    if ["ovs_bridge", bridge] not in map(str.split, lines):
+        return text
+    is_ordinary = ["ovs_type", "OVSPort"] in map(str.split, lines)
+    said = ([f"allow-{bridge}", port], ["ovs_bridge", bridge], ["ovs_type", "OVSPort"])
+    return _joined(
+        _MARK + line if not is_ordinary or line.split() in said or line.split()[:1] == ["ovs_options"] else line
+        for line in lines
+    )
+
+
+def _uncommented(text):
+    """The text as it was before :func:`_commented`."""
+    return _joined(line[len(_MARK) :] if line.startswith(_MARK) else line for line in text.splitlines())
+
+
+def _as_port(text, bridge, port):
+    """The text of an ordinary interface, made that of a port."""
+    lines = text.splitlines()
+    if any(line.split()[:1] == ["ovs_bridge"] for line in lines):
+        return text
+    head = _after_stanza_head(lines)
+    lines[head:head] = ["ovs_type OVSPort", f"ovs_bridge {bridge}"]
+    lines.insert(head - 1, f"allow-{bridge} {port}")
     return _joined(lines)
 
 

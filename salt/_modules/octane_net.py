@@ -1,13 +1,12 @@
 """
 Bridges, ports and addresses of a node, at run time and in ``/etc/network/interfaces.d``.
 
-Linux bridges as Fuel 6.1 and later make them (``provider: lnx``). A change that must hold is made in both places: one
-made at run time only is lost at the next boot and puts a fenced node back on the network (LP1576150).
+Linux bridges and those of Open vSwitch, each looked up and not believed. A change that must hold is made in both
+places: one made at run time only is lost at the next boot and puts a fenced node back on the network (LP1576150).
 """
 
 import glob
 import ipaddress
-import json
 import os
 import re
 import time
@@ -17,7 +16,7 @@ from salt.exceptions import CommandExecutionError
 
 def bridges():
     """
-    Linux bridges and their ports.
+    Bridges and their ports, those of Open vSwitch included.
 
     :return: ``{bridge: [port]}``
 
@@ -27,8 +26,8 @@ def bridges():
 
         salt node-1 octane_net.bridges
     """
-    found = sorted(path.split("/")[4] for path in glob.glob("/sys/class/net/*/bridge"))
-    return {bridge: ports(bridge) for bridge in found}
+    found = __salt__["octane_ports.members"]()
+    return {**found["ovs"], **found["lnx"]}
 
 
 def ports(bridge):
@@ -42,12 +41,13 @@ def ports(bridge):
         salt node-1 octane_net.ports br-mgmt
     """
     __salt__["octane_interfaces.checked"](bridge)
-    return sorted(os.path.basename(path) for path in glob.glob(f"/sys/class/net/{bridge}/brif/*"))
+    return bridges().get(bridge, [])
 
 
 def persistent_ports(bridge):
     """
-    Ports that the bridge has after the next boot; ``None`` when no file of ``interfaces.d`` describes it.
+    Ports that the bridge has after the next boot; ``None`` for a Linux bridge that no file of ``interfaces.d``
+    describes. Those of Open vSwitch are remembered by its database, and may be plugged in by files as well.
 
     CLI Example:
 
@@ -55,7 +55,10 @@ def persistent_ports(bridge):
 
         salt node-1 octane_net.persistent_ports br-mgmt
     """
-    return __salt__["octane_interfaces.ports"](bridge)
+    remembered = __salt__["octane_ovs.bridges"]().get(bridge)
+    if remembered is None:
+        return __salt__["octane_interfaces.ports"](bridge)
+    return sorted({*remembered, *__salt__["octane_interfaces.plugs"](bridge)})
 
 
 def addresses():
@@ -110,15 +113,16 @@ def announceable():
 
         salt node-1 octane_net.announceable
     """
-    found = []
+    known, found = bridges(), []
+    joined = {port: bridge for bridge, names in known.items() for port in names}
     for name, one in addresses().items():
-        if os.path.isdir(f"/sys/class/net/{name}/bridge"):
+        if name in known:
             found += [_announceable(network, name, one["mac"], None) for network in one["addresses"]]
     for namespace in namespaces():
         hardware = _macs(_ip(["-o", "link", "show"], namespace))
         networks = _inet(_ip(["-4", "-o", "addr", "show"], namespace))
         for inside, outside in peers(namespace).items():
-            bridge = _master(outside)
+            bridge = joined.get(outside)
             if bridge:
                 found += [
                     _announceable(one, bridge, hardware[inside], namespace)
@@ -207,11 +211,12 @@ def mtu_to(address, size):
     return _answers(target, int(size) - headers)
 
 
-def pending(plan):
+def pending(plan=None, plans=None):
     """
     Entries of a plan that are not true yet, at run time or in the files.
 
-    :param plan: ``[{"do": "attach" | "detach", "bridge": str, "port": str}]``
+    :param plan: ``[{"do": "attach" | "detach", "bridge": str, "port": str}]``, and what :mod:`octane_ports` says
+    :param plans: ``{minion id: plan}``; each node looks at its own
     :raises CommandExecutionError: an entry that cannot be done: then nothing of the plan should be
 
     CLI Example:
@@ -220,15 +225,23 @@ def pending(plan):
 
         salt node-1 octane_net.pending '[{do: detach, bridge: br-ex, port: eth1}]'
     """
-    left = []
-    for entry in plan:
-        _refuse_impossible(entry)
-        here = entry["port"] in ports(entry["bridge"])
-        later = persistent_ports(entry["bridge"])
-        wanted = entry["do"] == "attach"
-        if here is not wanted or (later is not None and (entry["port"] in later) is not wanted):
-            left.append(entry)
-    return left
+    return _left(_mine(plan, plans), __salt__["octane_ports.members"]())
+
+
+def located(plan=None, plans=None):
+    """
+    The entries of a plan with the names that their ports have on this node.
+
+    :raises CommandExecutionError: a bridge that does not have its port
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.located '[{do: detach, bridge: br-ex, port: eth1}]'
+    """
+    known = __salt__["octane_ports.members"]()
+    return [__salt__["octane_ports.located"](entry, known) for entry in _mine(plan, plans)]
 
 
 def switch(plan=None, plans=None, announce=False):
@@ -246,16 +259,14 @@ def switch(plan=None, plans=None, announce=False):
 
         salt node-1 octane_net.switch '[{do: detach, bridge: br-ex, port: eth1}]'
     """
-    mine = (plan or []) + (plans or {}).get(__opts__.get("id"), [])
-    left = pending(mine)
+    here = __salt__["octane_ports.members"]()
+    left = _left(_mine(plan, plans), here)
     # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
     known = [{**one, "mac": one["netns"] and one["mac"]} for one in announceable()] if announce else []
     for entry in left:
-        _write_down(entry)
-    batch = [_command(entry) for entry in left if _is_plugged(entry) is (entry["do"] == "detach")]
+        __salt__["octane_ports.write_down"](entry, here)
     started = time.monotonic()
-    if batch:
-        _run(["ip", "-batch", "-"], stdin="".join(batch))
+    __salt__["octane_ports.move"](left, here)
     seconds = round(time.monotonic() - started, 3)
     sent = __salt__["octane_arp.announce"](known) if known else {"sent": []}
     return {"done": left, "seconds": seconds, "announced": sent["sent"]}
@@ -351,37 +362,15 @@ def _connections(port, targets):
     return found
 
 
-def _refuse_impossible(entry):
-    if sorted(entry) != ["bridge", "do", "port"] or entry["do"] not in ("attach", "detach"):
-        raise CommandExecutionError(f"not an entry of a plan: {json.dumps(entry, default=str)}")
-    __salt__["octane_interfaces.checked"](entry["bridge"])
-    __salt__["octane_interfaces.checked"](entry["port"])
-    if not os.path.isdir(f"/sys/class/net/{entry['bridge']}/bridge"):
-        raise CommandExecutionError(f"{entry['bridge']} is no Linux bridge of this node")
-    if entry["do"] == "detach":
-        return
-    if not os.path.isdir(f"/sys/class/net/{entry['port']}"):
-        raise CommandExecutionError(f"there is no interface {entry['port']} to plug into {entry['bridge']}")
-    if _master(entry["port"]) not in (None, entry["bridge"]):
-        raise CommandExecutionError(f"{entry['port']} is plugged into {_master(entry['port'])}")
+def _mine(plan, plans):
+    return (plan or []) + (plans or {}).get(__opts__.get("id"), [])
 
 
-def _write_down(entry):
-    later = persistent_ports(entry["bridge"])
-    if later is not None:
-        others = [one for one in later if one != entry["port"]]
-        wanted = [*others, entry["port"]] if entry["do"] == "attach" else others
-        __salt__["octane_interfaces.set_ports"](entry["bridge"], wanted)
-
-
-def _is_plugged(entry):
-    return entry["port"] in ports(entry["bridge"])
-
-
-def _command(entry):
-    if entry["do"] == "detach":
-        return f"link set dev {entry['port']} nomaster\n"
-    return f"link set dev {entry['port']} master {entry['bridge']}\nlink set dev {entry['port']} up\n"
+def _left(plan, known):
+    """Entries that are not true yet, once all have been seen to be possible."""
+    for entry in plan:
+        __salt__["octane_ports.refuse_impossible"](entry, known)
+    return [entry for entry in plan if not __salt__["octane_ports.is_done"](entry, known)]
 
 
 def _announceable(network, bridge, mac, namespace):
@@ -420,13 +409,6 @@ def _attribute(interface, name):
         return None
 
 
-def _master(interface):
-    try:
-        return os.path.basename(os.readlink(f"/sys/class/net/{interface}/master"))
-    except OSError:
-        return None
-
-
 def _ip(arguments, namespace=None):
     """What ``ip`` lists, in a namespace nothing once that is gone: agents end theirs when they like."""
     if namespace is None:
@@ -441,8 +423,8 @@ def _ip(arguments, namespace=None):
     raise CommandExecutionError(f"namespace {namespace}: ip {' '.join(arguments)}: {done['stderr'].strip()}"[:500])
 
 
-def _run(command, check=True, stdin=None):
-    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, stdin=stdin, timeout=60)
+def _run(command, check=True):
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=60)
     if check and done["retcode"]:
         raise CommandExecutionError(f"{' '.join(command)}: {done['stderr'].strip() or done['stdout'].strip()}"[:500])
     return done

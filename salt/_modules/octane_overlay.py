@@ -62,17 +62,32 @@ def apply(bridge, key, local, remotes, mtu=1450):
 
         salt node-4 octane_overlay.apply br-mgmt 1 10.20.0.134 '[10.20.0.135]'
     """
-    for remote in remotes:
-        size = int(mtu) + ENCAPSULATION
-        if __salt__["octane_net.mtu_to"](remote, size) is False:
-            raise CommandExecutionError(f"packets of {size} bytes do not reach {remote}: the mtu must be below {mtu}")
-    text = _script(bridge, key, local, remotes, mtu)
-    __salt__["octane_files.adopt"](_path(key), OWNER)
-    __salt__["octane_files.write"](_path(key), text, OWNER, mode="0755")
+    _write_down(bridge, key, local, remotes, mtu)
+    set_at_boot(name(key), True)
     _run(["env", f"IFACE={bridge}", _path(key)])
     left = pending(bridge, key, local, remotes, mtu)
     if left:
         raise CommandExecutionError(f"the overlay {name(key)} is not as wanted: {left}")
+
+
+def prepare(bridge, key, local, remotes, mtu=1450):
+    """
+    Write down how the overlay is made, and make it not: its port, once it is plugged in, makes it.
+
+    :return: whether anything was written
+    :raises CommandExecutionError: the path to a peer is too narrow for the overlay's packets
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.prepare br-mgmt 1 10.20.0.134 '[10.20.0.135]'
+    """
+    if _read(_path(key)) == _script(bridge, key, local, remotes, mtu):
+        return False
+    _write_down(bridge, key, local, remotes, mtu)
+    set_at_boot(name(key), False)
+    return True
 
 
 def remove(key):
@@ -88,6 +103,8 @@ def remove(key):
     existed = exists(key)
     if os.path.exists(_path(key)):
         os.unlink(_path(key))
+    if _bridge(name(key)) in __salt__["octane_ovs.bridges"]():
+        __salt__["octane_ovs.run"]([__salt__["octane_ovs.removal"](name(key))])
     if os.path.isdir(f"/sys/class/net/{name(key)}"):
         _run(["ip", "link", "delete", name(key)])
     return existed
@@ -103,7 +120,75 @@ def exists(key):
 
         salt node-4 octane_overlay.exists 1
     """
-    return os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}")
+    return os.path.exists(_path(key)) or os.path.isdir(f"/sys/class/net/{name(key)}") or bool(_bridge(name(key)))
+
+
+def is_one(port):
+    """
+    Whether a port is the interface of an overlay of this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.is_one oct1
+    """
+    return bool(re.fullmatch(r"oct[1-9]\d*", port)) and os.path.exists(_path(_key(port)))
+
+
+def is_at_boot(port):
+    """
+    Whether a boot plugs the overlay in again.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.is_at_boot oct1
+    """
+    return os.access(_path(_key(port)), os.X_OK)
+
+
+def set_at_boot(port, wanted):
+    """
+    Let a boot plug the overlay in again, or not: beside the port that takes its place it would be a loop.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.set_at_boot oct1 false
+    """
+    os.chmod(_path(_key(port)), 0o755 if wanted else 0o644)
+
+
+def make(port):
+    """
+    Make an overlay that is known here and not there, as a boot would.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_overlay.make oct1
+    """
+    path = _path(_key(port))
+    bridge = re.search(r'^\[ "\$IFACE" = (\S+) \]', _read(path), re.MULTILINE).group(1)
+    _run(["env", f"IFACE={bridge}", path])
+
+
+def _key(port):
+    return int(port[len("oct") :])
+
+
+def _write_down(bridge, key, local, remotes, mtu):
+    for remote in remotes:
+        size = int(mtu) + ENCAPSULATION
+        if __salt__["octane_net.mtu_to"](remote, size) is False:
+            raise CommandExecutionError(f"packets of {size} bytes do not reach {remote}: the mtu must be below {mtu}")
+    text = _script(bridge, key, local, remotes, mtu)
+    __salt__["octane_files.adopt"](_path(key), OWNER)
+    __salt__["octane_files.write"](_path(key), text, OWNER, mode="0755")
 
 
 def _wanted(bridge, key, local, remotes, mtu):
@@ -120,10 +205,9 @@ def _now(bridge, key):
     shown = _run(["ip", "-d", "-o", "link", "show", "dev", name(key)], check=False)
     identity = re.search(r"vxlan id (\d+)\b.*? local (\S+)", shown["stdout"]) if not shown["retcode"] else None
     mtu = re.search(r" mtu (\d+) ", shown["stdout"])
-    master = re.search(r" master (\S+) ", shown["stdout"])
     return {
         "interface": {"id": int(identity.group(1)), "local": identity.group(2)} if identity else None,
-        "bridge": master.group(1) if master else None,
+        "bridge": _bridge(name(key)),
         "mtu": int(mtu.group(1)) if mtu else None,
         "peers": _peers(key),
         "script": _read(_path(key)),
@@ -145,15 +229,31 @@ def _script(bridge, key, local, remotes, mtu):
         "#!/bin/sh",
         f"# Stretches {bridge} over the admin network while controllers are isolated. Run after each ifup.",
         f'[ "$IFACE" = {bridge} ] || exit 0',
+        *([f"ovs-vsctl --timeout=20 --if-exists del-port {port}"] if _is_ovs(bridge) else []),
         f"[ -d /sys/class/net/{port} ] && ip link delete {port}",
         "set -e",
         f"ip link add {port} address {_mac(key, local)} type vxlan id {int(key)} local {local} dstport {PORT}",
         f"ip link set dev {port} mtu {int(mtu)}",
         *(f"bridge fdb append {_EVERYBODY} dev {port} dst {remote}" for remote in sorted(remotes)),
-        f"ip link set dev {port} master {bridge}",
+        *_plug(bridge, port),
         f"ip link set dev {port} up",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _plug(bridge, port):
+    if _is_ovs(bridge):
+        return [f"ovs-vsctl --timeout=20 add-port {bridge} {port}"]
+    return [f"ip link set dev {port} master {bridge}"]
+
+
+def _is_ovs(bridge):
+    return bridge in __salt__["octane_ovs.bridges"]()
+
+
+def _bridge(port):
+    """The bridge that the overlay is plugged into; ``None`` without one."""
+    return next((bridge for bridge, names in __salt__["octane_net.bridges"]().items() if port in names), None)
 
 
 def _mac(key, local):

@@ -136,6 +136,27 @@ def overlays(name, plans):
 
 
 @_said
+def overlays_prepared(name, plans):
+    """
+    Overlays are written down and there when their ports are plugged in, which is when ports change hands.
+
+    :param plans: as :func:`overlays` takes them
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'node-[45]' state.single octane_net.overlays_prepared x plans='{node-4: [{bridge: br-mgmt, ...}], ...}'
+    """
+    mine = plans.get(__opts__["id"], [])
+    if __opts__["test"]:
+        return _result(name, {}, "overlays would be written down")
+    written = [plan["bridge"] for plan in mine if __salt__["octane_overlay.prepare"](**plan)]
+    changes = {bridge: {"old": "", "new": "written down"} for bridge in written}
+    return _result(name, changes, "the overlays are written down")
+
+
+@_said
 def overlays_absent(name, plans):
     """
     :func:`overlay_absent` for several bridges of several nodes at once, each node its own.
@@ -153,13 +174,14 @@ def overlays_absent(name, plans):
 
 
 @_said
-def fence(name, bridges, reason, services=None, timeout=300):
+def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
     """
     A controller is silent on the cloud's networks, also after a reboot: ports out of the bridges, OpenStack and the
     cluster stopped cleanly and disabled, no virtual address left, and a file that says so.
 
-    :param bridges: those that lead to networks where others have the addresses now
     :param reason: for whoever logs in
+    :param bridges: those that lead to networks where others have the addresses now
+    :param plans: ``{minion id: {"bridges": [bridge], "ports": [{"bridge", "port"}]}}``, each node its own
     :param services: jobs to stop and disable; all of OpenStack when not given
 
     CLI Example:
@@ -171,7 +193,8 @@ def fence(name, bridges, reason, services=None, timeout=300):
     known = __salt__["octane_fence.fenced"]()
     changes = {} if known else {"marker": {"old": "", "new": reason}}
     if not known:
-        known = __salt__["octane_fence.plan"](bridges, reason, services)
+        mine = (plans or {}).get(__opts__.get("id")) or {"bridges": bridges, "ports": []}
+        known = __salt__["octane_fence.plan"](mine["bridges"], reason, services, ports=mine["ports"])
     leftovers = __salt__["octane_fence.leftovers"]()
     if leftovers:
         changes["virtual addresses"] = {"old": leftovers, "new": []}
@@ -180,7 +203,7 @@ def fence(name, bridges, reason, services=None, timeout=300):
     # The network first: from then on the node is silent, whatever becomes of the rest.
     changes.update(_done(_switched(name, _plan("detach", known["ports"])))["changes"])
     if not __opts__["test"]:
-        __salt__["octane_fence.sever"](list(known["ports"]))
+        __salt__["octane_fence.sever"](known["bridges"])
     for part in (
         __states__["octane_service.stopped"](name, services=_jobs(known), disable=True),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),
@@ -245,7 +268,7 @@ def _jobs(known):
 
 
 def _plan(what, ports):
-    return [{"do": what, "bridge": bridge, "port": port} for bridge, names in ports.items() for port in names]
+    return [{**port, "do": what} for port in ports]
 
 
 def _plugged(name, what, bridge, port):

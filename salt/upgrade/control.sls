@@ -75,11 +75,6 @@ A port without a bridge must not tell the original's addresses once they have mo
     - apply: octane_net.strict_arp
     - undo: octane_net.arp_as_before
 
-Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
-  octane.step:
-    - step: control.writes_noted
-    - library: octane.procedure.written:NoteWrites
-
 Move the addresses:
   octane.step:
     - step: control.switched
@@ -90,6 +85,11 @@ Connect the computes to the new brokers:
     - step: control.reconnected
     - library: octane.procedure.control:Reconnect
     - undo: nothing
+
+Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
+  octane.step:
+    - step: control.writes_noted
+    - library: octane.procedure.written:NoteWrites
 
 Accept writes again:
   octane.step:

@@ -1,8 +1,8 @@
 """
-Run one module function or state inside a test's host: ``python -m tests.functional.on_host FUNCTION ARGUMENTS``.
+Runs module functions and states inside a test's host: ``python -m tests.functional.on_host ROOT ID``.
 
-ARGUMENTS is JSON: ``{"args": [], "kwargs": {}, "state": bool, "test": bool, "root": folder for files}``; the result, or
-``{"error": message}``, is printed as JSON.
+ROOT is the folder for the host's files. Each line of the input is JSON: ``{"function", "args": [], "kwargs": {},
+"state": bool, "test": bool}``; for each one line is printed, the result or ``{"error": message}``.
 """
 
 import json
@@ -24,22 +24,31 @@ def run_all(command: list[str], stdin: str | None = None, timeout: int = 60, **_
     return {"retcode": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
 
 
-def main() -> None:
-    function, given = sys.argv[1], json.loads(sys.argv[2])
+def made(root: str, identity: str) -> Node:
+    """All modules and states, with their files below ROOT."""
     node = Node({"cmd.run_all": run_all})
-    root = given["root"]
     node.set(INTERFACES=f"{root}/interfaces.d", FOLDER=f"{root}/network", STATE=f"{root}/kept")
     node.set(ROOT=f"{root}/haproxy")
-    node.set(MARKER=f"{root}/octane-fenced", RECORD=f"{root}/record.json")
-    node.opts["id"] = given.get("id")
+    node.set(MARKER=f"{root}/octane-fenced", RECORD=f"{root}/record.json", _SYSCTL_FILE=f"{root}/sysctl.conf")
+    node.set(DATABASE=f"{root}/conf.db", KEPT=f"{root}/ovs-ports.json")
+    node.opts["id"] = identity
+    return node
+
+
+def answer(node: Node, given: dict[str, Any]) -> Any:
+    """What the function returns, or the error that it raises as ``{"error": message}``."""
     try:
         if given.get("state"):
-            answer = node.state(function, *given["args"], test=given.get("test", False), **given["kwargs"])
-        else:
-            answer = node.call(function, *given["args"], **given["kwargs"])
+            return node.state(given["function"], *given["args"], test=given.get("test", False), **given["kwargs"])
+        return node.call(given["function"], *given["args"], **given["kwargs"])
     except CommandExecutionError as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer))
+        return {"error": str(error)}
+
+
+def main() -> None:
+    node = made(*sys.argv[1:])
+    for line in sys.stdin:
+        print(json.dumps(answer(node, json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,84 +2,16 @@
 Ports, overlays, ARP and severed connections between network namespaces that stand for hosts.
 """
 
-import json
-import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MISSING = [tool for tool in ("ip", "bridge", "ss", "ping", "unshare", "nsenter") if shutil.which(tool) is None]
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces"),
-]
-READY = (
-    "mkdir -p /run/netns && mount -t tmpfs none /run/netns && mount -t sysfs none /sys && ip link set lo up "
-    "&& echo ready && exec sleep 600"
-)
+from tests.functional.network_hosts import NEEDED, Host
 
-
-class Host:
-    """A network and mount namespace of its own, with files of its own under ``root``."""
-
-    def __init__(self, name: str, root: Path) -> None:
-        self.name, self.root = name, root
-        (root / "interfaces.d").mkdir(parents=True)
-        (root / "network").mkdir()
-        (root / "haproxy" / "conf.d").mkdir(parents=True)
-        (root / "haproxy" / "haproxy.cfg").write_text("defaults\n  mode http\n")
-        # What a lab unmounts meanwhile goes here too, or this would keep its disks in use.
-        command = ["unshare", "--mount", "--propagation", "slave", "--net", "sh", "-c", READY]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout and self.process.stdout.readline() == "ready\n"
-
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        inside = ["nsenter", "-t", str(self.process.pid), "-m", "-n", *command]
-        return subprocess.run(inside, capture_output=True, text=True, check=check, timeout=60, cwd=REPOSITORY)
-
-    def bridge(self, name: str, address: str, port: str) -> None:
-        """A bridge as Fuel makes it, with its file."""
-        self.run("ip", "link", "add", name, "type", "bridge")
-        self.run("ip", "link", "set", port, "master", name)
-        self.run("ip", "link", "set", name, "up")
-        self.run("ip", "addr", "add", address, "dev", name)
-        text = f"auto {name}\niface {name} inet static\nbridge_ports {port}\naddress {address}\n"
-        (self.root / "interfaces.d" / f"ifcfg-{name}").write_text(text)
-
-    def virtual_address(self, address: str, bridge: str) -> None:
-        """As Fuel's agent makes one: a veth from the bridge into the namespace ``haproxy``."""
-        self.run("ip", "netns", "add", "haproxy")
-        self.run("ip", "link", "add", "v_vip", "type", "veth", "peer", "name", "b_vip", "netns", "haproxy")
-        self.run("ip", "link", "set", "v_vip", "master", bridge, "up")
-        self.run("ip", "netns", "exec", "haproxy", "ip", "link", "set", "b_vip", "up")
-        self.run("ip", "netns", "exec", "haproxy", "ip", "addr", "add", address, "dev", "b_vip")
-
-    def call(self, function: str, *args: Any, **kwargs: Any) -> Any:
-        return self._on_host(function, {"args": args, "kwargs": kwargs})
-
-    def state(self, function: str, test: bool = False, **kwargs: Any) -> Any:
-        return self._on_host(function, {"args": ["name"], "kwargs": kwargs, "state": True, "test": test})
-
-    def reaches(self, address: str) -> bool:
-        return self.run("ping", "-c", "1", "-W", "1", address, check=False).returncode == 0
-
-    def file(self, name: str) -> str:
-        return (self.root / "interfaces.d" / f"ifcfg-{name}").read_text()
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def _on_host(self, function: str, given: dict[str, Any]) -> Any:
-        given = {**given, "root": str(self.root), "id": self.name}
-        done = self.run(sys.executable, "-m", "tests.functional.on_host", function, json.dumps(given))
-        return json.loads(done.stdout.splitlines()[-1])
+pytestmark = NEEDED
 
 
 class Network:

@@ -14,7 +14,7 @@ from tests.integration.test_interrupted import running, until_said
 PROFILE = "reference"
 OLD, NEW, COMPUTES = ("node-1", "node-2", "node-3"), ("node-4", "node-5", "node-6"), ("node-7", "node-8", "node-9")
 SEED = "2"
-LAST_BEFORE_THE_SWITCH = "Note where the seed's logs stand"
+LAST_BEFORE_THE_SWITCH = "A port without a bridge must not tell"
 WHOLE_WITHIN = 300
 
 pytestmark = [pytest.mark.soak, pytest.mark.procedure, pytest.mark.timeout(1800)]

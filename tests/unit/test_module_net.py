@@ -79,6 +79,8 @@ class Controller(Init):
                 "octane_interfaces.pristine_ports": lambda bridge: ["eth1"],
                 "octane_net.namespaces": list,
                 "octane_net.patches": list,
+                "octane_net.bridges": lambda: self.ports,
+                "octane_net.addresses": dict,
                 "octane_fence.leftovers": lambda: list(self.vips),
                 "octane_fence.remove_leftovers": self.vips.clear,
                 "octane_cluster.leave": lambda timeout: self.leave(),
@@ -152,7 +154,7 @@ def test_a_fence_that_was_interrupted_remembers_what_to_give_back(tmp_path):
     assert controller.ports == {"br-ex": []}
     controller.node.salt["octane_cluster.leave"] = leave
     controller.node.state("octane_net.fence", "x", **FENCE)
-    assert json.loads((tmp_path / "record.json").read_text())["ports"] == {"br-ex": ["eth1"]}
+    assert json.loads((tmp_path / "record.json").read_text())["ports"] == [{"bridge": "br-ex", "port": "eth1"}]
     assert json.loads((tmp_path / "record.json").read_text())["running"] == ["nova-api"]
 
 

@@ -1,7 +1,7 @@
 """Nodes and keys that do not exist: they answer as nodes in the state that Fuel tells of would."""
 
 from octane.errors import NodeFailed
-from octane.fuel import scheme
+from octane.fuel.uplinks import is_isolated
 
 
 class FakeKeys:
@@ -105,4 +105,4 @@ class FakeNodes:
 
 def isolated_everywhere(facts):
     """Are these uploaded facts free of every uplink?"""
-    return all(scheme.is_isolated(fact["network_scheme"], fact["uid"]) for fact in facts)
+    return all(is_isolated(fact["network_scheme"], fact["uid"]) for fact in facts)

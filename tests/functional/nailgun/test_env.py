@@ -3,7 +3,8 @@
 import pytest
 
 from octane.errors import Failed, InvariantBroken, OctaneError, Refused
-from octane.procedure import addresses, env, isolation, seed_network
+from octane.plan import network
+from octane.procedure import addresses, env, isolation, networks, seed_network
 from tests.functional.nailgun.fakes import isolated_everywhere
 from tests.functional.nailgun.server import CONTROLLERS, ORIGINAL, SPARES
 
@@ -94,6 +95,17 @@ def test_what_the_switch_needs_is_recorded(upgraded):
     assert isolation.management_network(upgraded) == "192.168.0.0/24"
 
 
+def test_the_plan_is_the_same_for_both_environments_and_what_the_journal_has(upgraded):
+    seed_id = upgraded.seed
+    moves = [move.as_dict() for move in networks.plan_of(seed_id, upgraded.fuel, upgraded.journal)]
+    assert moves == [move.as_dict() for move in networks.plan_of(ORIGINAL, upgraded.fuel, upgraded.journal)]
+    recorded = upgraded.recall(isolation.PLAN)
+    assert recorded["moves"] == moves
+    assert set(recorded["schemes"]) == {node.minion for node in upgraded.fuel.nodes() if node.environment}
+    controllers = {f"node-{number}" for number in (*CONTROLLERS, *SPARES)}
+    assert {move["node"] for move in moves if move["does"] != "stays"} == controllers
+
+
 def test_tasks_that_would_end_the_isolation_are_left_out(upgraded):
     left = env.seed(upgraded).deployment_tasks()
     assert not {"upload_cirros", "ceph_ready_check", "configure_default_route"} & {task["id"] for task in left}
@@ -124,6 +136,27 @@ def test_a_second_time_finds_nothing_to_do(upgraded, shared_context):
         step = kind()
         assert step.pending(again) == {}, kind
         step.verify(again)
+
+
+def unplannable(environment, side=network.ORIGINAL):
+    return [network.Member(name, side, {"roles": {}}) for name in ("node-1", "node-3")]
+
+
+def test_networks_that_cannot_be_handed_over_stop_it_before_anything_is_made(context, monkeypatch):
+    made = context()
+    monkeypatch.setattr(env, "members", unplannable)
+    with pytest.raises(Refused, match=r"cannot be planned: node-1: .*; node-3: "):
+        run(made, STEPS[:2])
+    assert made.recall(env.CLONE) is None
+
+
+def test_one_node_that_cannot_be_planned_leaves_all_facts_alone(context, monkeypatch):
+    made = context()
+    run(made, STEPS[:7])
+    monkeypatch.setattr(isolation, "members", unplannable)
+    with pytest.raises(Refused, match="cannot be planned"):
+        run(made, [isolation.IsolateFacts])
+    assert env.seed(made).facts() == [] and made.recall(isolation.PLAN) is None
 
 
 def test_nodes_are_chosen_when_none_are_named(context):

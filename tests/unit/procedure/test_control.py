@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from octane import stage
-from octane.errors import BadInput, Failed, InvariantBroken, Refused, WaitTimeout
+from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import control
 from octane.procedure.control import PORTS, SWITCHED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 UPLINKS = {
-    name: [
-        {"purpose": "management", "bridge": "br-mgmt", "port": "eth2.101"},
-        {"purpose": "public", "bridge": "br-ex", "port": "eth1"},
+    f"node-{number}": [
+        {"purpose": "management", "serves": "br-mgmt", "bridge": "br-mgmt", "port": "eth2.101"},
+        {"purpose": "public", "serves": "br-ex", "bridge": "br-ex", "port": "eth1"},
     ]
-    for name in ("node-1", "node-2", "node-4", "node-5")
+    for number in (1, 2, 4, 5)
 }
 OVERLAYS = {minion: [{"bridge": "br-mgmt", "port": "oct1", "key": 1}] for minion in ("node-4", "node-5")}
 
@@ -39,10 +39,12 @@ class Network:
 
     def functions(self):
         return {
-            "octane_net.bridges": lambda minion: self.bridges[minion],
+            "octane_net.pending": self.pending,
+            "octane_net.located": lambda minion, plans: plans[minion],
             "octane_net.macs": lambda minion: self.devices[minion],
             "octane_handover.run": self.hand_over,
             "octane_net.overlays": self.overlays,
+            "octane_net.overlays_prepared": lambda minion, test, plans: self.devices[minion].update(oct1="m"),
             "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
             "octane_net.unfenced": lambda minion, test, ports: self.unfence(minion, ports),
             "octane_cluster.heed_gateway": lambda minion: [],
@@ -60,12 +62,24 @@ class Network:
             ],
         }
 
+    def pending(self, minion, plans):
+        for entry in plans[minion]:
+            if entry["do"] == "attach" and entry["port"] not in self.devices[minion]:
+                raise NodeFailed(minion, "octane_net.pending", f"there is no interface {entry['port']}")
+        return [
+            entry
+            for entry in plans[minion]
+            if (entry["port"] in self.bridges[minion][entry["bridge"]]) is not (entry["do"] == "attach")
+        ]
+
     def hand_over(self, minion, leave, take, members):
         assert set(members) == set(leave) | set(take) and members["node-4"] == "10.20.0.132"
         assert not set(leave) & set(take)
         self.handed_over.append((sorted(leave), sorted(take)))
         plan = {**leave, **take}[minion]
         self.move(minion, plan)
+        alone = [name for name in OVERLAYS if not self.bridges[name]["br-mgmt"]]
+        assert not (alone and minion in alone), "a controller of the seed has no way to the others"
         return {"done": plan, "announced": [], **({"away": 0.02} if minion == min(take) else {})}
 
     def move(self, minion, plan):
@@ -193,7 +207,7 @@ def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ct
 
 def test_a_port_that_is_not_there_stops_the_stage_before_anything_moves(ctx, network):
     del network.devices["node-5"]["eth1"]
-    with pytest.raises(InvariantBroken, match="eth1 on node-5"):
+    with pytest.raises(InvariantBroken, match="node-5: a port that is to move cannot: there is no interface eth1"):
         control.PlanPorts().verify(ctx)
 
 
@@ -228,7 +242,12 @@ def test_the_overlay_is_removed_once_and_only_where_it_is(ctx, network):
 
 
 def test_what_is_fenced_is_what_was_planned(ctx):
-    assert control.fence(ctx)["bridges"] == ["br-ex", "br-mgmt"]
+    planned = control.fence(ctx)["plans"]
+    assert set(planned) == {"node-1", "node-2"}
+    assert planned["node-1"] == {
+        "bridges": ["br-ex", "br-mgmt"],
+        "ports": [{"bridge": "br-mgmt", "port": "eth2.101"}, {"bridge": "br-ex", "port": "eth1"}],
+    }
 
 
 def test_computes_that_the_new_controllers_do_not_see_up_are_named(ctx, network):
