@@ -199,7 +199,7 @@ class StepRunner:
 
     def _command(self, run: Run) -> str:
         if run.act == "undo":
-            return undo_command(self.ctx.stage, self.ctx.pair)
+            return undo_command(self.ctx.stage, self.ctx.pair, self.ctx.options)
         return command_line(self.ctx.stage, self.ctx.pair, self.ctx.options)
 
     def _ways(self, run: Run, error: OctaneError, go_on: str) -> str:
@@ -210,7 +210,7 @@ class StepRunner:
         stands = has_begun(self.ctx.journal, run.pair_id, run.stage)
         if run.act == "undo" or not stands or not_undoable(self.ctx.journal, run.pair_id, run.stage):
             return f"; to go on: `{go_on}`"
-        return f"; to go on: `{go_on}`, to go back: `{undo_command(self.ctx.stage, self.ctx.pair)}`"
+        return f"; to go on: `{go_on}`, to go back: `{undo_command(self.ctx.stage, self.ctx.pair, self.ctx.options)}`"
 
     def _look_before(self, run: Run, attempt: Attempt) -> None:
         """What the invariants say before the step acts; one that does not hold yet is no failure."""

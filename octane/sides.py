@@ -30,7 +30,7 @@ class Sides:
 
 
 def fenced(ctx: Context) -> frozenset[str]:
-    """Controllers that the operator stated to be powered off, as they were typed: nobody asks them anything.
+    """Nodes that the operator stated to be powered off, as they were typed: nobody asks them anything.
 
     :raises BadInput: not a list of names.
     """
@@ -51,7 +51,7 @@ def sides(ctx: Context) -> Sides:
     were stated to be powered off.
 
     :raises Refused: a side without a controller, naming it.
-    :raises BadInput: a node that was stated to be powered off is no controller of either side.
+    :raises BadInput: a node that was stated to be powered off is of neither environment.
     """
     if ctx.pair is None or ctx.pair.seed is None:
         raise Refused(f"{ctx.stage.name} belongs to an upgrade with a seed, and there is none yet")
@@ -61,10 +61,10 @@ def sides(ctx: Context) -> Sides:
 
 def _sides(ctx: Context, original: int, seed: int) -> Sides:
     known = ctx.fuel.nodes()
-    strangers = fenced(ctx) - {node.minion for node in controllers(known) if node.environment in (original, seed)}
+    strangers = fenced(ctx) - {node.minion for node in known if node.environment in (original, seed)}
     if strangers:
         named = ", ".join(sorted(strangers))
-        raise BadInput(f"{named}: no controller of environment {original} or {seed} is called so")
+        raise BadInput(f"{named}: no node of environment {original} or {seed} is called so")
     nodes = present(ctx, known)
     originals, seeds = _controllers(nodes, original), _controllers(nodes, seed)
     both = {original, seed}

@@ -152,7 +152,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
         words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
         words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name)]
-        words += [f"--fenced={name}" for name in (options or {}).get(FENCED) or ()]
+        words += _stated(stage.name, options)
     return " ".join(words)
 
 
@@ -160,16 +160,22 @@ ROLLED_BACK = {f"rollback-{name}": f"upgrade-{name}" for name in ("env", "db", "
 """Commands that take a stage back, and which."""
 
 
-def undo_command(stage: Stage, pair: Pair | None) -> str:
-    """What an operator types to take back STAGE of PAIR."""
+def undo_command(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | None = None) -> str:
+    """What an operator types to take back STAGE of PAIR, with what OPTIONS say of nodes that are powered off."""
     named = {"original": pair.original, "seed": pair.seed} if pair else {}
     for command, taken_back in ROLLED_BACK.items():
         if taken_back == stage.name:
-            return f"octane {command} {named.get(stage.takes or '') or BY_WORD[stage.takes]}"
+            words = ["octane", command, str(named.get(stage.takes or "") or BY_WORD[stage.takes])]
+            return " ".join([*words, *_stated(command, options)])
     words = ["salt-run", "octane.undo", stage.name]
     if pair:
         words.append(f"seed={pair.seed}" if pair.seed is not None else f"original={pair.original}")
     return " ".join(words)
+
+
+def _stated(command: str, options: Mapping[str, Any] | None) -> list[str]:
+    """Nodes that are powered off, for the commands that take them."""
+    return [f"--fenced={name}" for name in (options or {}).get(FENCED) or () if command.endswith("-control")]
 
 
 def next_stage(stage: Stage) -> Stage | None:

@@ -216,7 +216,7 @@ def _undo_all(ctx: Context, standing: list[StepRecord]) -> list[tuple[str, Repor
 
 
 def _stopped_undo(ctx: Context, definition: Definition) -> Report:
-    way = stages.undo_command(ctx.stage, ctx.pair)
+    way = stages.undo_command(ctx.stage, ctx.pair, ctx.options)
     return Report(False, f"stopped before {definition.step} as asked; to go on: `{way}`", exit_code=130)
 
 

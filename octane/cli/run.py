@@ -206,7 +206,7 @@ class Rollback(StageRun):
         self._lines.say(f"{self._stage.name}: {run.comment} ({(run.ended or run.started) - run.started:.0f} s)")
 
     def _command(self) -> str:
-        return stages.undo_command(self._stage, self._pair())
+        return stages.undo_command(self._stage, self._pair(), self._options)
 
 
 def _raise_false(states: list[dict[str, Any]]) -> None:

@@ -68,11 +68,14 @@ class Steps:
         return _step(row) if row else None
 
     def of_stage(self, pair_id: int, stage: str) -> list[StepRecord]:
-        """Steps of STAGE in the order in which they were last applied."""
+        """Steps of STAGE in the order in which they were applied, for the first time since they were last undone: one
+        that was converged again later keeps its place."""
         rows = self._database.rows(
-            "SELECT steps.* FROM steps LEFT JOIN (SELECT step_id, max(id) AS last FROM attempts WHERE act = 'apply'"
+            "SELECT steps.* FROM steps LEFT JOIN (SELECT step_id, min(id) AS first FROM attempts WHERE act = 'apply'"
+            " AND id > coalesce((SELECT max(undone.id) FROM attempts AS undone WHERE undone.step_id = attempts.step_id"
+            " AND undone.act = 'undo' AND undone.result = 'undone'), 0)"
             " GROUP BY step_id) AS applied ON applied.step_id = steps.id WHERE pair_id = ? AND stage = ?"
-            " ORDER BY applied.last, steps.id",
+            " ORDER BY applied.first, steps.id",
             pair_id, stage,
         )  # fmt: skip
         return [_step(row) for row in rows]

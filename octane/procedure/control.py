@@ -7,6 +7,7 @@ back is the same with the sides changed: the original's cluster comes up behind 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTime
 from octane.procedure import isolation
 from octane.procedure.checks import Check
 from octane.procedure.networks import PORTS
-from octane.procedure.seed_network import Overlay, overlay_plans, overlay_ports, stretch
+from octane.procedure.seed_network import Overlay, OverlayPlans, overlay_plans, overlay_ports
 from octane.sides import fenced, sides
 from octane.stage import FENCED, command_line
 from octane.step import LibraryStep, Outcome
@@ -28,7 +29,9 @@ REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
 ANSWER_TIMEOUT = 60
 FENCE_TIMEOUT = 600
-HANDOVER_TIMEOUT = 120
+HANDOVER_TIMEOUT = 180
+RAN = "control.ran"
+"""Resources of the original's cluster that ran before the switch."""
 BACK = "control.back_overlays"
 """{minion id: [{"bridge", "port", "key"}]} of what joins the original's controllers while they are behind the fence."""
 BACK_KEYS = {"management": 3, "public": 4}
@@ -42,15 +45,15 @@ MAKING = ("peer", "tag", "trunks", "bond")
 
 
 class Answering(Check):
-    """Every controller answers, but for those that were stated to be powered off. One that only does not answer could
-    have the addresses still when others take them."""
+    """Every node answers, but for those that were stated to be powered off. A controller that only does not answer may
+    have the addresses still when others take them; a compute cannot be told where they are."""
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         side, gone = sides(ctx), sorted(fenced(ctx))
-        wanted = [*side.originals, *side.seeds]
+        wanted = [*side.originals, *side.seeds, *side.computes]
         try:
             # A minion that comes back to the master is heard a moment later.
-            until(lambda: not _silent(ctx, wanted), ANSWER_TIMEOUT, "every controller to answer")
+            until(lambda: not _silent(ctx, wanted), ANSWER_TIMEOUT, "every node to answer")
         except WaitTimeout as error:
             silent = _silent(ctx, wanted)
             said = {**ctx.options, FENCED: [*gone, *silent]}
@@ -95,11 +98,18 @@ class PlanPorts(LibraryStep):
             for node in originals
         }
 
+    def undo(self, ctx: Context) -> Outcome:
+        ctx.record(PORTS, None)
+        return Outcome(comment="the plan is forgotten: another switch makes its own")
+
     def verify(self, ctx: Context) -> dict[str, Any]:
         """Each port can be plugged in on its node, whether it is in its bridge or out of it."""
         side, ports = sides(ctx), ctx.recall(PORTS)
         nodes = (*side.originals, *side.seeds)
-        plans = {node: [_entry("attach", uplink) for uplink in ports.get(node, [])] for node in nodes}
+        unknown = [node for node in nodes if not ports.get(node)]
+        if unknown:
+            raise InvariantBroken(f"no port that moves is known of {', '.join(unknown)}", node=unknown[0])
+        plans = {node: [_entry("attach", uplink) for uplink in ports[node]] for node in nodes}
         try:
             ctx.nodes.call(list(plans), "octane_net.pending", plans=plans)
         except NodeFailed as error:
@@ -140,16 +150,27 @@ class Warm(LibraryStep):
 
 
 class Switch(LibraryStep):
-    """Moves the addresses: the original's controllers lose their ports, the seed's get them and announce themselves."""
+    """Moves the addresses: the original's controllers lose their ports, the seed's get them and announce themselves.
+
+    The original's are joined by overlays in the same moment, as the seed's were before: their cluster stays one, until
+    it is stopped cleanly or gets its ports back.
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        plans = {**_leave(ctx), **_take(ctx)}
-        wrong = ctx.nodes.call(list(plans), "octane_net.pending", plans=plans)
-        return {node: left for node, left in wrong.items() if left}
+        return {node: left for node, left in _pending(ctx, {**_leave(ctx), **_take(ctx)}).items() if left}
 
     def apply(self, ctx: Context) -> Outcome:
+        side = sides(ctx)
+        if ctx.recall(RAN) is None:
+            first = side.originals[0]
+            ctx.record(RAN, ctx.nodes.call([first], "octane_cluster.serving")[first])
+        plans = _overlays_behind(ctx)
+        if plans:
+            ctx.nodes.state(list(plans), "octane_net.overlays_prepared", plans=plans)
+        ctx.record(BACK, overlay_ports(plans))
         evidence = _hand_over(ctx, _leave(ctx), _take(ctx))
         ctx.record(SWITCHED, True)
+        evidence["not told"] = _flush(ctx)
         return Outcome(
             changes={"moved": [*sides(ctx).originals, *sides(ctx).seeds]},
             comment=f"addresses were with nobody for {evidence['away']} s",
@@ -164,28 +185,39 @@ class Switch(LibraryStep):
 
     def undo(self, ctx: Context) -> Outcome:
         """The overlays of either side are never in a bridge together with its ports: that would be a loop."""
+        originals = list(sides(ctx).originals)
         # As soon as they leave the seed's controllers are joined again, or their cluster would fall apart.
         overlay = Overlay()
-        overlay.prepare(ctx)
-        back = ctx.recall(BACK) or {}
-        take = {
-            node: [_entry("detach", overlay) for overlay in back.get(node, [])] + plan
-            for node, plan in _reversed(_leave(ctx)).items()
-        }
-        evidence = _hand_over(ctx, _reversed(_take(ctx)), take)
+        joined = overlay.prepare(ctx)
+        ctx.nodes.call(originals, "octane_cluster.ignore_gateway")
+        timeout = START_TIMEOUT
+        ctx.nodes.call(originals[:1], "octane_cluster.wait_serving", ctx.recall(RAN), timeout, timeout=timeout + 30)
+        leave, take = _reversed(_take(ctx)), _reversed(_leave(ctx))
+        if not joined:
+            leave = {node: [entry for entry in plan if entry["do"] == "detach"] for node, plan in leave.items()}
+        evidence = _hand_over(ctx, leave, take)
+        self._verify_moved(ctx, {**leave, **take})
         ctx.record(SWITCHED, None)
+        evidence["not told"] = _flush(ctx)
         if overlay.pending(ctx):
             overlay.apply(ctx)
+        back = {node: mine for node, mine in (ctx.recall(BACK) or {}).items() if node in originals}
         if back:
-            ctx.nodes.state(list(back), "octane_net.overlays_absent", plans=_bridges_and_keys(back))
-            ctx.record(BACK, None)
-        ctx.nodes.call(list(sides(ctx).originals), "octane_cluster.heed_gateway")
+            ctx.nodes.state(list(back), "octane_net.overlays_absent", plans=back)
+        ctx.record(BACK, None)
+        ctx.nodes.call(originals, "octane_cluster.heed_gateway")
+        ctx.record(RAN, None)
         _reconnect(ctx, sides(ctx).originals)
         return Outcome(
-            changes={"moved back": [*sides(ctx).originals, *sides(ctx).seeds]},
+            changes={"moved back": [*originals, *sides(ctx).seeds]},
             comment=f"the original's controllers have their addresses; they were with nobody for {evidence['away']} s",
             evidence=evidence,
         )
+
+    def _verify_moved(self, ctx: Context, plans: Plan) -> None:
+        left = {node: wrong for node, wrong in _pending(ctx, plans).items() if wrong}
+        if left:
+            raise InvariantBroken(f"ports are not where the way back puts them: {left}")
 
 
 class Fence(LibraryStep):
@@ -204,14 +236,10 @@ class Fence(LibraryStep):
         return Outcome(changes=changes, comment=f"{len(found)} controllers are fenced")
 
     def undo(self, ctx: Context) -> Outcome:
-        side = sides(ctx)
-        ports: Mapping[str, list[dict[str, str]]] = ctx.recall(PORTS) or {}
-        bridges = {node: {one["purpose"]: one["serves"] for one in ports[node]} for node in side.originals}
-        plans = overlay_plans({node: side.admin[node] for node in side.originals}, bridges, BACK_KEYS)
-        ctx.record(BACK, overlay_ports(plans))
-        stretch(ctx, plans)
-        ctx.nodes.state(list(side.originals), "octane_net.unfenced", ports=False, timeout=FENCE_TIMEOUT)
-        return Outcome(changes={"back": list(side.originals)}, comment="the original runs behind its fence")
+        originals = list(sides(ctx).originals)
+        given = {"ports": False, "resources": ctx.recall(RAN)}
+        ctx.nodes.state(originals, "octane_net.unfenced", timeout=FENCE_TIMEOUT, **given)
+        return Outcome(changes={"back": originals}, comment="the original's controllers run behind the fence")
 
     def _fenced(self, ctx: Context, test: bool = False) -> dict[str, dict[str, Any]]:
         targets = list(sides(ctx).originals)
@@ -225,13 +253,13 @@ class DropOverlay(LibraryStep):
         ports = ctx.nodes.call(list(sides(ctx).seeds), "octane_net.macs")
         left = {
             node: [overlay["port"] for overlay in overlays if overlay["port"] in ports[node]]
-            for node, overlays in isolation.overlays(ctx).items()
+            for node, overlays in self._overlays(ctx).items()
         }
         return {node: names for node, names in left.items() if names}
 
     def apply(self, ctx: Context) -> Outcome:
         changes = self.pending(ctx)
-        overlays = isolation.overlays(ctx)
+        overlays = self._overlays(ctx)
         if overlays:
             ctx.nodes.state(list(overlays), "octane_net.overlays_absent", plans=overlays)
         return Outcome(changes=changes, comment="the overlay between the seed's controllers is gone", evidence=changes)
@@ -241,6 +269,10 @@ class DropOverlay(LibraryStep):
         if left:
             raise InvariantBroken(f"the overlay is still there: {left}")
         return {"overlays": 0}
+
+    def _overlays(self, ctx: Context) -> dict[str, list[dict[str, Any]]]:
+        there = sides(ctx).seeds
+        return {node: mine for node, mine in isolation.overlays(ctx).items() if node in there}
 
 
 class Reconnect(LibraryStep):
@@ -326,14 +358,39 @@ def _silent(ctx: Context, nodes: list[str]) -> list[str]:
 
 def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:
     """Cut the computes' connections to brokers and wait until BROKERS have them; how many each had."""
-    computes = list(sides(ctx).computes)
+    computes = _reachable(ctx)
     if not computes:
         return {}
     network = isolation.management_network(ctx)
     cut = ctx.nodes.call(computes, "octane_net.cut_connections", AMQP_PORT, [network])
     what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
-    until(lambda: not _unconsumed(ctx, brokers), RECONNECT_TIMEOUT, what, 0.5)
+    until(lambda: not set(_unconsumed(ctx, brokers)) & set(computes), RECONNECT_TIMEOUT, what, 0.5)
     return {node: found["before"] for node, found in cut.items()}
+
+
+def _reachable(ctx: Context) -> list[str]:
+    """Computes that answer: one that does not must keep nobody else from the cloud once the addresses have moved."""
+    computes = list(sides(ctx).computes)
+    return sorted(ctx.nodes.ping(computes)) if computes else []
+
+
+def _flush(ctx: Context) -> list[str]:
+    """Let the computes ask anew who has the addresses; those that did not answer."""
+    reachable = _reachable(ctx)
+    if reachable:
+        ctx.nodes.call(reachable, "octane_net.flush_neighbours")
+    return [node for node in sides(ctx).computes if node not in reachable]
+
+
+def _pending(ctx: Context, plans: Plan) -> dict[str, Any]:
+    return dict(ctx.nodes.call(list(plans), "octane_net.pending", plans=plans))
+
+
+def _overlays_behind(ctx: Context) -> OverlayPlans:
+    """What joins the original's controllers while they are cut off."""
+    side, ports = sides(ctx), ctx.recall(PORTS) or {}
+    bridges = {node: {one["purpose"]: one["serves"] for one in ports[node]} for node in side.originals}
+    return overlay_plans({node: side.admin[node] for node in side.originals}, bridges, BACK_KEYS)
 
 
 def _unconsumed(ctx: Context, brokers: tuple[str, ...]) -> list[str]:
@@ -346,8 +403,12 @@ def _unconsumed(ctx: Context, brokers: tuple[str, ...]) -> list[str]:
 
 
 def _leave(ctx: Context) -> Plan:
-    ports = ctx.recall(PORTS) or {}
-    return {node: [_entry("detach", uplink) for uplink in ports.get(node, [])] for node in sides(ctx).originals}
+    ports, behind = ctx.recall(PORTS) or {}, ctx.recall(BACK) or {}
+    return {
+        node: [_entry("detach", uplink) for uplink in ports.get(node, [])]
+        + [_entry("attach", overlay) for overlay in behind.get(node, [])]
+        for node in sides(ctx).originals
+    }
 
 
 def _take(ctx: Context) -> Plan:
@@ -376,20 +437,13 @@ def _reversed(plan: Plan) -> Plan:
     }
 
 
-def _bridges_and_keys(overlays: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {node: [{"bridge": one["bridge"], "key": one["key"]} for one in mine] for node, mine in overlays.items()}
-
-
 def _hand_over(ctx: Context, leave: Plan, take: Plan) -> dict[str, Any]:
     """Ports move from those that LEAVE to those that TAKE; ``away`` is for how many seconds nobody had them."""
     side = sides(ctx)
     ctx.progress(f"{', '.join(leave)} leave, {', '.join(take)} take")
     members = {node: side.admin[node] for node in (*leave, *take)}
-    done = ctx.nodes.call(
-        list(members), "octane_handover.run", leave=leave, take=take, members=members, timeout=HANDOVER_TIMEOUT
-    )
-    if side.computes:
-        ctx.nodes.call(list(side.computes), "octane_net.flush_neighbours")
+    given = {"leave": leave, "take": take, "members": members, "meeting": f"m{secrets.token_hex(8)}"}
+    done = ctx.nodes.call(list(members), "octane_handover.run", timeout=HANDOVER_TIMEOUT, **given)
     return {
         "away": next(found["away"] for found in done.values() if "away" in found),
         "moved": {node: len(found["done"]) for node, found in done.items()},

@@ -119,10 +119,12 @@ class Hearing:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self.originals = present(ctx, controllers(original(ctx).nodes()))
+        everybody = controllers(original(ctx).nodes())
+        self.originals = present(ctx, everybody)
         self.seeds = present(ctx, seed_nodes(ctx))
         self.macs: dict[str, set[str]] = {}
-        self.addresses = held_addresses(ctx, self.originals)
+        # Those of a controller that was stated to be powered off as well: nobody may answer for them.
+        self.addresses = held_addresses(ctx, everybody)
 
     def _learn_macs(self) -> None:
         """MAC addresses of both sides' controllers, added to those known."""

@@ -169,11 +169,12 @@ class Overlay(WithSeed):
         found = stretch(ctx, self._plans(ctx), test=True)
         return {minion: sorted(changes) for minion, changes in found.items()}
 
-    def prepare(self, ctx: Context) -> None:
-        """Let the overlays be there as soon as their ports are plugged in."""
+    def prepare(self, ctx: Context) -> bool:
+        """Let the overlays be there as soon as their ports are plugged in; False when one controller is alone."""
         plans = self._plans(ctx)
         if plans:
             ctx.nodes.state(list(plans), "octane_net.overlays_prepared", timeout=OVERLAY_TIMEOUT, plans=plans)
+        return bool(plans)
 
     def _plans(self, ctx: Context) -> OverlayPlans:
         members = {node.minion: node.admin_address for node in present(ctx, seed_nodes(ctx))}

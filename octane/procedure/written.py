@@ -30,8 +30,11 @@ class NoteWrites(LibraryStep):
         return {} if ctx.recall(SINCE) else {"note": list(sides(ctx).seeds)}
 
     def apply(self, ctx: Context) -> Outcome:
-        logs = {node: _place(ctx, node) for node in sides(ctx).seeds}
-        ctx.record(SINCE, {"at": round(time.time(), 3), "logs": logs})
+        # After a way back that was given up half-way, what was written since the first time counts.
+        known = (ctx.recall(SINCE) or {}).get("logs", {})
+        logs = {node: known.get(node) or _place(ctx, node) for node in sides(ctx).seeds}
+        began = (ctx.recall(SINCE) or {}).get("at") or round(time.time(), 3)
+        ctx.record(SINCE, {"at": began, "logs": logs})
         without = [node for node, place in logs.items() if not place]
         told = f"; {', '.join(without)} write no log: rows cannot be kept, only what users know" if without else ""
         return Outcome(changes={"noted": list(logs)}, comment=f"noted{told}", evidence={"logs": logs})
@@ -54,7 +57,9 @@ class NoteWrites(LibraryStep):
 def _place(ctx: Context, node: str) -> dict[str, Any] | None:
     try:
         found = ctx.nodes.call([node], "octane_source.position")[node]
-    except NodeFailed:
+    except NodeFailed as error:
+        if "writes no binary log" not in error.message:
+            raise
         return None
     return {"file": found["file"], "position": found["position"]}
 
@@ -71,7 +76,7 @@ def _rows(ctx: Context, logs: dict[str, Any]) -> dict[str, Any]:
     names, skip = list(tables.databases(ctx)), tables.expendable(ctx)
     found = {}
     for node, place in logs.items():
-        if place:
+        if place and node in sides(ctx).seeds:
             kept = ctx.nodes.call([node], "octane_written.export", names, place, skip=skip, timeout=TIMEOUT)[node]
             found[node] = {"file": f"{node}:{kept['path']}", "tables": kept["tables"]}
     return found

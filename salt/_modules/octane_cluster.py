@@ -257,7 +257,7 @@ def wait_started(resources, timeout=300):
     """
 
     def missing():
-        able = [name for name, one in nodes().items() if one["online"] and not one["standby"]]
+        able = _able()
         return _still(resources, lambda one: not _serves(one, able))
 
     _wait(missing, timeout, "not running")
@@ -305,9 +305,25 @@ def heed_gateway(timeout=60):
     return rested
 
 
-def wait_serving(timeout=300):
+def serving():
     """
-    Wait until everything runs that the cluster is told to run.
+    Resources that run where they are to: of a clone, on every node that is able.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_cluster.serving
+    """
+    able = _able()
+    return sorted(identifier for identifier, one in resources().items() if _serves(one, able))
+
+
+def wait_serving(resources=None, timeout=300):
+    """
+    Wait until resources run again where they are to.
+
+    :param resources: what :func:`serving` returned before; all that the cluster is told to run when not given
 
     CLI Example:
 
@@ -318,8 +334,8 @@ def wait_serving(timeout=300):
     deadline = time.monotonic() + timeout
     # A cluster that has just come up has no coordinator to ask yet.
     _wait(lambda: [] if quorum() else ["a quorum"], timeout, "without")
-    wanted = [identifier for identifier in _configured() if not _stopped_parts(identifier)]
-    wait_started(wanted, max(1, deadline - time.monotonic()))
+    told = [identifier for identifier in _configured() if not _stopped_parts(identifier)]
+    wait_started([one for one in told if resources is None or one in resources], max(1, deadline - time.monotonic()))
 
 
 def leave(timeout=300):
@@ -374,6 +390,10 @@ def online():
         return nodes().get(name, {}).get("online", False)
     except CommandExecutionError:
         return False
+
+
+def _able():
+    return [name for name, one in nodes().items() if one["online"] and not one["standby"]]
 
 
 def _carries(identifier):

@@ -51,7 +51,8 @@ def plan(bridges, reason, services=None, ports=()):
     running, at_boot = services, services
     if services is None:
         running = sorted({*(__salt__["octane_service.recorded"]() or ()), *__salt__["octane_service.names"]()})
-        at_boot = __salt__["octane_service.at_boot"]()
+        enabled = {one for one in running if __salt__["service.enabled"](one)}
+        at_boot = sorted({*enabled, *__salt__["octane_service.at_boot"]()})
     return {
         "reason": reason,
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -109,6 +110,8 @@ def physical_ports(bridge):
         *__salt__["octane_interfaces.pristine_ports"](bridge),
     }
     inner = {*_veths(), *__salt__["octane_net.patches"](), *__salt__["octane_ovs.inner_ports"]()}
+    # What joins controllers that are cut off leads to no network of the cloud.
+    inner |= {one for one in found if __salt__["octane_overlay.is_one"](one)}
     return sorted(found - inner)
 
 

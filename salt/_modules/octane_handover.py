@@ -5,12 +5,15 @@ All nodes get the same publication. The first of those that take hosts a meeting
 connected: when all are there the ones leave, when all of these have left the others take. A publication to one side
 after the other left the addresses away for 0.3 to 0.5 s (observed), nearly all of it Salt's way to the nodes.
 
-The host says ``rest`` (let nobody new in), ``move``, ``back`` (what was moved), ``end``, or ``stop WHY``; a member says
-``MINION ready`` first, then ``done`` or ``failed WHY``. Nobody goes back to where others may have moved in.
+The host says ``rest`` (who leaves lets nobody new in), ``move``, ``back`` (what was moved), ``end`` or ``stop WHY``,
+each with a number before it; a member says ``MINION ready MEETING`` first, then ``NUMBER done`` or ``NUMBER failed
+WHY``: an answer that comes late is not taken for that to a later word. Nobody goes back to where others may have moved
+in.
 """
 
 import contextlib
 import ipaddress
+import re
 import socket
 import threading
 import time
@@ -18,7 +21,7 @@ import time
 from salt.exceptions import CommandExecutionError
 
 PORT = 49790
-LEAVING = 5
+LEAVING = 15
 """Seconds for one side to move once it is told."""
 _LONGEST = 500
 
@@ -27,13 +30,14 @@ class _Broken(Exception):
     """The meeting did not work out; the text says why."""
 
 
-def run(leave, take, members, patience=60):
+def run(leave, take, members, meeting, patience=60):
     """
     This node's part in it.
 
     :param leave: ``{minion id: plan}``, a plan being what ``octane_net.pending`` takes: of those that leave
     :param take: the same of those that come after
     :param members: ``{minion id: IPv4 address}`` of all of them, in a network that stays connected
+    :param meeting: a name that no other meeting has: a job that comes late joins none but its own
     :param patience: seconds until all must be there
     :return: ``{"done": [entries], "announced": [addresses]}``, of the host also ``"away"``: seconds from the word to
         move until all had taken
@@ -44,72 +48,105 @@ def run(leave, take, members, patience=60):
     .. code-block:: bash
 
         salt -L node-1,node-4 octane_handover.run '{node-1: [{do: detach, bridge: br-ex, port: eth1}]}' \\
-            '{node-4: [{do: attach, bridge: br-ex, port: eth1}]}' '{node-1: 10.20.0.131, node-4: 10.20.0.134}'
+            '{node-4: [{do: attach, bridge: br-ex, port: eth1}]}' '{node-1: 10.20.0.131, node-4: 10.20.0.134}' a1
     """
     me, host = __opts__["id"], sorted(take)[0]
+    if not re.fullmatch(r"[A-Za-z0-9]{1,64}", str(meeting)):
+        raise CommandExecutionError(f"not the name of a meeting: {meeting!r}")
     members = {name: str(ipaddress.ip_address(members[name])) for name in {**leave, **take}}
     mine = {**leave, **take}[me]
+    part = _Part(f"{me} ready {meeting}", me in take, mine)
     if me != host:
-        return _member(me, me in take, mine, members[host], patience)
-    meeting = _Meeting(list(leave), list(take), members, patience)
-    with meeting.listening(members[host]):
-        told = _member(me, True, mine, members[host], patience)
-    return {**told, "away": meeting.away}
+        return part.play(members[host], patience)
+    hosted = _Meeting(str(meeting), list(leave), list(take), members, patience)
+    with _let_in(members.values()), hosted.listening(members[host]):
+        told = part.play(members[host], patience)
+    return {**told, "away": hosted.away}
 
 
-def _member(me, takes, plan, host, patience):
-    """Do what the host says until it says that this is the end."""
-    # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
-    known = [{**one, "mac": one["netns"] and one["mac"]} for one in __salt__["octane_net.announceable"]()]
-    left = __salt__["octane_net.pending"](plan)
-    sections = [one["name"] for one in __salt__["octane_api.frontends"]() if one["mode"] == "http"]
-    does = {
-        "rest": lambda: __salt__["octane_haproxy.hold_back"](sections),
-        "move": lambda: __salt__["octane_net.switch"](left),
-        "back": lambda: __salt__["octane_net.switch"](_reversed(left)),
-    }
-    announced, seconds, error = [], patience + LEAVING, ""
+class _Part:
+    """What one member does, as the host says it."""
+
+    def __init__(self, greeting, takes, plan):
+        self.greeting, self.takes, self.plan, self.left = greeting, takes, plan, []
+        # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
+        known = __salt__["octane_net.announceable"]()
+        self.known = [{**one, "mac": one["netns"] and one["mac"]} for one in known]
+        # What cannot be done is refused before anybody meets.
+        __salt__["octane_net.pending"](plan)
+
+    def play(self, host, patience):
+        """Until the host says that this is the end."""
+        announced, seconds, error = [], patience + LEAVING, ""
+        try:
+            with _Line(_connected(host, patience)) as line:
+                line.say(self.greeting, patience)
+                while True:
+                    number, word, why = _word(line, seconds)
+                    if word == "end":
+                        return {"done": self.left, "announced": announced}
+                    if word == "stop":
+                        raise CommandExecutionError(error or why)
+                    failed = self._do(word)
+                    line.say(f"{number} failed {failed}" if failed else f"{number} done", LEAVING)
+                    error, seconds = failed or error, 4 * LEAVING
+                    if word == ("move" if self.takes else "back") and self.known:
+                        announced = __salt__["octane_net.announce"](self.known)["sent"]
+        finally:
+            __salt__["octane_haproxy.let_in"]()
+
+    def _do(self, word):
+        """Why it could not be done, or nothing."""
+        try:
+            {"rest": self._rest, "move": self._move, "back": self._back}[word]()
+        except CommandExecutionError as error:
+            return str(error)
+        return ""
+
+    def _rest(self):
+        if not self.takes:
+            sections = [one["name"] for one in __salt__["octane_api.frontends"]() if one["mode"] == "http"]
+            __salt__["octane_haproxy.hold_back"](sections)
+
+    def _move(self):
+        self.left = __salt__["octane_net.pending"](self.plan)
+        __salt__["octane_net.switch"](self.left)
+
+    def _back(self):
+        __salt__["octane_net.switch"](_reversed(self.left))
+
+
+@contextlib.contextmanager
+def _let_in(addresses):
+    """Fuel's firewall drops what comes to a port that it does not know."""
+    rules = [["INPUT", "-p", "tcp", "-s", one, "--dport", str(PORT), "-j", "ACCEPT"] for one in sorted(set(addresses))]
+    for rule in rules:
+        _filter(["-I", *rule])
     try:
-        with _Line(_connected(host, patience)) as line:
-            line.say(f"{me} ready", patience)
-            while True:
-                word, why = _word(line, seconds)
-                if word == "end":
-                    return {"done": left, "announced": announced}
-                if word == "stop":
-                    raise CommandExecutionError(error or why)
-                error = _done(line, does[word]) or error
-                seconds = 4 * LEAVING
-                if word == ("move" if takes else "back") and known:
-                    announced = __salt__["octane_net.announce"](known)["sent"]
+        yield
     finally:
-        __salt__["octane_haproxy.let_in"]()
+        for rule in rules:
+            _filter(["-D", *rule])
 
 
-def _done(line, work):
-    """Why it could not be done, or nothing; the host is told."""
-    try:
-        work()
-    except CommandExecutionError as error:
-        line.say(f"failed {error}", LEAVING)
-        return str(error)
-    line.say("done", LEAVING)
-    return ""
+def _filter(words):
+    __salt__["cmd.run_all"](["iptables", "-w", *words], python_shell=False, ignore_retcode=True)
 
 
 def _word(line, seconds):
     """
-    What the host says, and why.
+    What the host says: its number, the word, and why.
 
     :raises CommandExecutionError: nothing, or nothing that can be understood
     """
     try:
-        word, _, why = line.hear(seconds).partition(" ")
+        number, _, said = line.hear(seconds).partition(" ")
     except _Broken as error:
         raise CommandExecutionError(f"the meeting broke off: {error}") from error
+    word, _, why = said.partition(" ")
     if word not in ("rest", "move", "back", "end", "stop"):
-        raise CommandExecutionError(f"the host of the meeting said {word!r}")
-    return word, why
+        raise CommandExecutionError(f"the host of the meeting said {said!r}")
+    return number, word, why
 
 
 def _reversed(plan):
@@ -169,9 +206,9 @@ class _Line:
 class _Meeting:
     """The host: knows who must be there, and gives the words."""
 
-    def __init__(self, leavers, takers, members, patience):
-        self.leavers, self.takers, self.members, self.patience = leavers, takers, members, patience
-        self.lines, self.away = {}, None
+    def __init__(self, name, leavers, takers, members, patience):
+        self.name, self.leavers, self.takers, self.members, self.patience = name, leavers, takers, members, patience
+        self.lines, self.away, self.number = {}, None, 0
 
     @contextlib.contextmanager
     def listening(self, address):
@@ -192,7 +229,7 @@ class _Meeting:
         except _Broken as error:
             last = f"stop {error}"
         for line in self.lines.values():
-            line.say(last, LEAVING)
+            line.say(f"{self.number} {last}", LEAVING)
             line.connection.close()
 
     def _gather(self, server):
@@ -207,15 +244,15 @@ class _Meeting:
                 raise _Broken(f"nothing was moved: {absent} was not ready within {self.patience} s") from error
             line = _Line(connection)
             with contextlib.suppress(_Broken):
-                name, _, word = line.hear(LEAVING).partition(" ")
-                # Others on that network are not listened to.
-                if word == "ready" and self.members.get(name) == address and name in missing:
+                name, _, rest = line.hear(LEAVING).partition(" ")
+                # Others on that network are not listened to, nor members of a meeting that is over.
+                if rest == f"ready {self.name}" and self.members.get(name) == address and name in missing:
                     self.lines[name] = line
                     continue
             connection.close()
 
     def _change_hands(self):
-        failed = self._told("rest", self.leavers)
+        failed = self._told("rest", [*self.takers, *self.leavers])
         if failed:
             raise _Broken(f"nothing was moved: {failed}")
         started = time.monotonic()
@@ -233,14 +270,19 @@ class _Meeting:
 
     def _told(self, word, names):
         """Tell all of them before the first is listened to; who did not do it and why, or nothing."""
+        self.number += 1
         for name in names:
-            self.lines[name].say(word, LEAVING)
-        failed = []
-        for name in names:
+            self.lines[name].say(f"{self.number} {word}", LEAVING)
+        answers = {name: self._answer(name) for name in names}
+        return "; ".join(f"{name}: {said}" for name, said in answers.items() if said != "done")
+
+    def _answer(self, name):
+        """To the last word; those to earlier ones come late and count for nothing."""
+        deadline = time.monotonic() + LEAVING
+        while True:
             try:
-                said = self.lines[name].hear(LEAVING)
+                number, _, said = self.lines[name].hear(max(0.01, deadline - time.monotonic())).partition(" ")
             except _Broken as error:
-                said = str(error)
-            if said != "done":
-                failed.append(f"{name}: {said.removeprefix('failed ')}")
-        return "; ".join(failed)
+                return str(error)
+            if number == str(self.number):
+                return said.removeprefix("failed ")

@@ -235,7 +235,7 @@ def _filter(act):
     """Whether the rule could be added to, or taken from, the namespace of the virtual addresses."""
     if NAMESPACE not in __salt__["octane_net.namespaces"]():
         return False
-    command = ["ip", "netns", "exec", NAMESPACE, "iptables", act, "INPUT", "-p", "tcp", "--syn", "-j", "DROP"]
+    command = ["ip", "netns", "exec", NAMESPACE, "iptables", "-w", act, "INPUT", "-p", "tcp", "--syn", "-j", "DROP"]
     return __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)["retcode"] == 0
 
 

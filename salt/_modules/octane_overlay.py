@@ -74,7 +74,7 @@ def prepare(bridge, key, local, remotes, mtu=1450):
     """
     Write down how the overlay is made, and make it not: its port, once it is plugged in, makes it.
 
-    :return: whether anything was written
+    :return: ``False`` when it is plugged in already, and left so
     :raises CommandExecutionError: the path to a peer is too narrow for the overlay's packets
 
     CLI Example:
@@ -83,7 +83,7 @@ def prepare(bridge, key, local, remotes, mtu=1450):
 
         salt node-4 octane_overlay.prepare br-mgmt 1 10.20.0.134 '[10.20.0.135]'
     """
-    if _read(_path(key)) == _script(bridge, key, local, remotes, mtu):
+    if _bridge(name(key)) is not None:
         return False
     _write_down(bridge, key, local, remotes, mtu)
     set_at_boot(name(key), False)
@@ -164,7 +164,7 @@ def set_at_boot(port, wanted):
 
 def make(port):
     """
-    Make an overlay that is known here and not there, as a boot would.
+    Make the interface of an overlay that is known here and not there; it joins no bridge yet.
 
     CLI Example:
 
@@ -174,7 +174,7 @@ def make(port):
     """
     path = _path(_key(port))
     bridge = re.search(r'^\[ "\$IFACE" = (\S+) \]', _read(path), re.MULTILINE).group(1)
-    _run(["env", f"IFACE={bridge}", path])
+    _run(["env", f"IFACE={bridge}", "sh", path, "unplugged"])
 
 
 def _key(port):
@@ -235,6 +235,8 @@ def _script(bridge, key, local, remotes, mtu):
         f"ip link add {port} address {_mac(key, local)} type vxlan id {int(key)} local {local} dstport {PORT}",
         f"ip link set dev {port} mtu {int(mtu)}",
         *(f"bridge fdb append {_EVERYBODY} dev {port} dst {remote}" for remote in sorted(remotes)),
+        # Asked for by who plugs it in at the same moment as something else leaves.
+        '[ "${1:-}" != unplugged ] || exit 0',
         *_plug(bridge, port),
         f"ip link set dev {port} up",
     ]

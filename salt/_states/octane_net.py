@@ -216,11 +216,12 @@ def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
 
 
 @_said
-def unfenced(name, ports=True, timeout=300):
+def unfenced(name, ports=True, resources=None, timeout=300):
     """
     A controller that was set aside is back: ports, cluster, OpenStack jobs as they were.
 
     :param ports: ``False``: it comes back to life behind the fence, where its ports are plugged in later
+    :param resources: of the cluster, which are waited for; all when not given
 
     CLI Example:
 
@@ -241,7 +242,7 @@ def unfenced(name, ports=True, timeout=300):
         __salt__["octane_cluster.ignore_gateway"](timeout)
     for job in known["at_boot"]:
         __salt__["service.enable"](job)
-    __salt__["octane_cluster.wait_serving"](timeout)
+    __salt__["octane_cluster.wait_serving"](resources, timeout)
     _done(__states__["octane_service.started"](name, services=known["running"]))
     __salt__["octane_fence.forget"]()
     return _result(name, changes, "the node is back" if ports else "the node is back behind its fence")

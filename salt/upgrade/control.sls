@@ -13,7 +13,6 @@ Know every port that moves, on both sides:
   octane.step:
     - step: control.ports_planned
     - library: octane.procedure.control:PlanPorts
-    - undo: nothing
 
 The seed is still isolated:
   octane.step:

@@ -201,7 +201,8 @@ def test_addresses_change_hands_and_come_back(network):
     def hand_over(leaves, takes):
         leave, take = {leaves.name: [{"do": "detach", **PORT}]}, {takes.name: [{"do": "attach", **PORT}]}
         with ThreadPoolExecutor() as pool:
-            parts = [pool.submit(host.call, "octane_handover.run", leave, take, members) for host in (leaves, takes)]
+            given = ("octane_handover.run", leave, take, members, "m1")
+            parts = [pool.submit(host.call, *given) for host in (leaves, takes)]
         left, taken = (part.result() for part in parts)
         assert left["announced"] == [] and "192.168.0.50" in taken["announced"] and taken["away"] is not None
         assert f"lladdr {macs[takes.name]}" in network.switch.run("ip", "neigh", "show", "192.168.0.50").stdout
@@ -213,6 +214,38 @@ def test_addresses_change_hands_and_come_back(network):
     assert network.switch.reaches("192.168.0.50")
     hand_over(network.one, network.two)
     hand_over(network.two, network.one)
+
+
+def test_an_overlay_comes_as_the_port_leaves_and_is_never_beside_it(network):
+    """Both in one bridge, on two hosts, would be a loop."""
+    network.one.call("octane_overlay.prepare", "br-mgmt", 1, "10.20.0.1", ["10.20.0.2"])
+    assert "oct1" not in network.one.run("ip", "-o", "link").stdout
+    watch = ["nsenter", "-t", str(network.one.process.pid), "-n", "stdbuf", "-oL", "ip", "-o", "monitor", "link"]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as monitor:
+        try:
+            network.one.run("ip", "link", "set", "lo", "mtu", "65000")
+            assert monitor.stdout.readline()
+            plan = [{"do": "detach", **PORT}, {"do": "attach", "bridge": "br-mgmt", "port": "oct1"}]
+            network.one.call("octane_net.switch", plan)
+            network.one.run("ip", "link", "set", "lo", "mtu", "64000")
+            said = _until(monitor.stdout, "mtu 64000")
+        finally:
+            monitor.kill()
+    members = {"eth1"}
+    for line in said:
+        for port in ("eth1", "oct1"):
+            if f" {port}" in line.split(":", 2)[1]:
+                gone = "master br-mgmt" not in line or line.startswith("Deleted")
+                members = members - {port} if gone else members | {port}
+                assert members != {"eth1", "oct1"}, line
+    assert members == {"oct1"} and network.one.call("octane_net.ports", "br-mgmt") == ["oct1"]
+
+
+def _until(stream, last):
+    said = []
+    while last not in (line := stream.readline()):
+        said.append(line)
+    return said
 
 
 SERVER = """

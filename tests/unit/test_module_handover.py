@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -17,7 +18,8 @@ class Cloud:
     """Four controllers on one machine; ``moved`` is what they did, in the order in which it happened."""
 
     def __init__(self):
-        self.moved, self.announced, self.broken, self.resting = [], [], {}, set()
+        self.moved, self.announced, self.broken, self.resting, self.names, self.slow = [], [], {}, set(), {}, {}
+        self.firewall: list[str] = []
         self.members = {name: "127.0.0.1" for name in {**LEAVE, **TAKE}}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -33,6 +35,7 @@ class Cloud:
         if name in LEAVE and not self.moved:
             assert self.resting == set(LEAVE), "requests are under way"
         for entry in plan:
+            time.sleep(self.slow.pop((name, entry["do"]), 0))
             if entry["do"] in self.broken.get(name, ()):
                 raise CommandExecutionError(f"{entry['port']} is in use")
             self.moved.append((name, entry["do"]))
@@ -40,6 +43,7 @@ class Cloud:
     def _part(self, name, answers):
         node = Node(
             {
+                "cmd.run_all": lambda command, **_: self.firewall.append(command[2]) or {"retcode": 0},
                 "octane_net.announceable": lambda: [VIP],
                 "octane_net.pending": lambda plan: plan,
                 "octane_net.switch": lambda plan: self._switch(name, plan),
@@ -52,7 +56,8 @@ class Cloud:
         node.opts["id"] = name
         node.set(PORT=self.port, LEAVING=1)
         try:
-            answers[name] = node.call("octane_handover.run", LEAVE, TAKE, self.members, patience=1)
+            given = (LEAVE, TAKE, self.members, self.names.get(name, "m1"))
+            answers[name] = node.call("octane_handover.run", *given, patience=1)
         except CommandExecutionError as error:
             answers[name] = str(error)
 
@@ -124,6 +129,25 @@ def test_when_one_may_have_taken_nobody_comes_back(cloud):
     answers = cloud.hand_over()
     assert {name for name, what in cloud.moved if what == "attach"} == {"node-4"}
     assert answers["node-1"] == "both sides may be unplugged: node-5: eth1 is in use"
+
+
+def test_a_job_that_comes_late_from_another_meeting_joins_none(cloud):
+    cloud.names["node-2"] = "m0"
+    answers = cloud.hand_over()
+    assert cloud.moved == [] and answers["node-4"] == "nothing was moved: node-2 was not ready within 1 s"
+
+
+def test_a_late_answer_is_not_taken_for_that_to_a_later_word(cloud):
+    """node-5 takes longer than it is waited for, and gives up again: only then do the others come back."""
+    cloud.slow = {("node-5", "attach"): 1.5}
+    cloud.hand_over()
+    back = [cloud.moved.index((name, "attach")) for name in LEAVE if (name, "attach") in cloud.moved]
+    assert all(index > cloud.moved.index(("node-5", "detach")) for index in back)
+
+
+def test_the_port_of_the_meeting_is_open_to_its_members_as_long_as_it_lasts(cloud):
+    cloud.hand_over()
+    assert sorted(cloud.firewall) == ["-D", "-I"]
 
 
 def test_strangers_are_not_listened_to(cloud):

@@ -87,7 +87,7 @@ class Controller(Init):
                 "octane_cluster.join": lambda timeout: self.running.update({"pacemaker", "corosync"}),
                 "octane_cluster.online": lambda: "pacemaker" in self.running,
                 "octane_cluster.ignore_gateway": lambda timeout: self.order.append("gateway ignored"),
-                "octane_cluster.wait_serving": lambda timeout: self.order.append("serving"),
+                "octane_cluster.wait_serving": lambda resources, timeout: self.order.append("serving"),
             }
         )
         self.node.set(MARKER=str(root / "octane-fenced"), RECORD=str(root / "record.json"))

@@ -44,9 +44,14 @@ class Network:
             "octane_net.macs": lambda minion: self.devices[minion],
             "octane_handover.run": self.hand_over,
             "octane_net.overlays": self.overlays,
-            "octane_net.overlays_prepared": lambda minion, test, plans: self.devices[minion].update(oct1="m"),
+            "octane_net.overlays_prepared": lambda minion, test, plans: self.devices[minion].update(
+                {f"oct{plan['key']}": "m" for plan in plans[minion]}
+            ),
+            "octane_cluster.serving": lambda minion: ["vip__public"],
+            "octane_cluster.ignore_gateway": lambda minion: [],
+            "octane_cluster.wait_serving": lambda minion, resources, timeout: self.serves(minion, resources),
             "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
-            "octane_net.unfenced": lambda minion, test, ports: self.unfence(minion, ports),
+            "octane_net.unfenced": lambda minion, test, ports, resources: self.unfence(minion, ports, resources),
             "octane_cluster.heed_gateway": lambda minion: [],
             "octane_net.mtu_to": lambda minion, address, size: True,
             "octane_net.flush_neighbours": lambda minion: True,
@@ -72,14 +77,14 @@ class Network:
             if (entry["port"] in self.bridges[minion][entry["bridge"]]) is not (entry["do"] == "attach")
         ]
 
-    def hand_over(self, minion, leave, take, members):
+    def hand_over(self, minion, leave, take, members, meeting):
+        assert meeting.isalnum()
         assert set(members) == set(leave) | set(take) and members["node-4"] == "10.20.0.132"
         assert not set(leave) & set(take)
         self.handed_over.append((sorted(leave), sorted(take)))
         plan = {**leave, **take}[minion]
         self.move(minion, plan)
-        alone = [name for name in OVERLAYS if not self.bridges[name]["br-mgmt"]]
-        assert not (alone and minion in alone), "a controller of the seed has no way to the others"
+        assert self.bridges[minion]["br-mgmt"] or len(leave) == 1, "a controller has no way to the others"
         return {"done": plan, "announced": [], **({"away": 0.02} if minion == min(take) else {})}
 
     def move(self, minion, plan):
@@ -111,7 +116,12 @@ class Network:
             self.fenced.add(minion)
         return changes
 
-    def unfence(self, minion, ports):
+    def serves(self, minion, resources):
+        assert minion not in self.fenced and resources in (["vip__public"], None)
+        return True
+
+    def unfence(self, minion, ports, resources):
+        assert resources == ["vip__public"]
         assert ports is False and ("oct3" in self.bridges[minion]["br-mgmt"] or len(self.fenced) == 1)
         self.fenced.discard(minion)
 
@@ -140,7 +150,7 @@ def ctx(network, monkeypatch):
         {name: {"management": "br-mgmt", "public": "br-ex"} for name in OVERLAYS},
         {"management": 1, "public": 2},
     )
-    monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: plans)
+    monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: UPLINKS)
     monkeypatch.setattr(control.isolation, "overlays", lambda ctx: OVERLAYS)
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
@@ -156,7 +166,7 @@ def test_both_sides_are_asked_at_once_to_hand_over(ctx, network):
     asked = [targets for fun, targets in ctx.nodes.asked if fun == "octane_handover.run"]
     assert asked == [("node-1", "node-2", "node-4", "node-5")]
     assert network.handed_over[0] == (["node-1", "node-2"], ["node-4", "node-5"])
-    assert network.bridges["node-1"] == {"br-mgmt": [], "br-ex": []}
+    assert network.bridges["node-1"] == {"br-mgmt": ["oct3"], "br-ex": ["oct4"]}
     assert network.bridges["node-4"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
     assert ctx.recall(SWITCHED) and outcome.evidence["away"] == 0.02
 
@@ -280,12 +290,26 @@ def test_one_that_is_powered_off_is_asked_nothing(ctx, network):
     control.Fence().apply(ctx)
     asked = {target for _, targets in ctx.nodes.asked for target in targets}
     assert "node-2" not in asked and network.bridges["node-1"] == {"br-mgmt": [], "br-ex": []}
-    control.Fence().undo(ctx)
     assert not ctx.recall(control.BACK), "one alone is joined with nobody"
+    ctx.options["fenced"] = ["node-2", "node-5", "node-7"]
+    for step in (control.Switch(), control.DropOverlay(), control.Fence()):
+        step.apply(ctx)
+        assert step.pending(ctx) == {}
+    for step in (control.Fence(), control.Switch()):
+        step.undo(ctx)
+    asked = {target for _, targets in ctx.nodes.asked[len(asked) :] for target in targets}
+    assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
 
 
-@pytest.mark.parametrize(("given", "sentence"), [(["node-7"], "node-7: no controller"), ("node-2", "list of nodes")])
-def test_only_controllers_of_the_two_sides_can_be_stated_to_be_powered_off(ctx, given, sentence):
+def test_a_compute_that_died_keeps_nobody_from_the_cloud(ctx, network):
+    ctx.nodes.ping = lambda nodes, timeout=10: set(nodes) - {"node-7"}
+    outcome = control.Switch().apply(ctx)
+    assert ctx.recall(SWITCHED) and outcome.evidence["not told"] == ["node-7"]
+    assert control.Switch().undo(ctx).evidence["not told"] == ["node-7"]
+
+
+@pytest.mark.parametrize(("given", "sentence"), [(["node-9"], "node-9: no node of"), ("node-2", "list of nodes")])
+def test_only_nodes_of_the_two_sides_can_be_stated_to_be_powered_off(ctx, given, sentence):
     ctx.options["fenced"] = given
     with pytest.raises(BadInput, match=sentence):
         control.Switch().pending(ctx)

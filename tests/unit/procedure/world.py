@@ -51,6 +51,9 @@ class FakeNodes:
         done = self.call(targets, fun, test=test, **kwargs)
         return {target: {"changes": change or {}, "result": True, "comment": ""} for target, change in done.items()}
 
+    def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
+        return set(targets)
+
     def names(self) -> list[str]:
         return [fun for fun, _ in self.asked]
 
