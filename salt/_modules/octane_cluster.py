@@ -286,9 +286,10 @@ def ignore_gateway(timeout=60):
     return resting
 
 
-def heed_gateway(timeout=60):
+def heed_gateway():
     """
-    Let the cluster check again whether the gateway answers, as it did before :func:`ignore_gateway`.
+    Let the cluster check again whether the gateway answers, as it did before :func:`ignore_gateway`. It begins when it
+    is done with what it is at; until then the addresses stay.
 
     CLI Example:
 
@@ -300,7 +301,6 @@ def heed_gateway(timeout=60):
     checks = [one["resource"] for one in __salt__["octane_pacemaker.gateway_checks"](_configuration())]
     rested = [one for one in checks if configured[one]["stopped_here"]]
     start(rested)
-    wait_started(rested, timeout)
     forget_stopped(rested)
     return rested
 
