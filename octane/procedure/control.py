@@ -441,7 +441,8 @@ def _hand_over(ctx: Context, leave: Plan, take: Plan) -> dict[str, Any]:
     """Ports move from those that LEAVE to those that TAKE; ``away`` is for how many seconds nobody had them."""
     side = sides(ctx)
     ctx.progress(f"{', '.join(leave)} leave, {', '.join(take)} take")
-    members = {node: side.admin[node] for node in (*leave, *take)}
+    # Who takes first: when several fail, the host of the meeting knows why.
+    members = {node: side.admin[node] for node in (*sorted(take), *leave)}
     given = {"leave": leave, "take": take, "members": members, "meeting": f"m{secrets.token_hex(8)}"}
     done = ctx.nodes.call(list(members), "octane_handover.run", timeout=HANDOVER_TIMEOUT, **given)
     return {

@@ -23,7 +23,7 @@ from tests.functional.booting import Machine, Switched
 from tests.functional.network_hosts import NEEDED, REPOSITORY
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, node
 
-SWITCH_TOOLS = [tool for tool in ("ovs-vsctl", "ovs-vswitchd", "ovsdb-server") if shutil.which(tool) is None]
+SWITCH_TOOLS = [tool for tool in ("ethtool", "ovs-vsctl", "ovs-vswitchd", "ovsdb-server") if shutil.which(tool) is None]
 pytestmark = [*NEEDED, pytest.mark.skipif(bool(SWITCH_TOOLS), reason=f"needs {', '.join(SWITCH_TOOLS)}")]
 
 ORIGINALS, SEEDS, COMPUTE = {"node-1": 1, "node-2": 2}, {"node-4": 1, "node-5": 2}, "node-7"
@@ -116,6 +116,7 @@ class Cloud:
         for card in machine.cards:
             self.outside_end(name, card)
         self.outside.run("ip", "link", "set", f"{name}-eth0", "master", "admin")
+        machine.sum_up("eth0")
         on_lan = [card for card in CARDS if card != "eth0" and (has_bond or card != "eth3")]
         ports = [self._port_of(name, card) for card in on_lan]
         self.outside.vsctl(*(word for port in ports for word in port))

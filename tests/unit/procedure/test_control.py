@@ -164,7 +164,7 @@ def ctx(network, monkeypatch):
 def test_both_sides_are_asked_at_once_to_hand_over(ctx, network):
     outcome = control.Switch().apply(ctx)
     asked = [targets for fun, targets in ctx.nodes.asked if fun == "octane_handover.run"]
-    assert asked == [("node-1", "node-2", "node-4", "node-5")]
+    assert asked == [("node-4", "node-5", "node-1", "node-2")]
     assert network.handed_over[0] == (["node-1", "node-2"], ["node-4", "node-5"])
     assert network.bridges["node-1"] == {"br-mgmt": ["oct3"], "br-ex": ["oct4"]}
     assert network.bridges["node-4"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
