@@ -15,6 +15,7 @@ from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import isolation
 from octane.procedure.checks import Check
+from octane.procedure.isolation import SWITCHED
 from octane.procedure.networks import PORTS
 from octane.procedure.seed_network import Overlay, OverlayPlans, overlay_plans, overlay_ports
 from octane.sides import fenced, sides
@@ -22,7 +23,6 @@ from octane.stage import FENCED, command_line
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
-SWITCHED = "control.switched"
 AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180
 REPORT_TIMEOUT = 180
