@@ -16,7 +16,7 @@ from octane.procedure.checks import Check
 from octane.procedure.db_rows import in_flight
 from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
-from octane.procedure.way import REPLICATING, is_replica
+from octane.procedure.way import REPLICATING, is_replica, release
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
@@ -150,7 +150,11 @@ class Freeze(LibraryStep):
             at["position"] = found["at"]["position"]
             return not found["moved"]
 
-        until(settled, QUIESCE_TIMEOUT, "the original's log to hold no more writes", interval=0.1)
+        release(ctx, mark["source"])
+        try:
+            until(settled, QUIESCE_TIMEOUT, "the original's log to hold no more writes", interval=0.1)
+        except WaitTimeout as error:
+            raise Failed(f"{error.message}; written meanwhile: {', '.join(sorted(set(seen)))}") from error
         writers = tables.writing_sessions(ctx)
         # What was caught up at an earlier freeze, after which something was written, is not all.
         ctx.record(COPIED, None)

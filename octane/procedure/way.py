@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from octane.context import Context
-from octane.errors import BadInput, Refused
+from octane.errors import BadInput, Refused, WaitTimeout
 from octane.procedure import tables
 from octane.procedure.tables import COPIED
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
+from octane.wait import until
 
+RECONNECT_SECONDS = 20
+"""Services connect when they have something to tell, every 10 s."""
 WAY = "db.way"
 """What was chosen: {"way", "source": node or None, "whole_log": bool, "reasons": why it is no replica}."""
 REPLICATING = "db.replicating"
@@ -33,6 +37,9 @@ class ChooseWay(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         chosen = choose(ctx)
+        if chosen["way"] == REPLICA and not chosen["whole_log"]:
+            chosen = {**chosen, "source": _node_of_writers(ctx) or chosen["source"]}
+            release(ctx, chosen["source"])
         ctx.record(WAY, chosen)
         why = f": {'; '.join(chosen['reasons'])}" if chosen["reasons"] else ""
         return Outcome(changes={"way": chosen["way"]}, comment=f"by {chosen['way']}{why}", evidence=chosen)
@@ -81,6 +88,38 @@ def choose(ctx: Context) -> dict[str, Any]:
     whole = [node for node in good if sources[node]["whole_log"]]
     source = whole[0] if whole else max(good, key=lambda node: sources[node]["writes"])
     return {"way": REPLICA, "source": source, "whole_log": bool(whole), "reasons": []}
+
+
+def release(ctx: Context, source: str) -> None:
+    """Let no client stay connected to another of the original's servers than SOURCE: what it writes there is not in
+    the log that is followed. After a failover of HAProxy some do, for as long as their connections last."""
+    others = [node for node in sides(ctx).originals if node != source]
+    if others:
+        ctx.nodes.call(others, "octane_sessions.release", list(tables.databases(ctx)))
+
+
+def _node_of_writers(ctx: Context) -> str | None:
+    """The node to which HAProxy sends those who connect anew; None when it cannot be told. Mostly all are on one."""
+    before = _sessions(ctx)
+    used = sorted(before, key=lambda node: len(before[node]), reverse=True)
+    if len(before) < 2 or not before[used[1]]:
+        return used[0] if before[used[0]] else None
+    release(ctx, used[0])
+    found: dict[str, int] = {}
+
+    def connected() -> bool:
+        found.update({node: len(now - before[node]) for node, now in _sessions(ctx).items()})
+        return any(found.values())
+
+    with contextlib.suppress(WaitTimeout):
+        until(connected, RECONNECT_SECONDS, "services to connect to the original's database again", 1)
+    return max(used, key=lambda node: found[node])
+
+
+def _sessions(ctx: Context) -> dict[str, set[int]]:
+    """Ids of the client sessions on each of the original's servers."""
+    found = ctx.nodes.call(list(sides(ctx).originals), "octane_sessions.sessions", list(tables.databases(ctx)))
+    return {node: {one["id"] for one in there} for node, there in found.items()}
 
 
 def _dump(reasons: list[str]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ Who is connected to this node's database server, who writes, and how Galera stan
 
 import re
 
+from salt.exceptions import CommandExecutionError
+
 _NO_USERS = ("system user", "event_scheduler", "wsrep_sst", "clustercheck")
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 _READS = re.compile(
@@ -113,6 +115,34 @@ def sessions(databases):
     """
     rows = _query("SELECT * FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
     return [_session(row) for row in rows if row["DB"] in databases and row["USER"] not in _NO_USERS]
+
+
+def release(databases):
+    """
+    End the idle client sessions of databases, those in no transaction; their clients connect anew when they need to,
+    through HAProxy, which sends all of them to one node. After a failover some are left on another for good.
+
+    :return: ``{"ended": int, "left": int}``; ``left``: busy ones
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-2 octane_sessions.release '[nova]'
+    """
+    rows = _query(
+        "SELECT p.*, t.trx_id AS trx FROM information_schema.processlist p "
+        "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.id <> CONNECTION_ID()"
+    )
+    found = [row for row in rows if row["DB"] in databases and row["USER"] not in _NO_USERS]
+    idle = [int(row["ID"]) for row in found if row["COMMAND"] == "Sleep" and row["trx"] is None]
+    for identifier in idle:
+        try:
+            __salt__["octane_mysql.execute"](f"KILL {identifier}")
+        except CommandExecutionError:
+            # It has ended by itself.
+            continue
+    return {"ended": len(idle), "left": len(found) - len(idle)}
 
 
 def _session(row):

@@ -198,3 +198,21 @@ def test_databases_are_dropped_on_the_server_that_is_meant_and_nowhere_else(old,
     assert result["result"] is None and "nova" in old.call("databases")
     old.node.state("octane_db.absent_databases", "x", databases=["nova"], server=old.identifier())
     assert old.call("databases") == ["glance-2"]
+
+
+def test_only_idle_clients_of_the_databases_are_sent_away(old):
+    options = old.node.call("octane_mysql.options")
+    with (
+        subprocess.Popen(["mysql", *options, "nova"], stdin=subprocess.PIPE, text=True) as busy,
+        subprocess.Popen(["mysql", *options, "nova"], stdin=subprocess.PIPE, text=True) as idle,
+    ):
+        busy.stdin.write("BEGIN; UPDATE instances SET name = 'x' WHERE id = 1;\n")
+        busy.stdin.flush()
+        idle.stdin.write("SELECT id FROM instances;\n")
+        idle.stdin.flush()
+        until(lambda: old.call("writers") and len(old.call("sessions", ["nova"])) == 2, "both sessions")
+        assert old.node.call("octane_sessions.release", ["nova"]) == {"ended": 1, "left": 1}
+        until(lambda: len(old.call("sessions", ["nova"])) == 1, "the idle session to end")
+        assert old.call("writers") and old.node.call("octane_sessions.release", ["keystone"])["ended"] == 0
+        busy.stdin.close()
+        idle.stdin.close()

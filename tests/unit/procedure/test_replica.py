@@ -34,6 +34,8 @@ class Servers:
         self.guarded: set[str] = set()
         self.wanted: list = []
         self.late: list[str] = []
+        self.active = "node-1"
+        self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
 
     def functions(self):
         return {
@@ -56,6 +58,8 @@ class Servers:
             "octane_tunnel.join": lambda minion, host, port, certificate, identity: {"port": 2},
             "octane_stream.identity": lambda minion: {"identity": "i", "certificate": "public"},
             "octane_proof.abandon": lambda minion: [],
+            "octane_sessions.sessions": lambda minion, names: [{"id": one} for one in self.sessions[minion]],
+            "octane_sessions.release": self.release,
             "octane_proof.source": self.source,
             "octane_proof.target": self.target,
             "octane_proof.reader": lambda minion, names, wanted, skip: {"sums": self.sums(minion, wanted)},
@@ -75,6 +79,13 @@ class Servers:
             "octane_db.received": lambda minion, ticket: {"sha256": "a"},
             "octane_db.absent_databases": lambda minion, test, databases, server: self.seeds["node-4"].clear(),
         }
+
+    def release(self, minion, names):
+        """Who is sent away connects anew, to ``active``."""
+        ended = self.sessions[minion]
+        self.sessions[minion] = []
+        self.sessions[self.active] = [*self.sessions[self.active], *(100 + one for one in ended)]
+        return {"ended": len(ended), "left": 0}
 
     def end(self):
         return {"file": "log.1", "position": len(self.log), "gtid": None}
@@ -194,6 +205,26 @@ def test_a_node_whose_log_holds_everything_is_followed_else_the_one_that_writes(
     assert way.choose(ctx)["source"] == "node-2"
     servers.able["node-2"].update(whole_log=False, writes=20)
     assert way.choose(ctx) == {"way": "replica", "source": "node-2", "whole_log": False, "reasons": []}
+
+
+@pytest.mark.parametrize("most", ["node-1", "node-2"])
+def test_clients_that_a_failover_left_elsewhere_are_sent_to_the_node_that_is_followed(ctx, servers, monkeypatch, most):
+    """node-1 has written most since it started, and HAProxy sends everybody to node-2 now."""
+    monkeypatch.setattr(way, "RECONNECT_SECONDS", 0)
+    for minion, writes in (("node-1", 20), ("node-2", 10)):
+        servers.able[minion].update(whole_log=False, writes=writes)
+    servers.active = "node-2"
+    servers.sessions = {"node-1": [1], "node-2": [2], most: [1, 2, 3]}
+    run(way.ChooseWay(), ctx)
+    assert ctx.recall(WAY)["source"] == "node-2" and servers.sessions["node-1"] == []
+
+
+def test_where_all_clients_are_on_one_node_nobody_is_sent_away(ctx, servers):
+    for minion, writes in (("node-1", 20), ("node-2", 10)):
+        servers.able[minion].update(whole_log=False, writes=writes)
+    servers.sessions = {"node-1": [], "node-2": [2, 3]}
+    run(way.ChooseWay(), ctx)
+    assert ctx.recall(WAY)["source"] == "node-2" and servers.sessions["node-2"] == [2, 3]
 
 
 def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
