@@ -69,9 +69,7 @@ class _Part:
 
     def __init__(self, greeting, takes, plan):
         self.greeting, self.takes, self.plan, self.left = greeting, takes, plan, []
-        # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
-        known = __salt__["octane_net.announceable"]()
-        self.known = [{**one, "mac": one["netns"] and one["mac"]} for one in known]
+        self.known = __salt__["octane_net.to_announce"]()
         # What cannot be done is refused before anybody meets.
         __salt__["octane_net.pending"](plan)
 

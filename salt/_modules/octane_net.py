@@ -132,6 +132,20 @@ def announceable():
     return found
 
 
+def to_announce():
+    """
+    What :func:`announceable` returns, to be collected before ports move (it takes longer than that) and used after it:
+    without the hardware address of a bridge, which may change with its ports.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_net.to_announce
+    """
+    return [{**one, "mac": one["netns"] and one["mac"]} for one in announceable()]
+
+
 def peers(namespace):
     """
     Pairs of virtual interfaces between a namespace and the main one: ``{name inside: name outside}``.
@@ -142,9 +156,9 @@ def peers(namespace):
 
         salt node-1 octane_net.peers haproxy
     """
-    outside = {}
+    outside, told = {}, __salt__["octane_ports.attribute"]
     for name in map(os.path.basename, glob.glob("/sys/class/net/*")):
-        outside[(_attribute(name, "ifindex"), _attribute(name, "iflink"))] = name
+        outside[(told(name, "ifindex"), told(name, "iflink"))] = name
     pairs = re.findall(r"^(\d+): ([^@\s:]+)@if(\d+):", _ip(["-o", "link", "show"], namespace), re.MULTILINE)
     named = {inside: outside.get((other, index)) for index, inside, other in pairs}
     return {inside: name for inside, name in named.items() if name}
@@ -189,7 +203,7 @@ def carrier(interface):
         salt node-1 octane_net.carrier eth1
     """
     __salt__["octane_interfaces.checked"](interface)
-    return _attribute(interface, "carrier") == "1"
+    return __salt__["octane_ports.attribute"](interface, "carrier") == "1"
 
 
 def mtu_to(address, size):
@@ -261,8 +275,7 @@ def switch(plan=None, plans=None, announce=False):
     """
     here = __salt__["octane_ports.members"]()
     left = _left(_mine(plan, plans), here)
-    # Collected before: it takes longer than moving the ports. A bridge's own address may change with its ports.
-    known = [{**one, "mac": one["netns"] and one["mac"]} for one in announceable()] if announce else []
+    known = to_announce() if announce else []
     for entry in left:
         __salt__["octane_ports.write_down"](entry, here)
     started = time.monotonic()
@@ -395,18 +408,6 @@ def _macs(text):
     """``ip -o link``: hardware addresses by interface."""
     matches = re.findall(r"^\d+: ([^@\s:]+).* link/\S+ ([0-9a-f:]{17}) ", text + "\n", re.MULTILINE)
     return dict(matches)
-
-
-def _attribute(interface, name):
-    """
-    What the kernel says of an interface; ``None`` when it is not there. Of one that goes away meanwhile, and of the
-    link of one that is down, the kernel says "invalid argument".
-    """
-    try:
-        with open(f"/sys/class/net/{interface}/{name}", encoding="utf-8") as stream:
-            return stream.read().strip()
-    except OSError:
-        return None
 
 
 def _ip(arguments, namespace=None):

@@ -165,6 +165,24 @@ def located(entry, known):
     return {**entry, "port": own, "peer": {**entry["peer"], "port": far}}
 
 
+def attribute(interface, name):
+    """
+    What the kernel says of an interface; ``None`` when it is not there. Of one that goes away meanwhile, and of the
+    link of one that is down, the kernel says "invalid argument".
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_ports.attribute eth1 carrier
+    """
+    try:
+        with open(f"/sys/class/net/{interface}/{name}", encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return None
+
+
 def _later(bridge, known):
     if _kind(bridge, known) == "ovs":
         return __salt__["octane_interfaces.plugs"](bridge)
@@ -181,8 +199,8 @@ def _joining(bridge, other, known):
 
 
 def _are_a_pair(own, far):
-    index, link = _attribute(own, "ifindex"), _attribute(own, "iflink")
-    return index is not None and (index, link) == (_attribute(far, "iflink"), _attribute(far, "ifindex"))
+    index, link = attribute(own, "ifindex"), attribute(own, "iflink")
+    return index is not None and (index, link) == (attribute(far, "iflink"), attribute(far, "ifindex"))
 
 
 def _members(bridge, known):
@@ -294,14 +312,6 @@ def _is_overlay(port):
 
 def _exists(name):
     return os.path.isdir(f"/sys/class/net/{name}")
-
-
-def _attribute(interface, name):
-    try:
-        with open(f"/sys/class/net/{interface}/{name}", encoding="utf-8") as stream:
-            return stream.read().strip()
-    except OSError:
-        return None
 
 
 def _ip_batch(lines):

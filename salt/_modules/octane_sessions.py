@@ -80,11 +80,7 @@ def writers():
 
         salt node-1 octane_sessions.writers
     """
-    rows = _query(
-        "SELECT p.*, COALESCE(t.trx_rows_modified, 0) AS changed FROM information_schema.processlist p "
-        "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.id <> CONNECTION_ID()"
-    )
-    return [_session(row) for row in rows if is_writing(row)]
+    return [_session(row) for row in _processes() if is_writing(row)]
 
 
 def is_writing(row):
@@ -130,11 +126,7 @@ def release(databases):
 
         salt node-2 octane_sessions.release '[nova]'
     """
-    rows = _query(
-        "SELECT p.*, t.trx_id AS trx FROM information_schema.processlist p "
-        "LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id WHERE p.id <> CONNECTION_ID()"
-    )
-    found = [row for row in rows if row["DB"] in databases and row["USER"] not in _NO_USERS]
+    found = [row for row in _processes() if row["DB"] in databases and row["USER"] not in _NO_USERS]
     idle = [int(row["ID"]) for row in found if row["COMMAND"] == "Sleep" and row["trx"] is None]
     for identifier in idle:
         try:
@@ -143,6 +135,15 @@ def release(databases):
             # It has ended by itself.
             continue
     return {"ended": len(idle), "left": len(found) - len(idle)}
+
+
+def _processes():
+    """The process list but for this session, with each one's transaction and the rows that it has changed."""
+    return _query(
+        "SELECT p.*, t.trx_id AS trx, COALESCE(t.trx_rows_modified, 0) AS changed "
+        "FROM information_schema.processlist p LEFT JOIN information_schema.innodb_trx t "
+        "ON t.trx_mysql_thread_id = p.id WHERE p.id <> CONNECTION_ID()"
+    )
 
 
 def _session(row):

@@ -44,7 +44,7 @@ class Cloud:
         node = Node(
             {
                 "cmd.run_all": lambda command, **_: self.firewall.append(command[2]) or {"retcode": 0},
-                "octane_net.announceable": lambda: [VIP],
+                "octane_net.to_announce": lambda: [VIP],
                 "octane_net.pending": lambda plan: plan,
                 "octane_net.switch": lambda plan: self._switch(name, plan),
                 "octane_api.frontends": lambda: [{"name": "nova", "mode": "http"}, {"name": "mysqld", "mode": "tcp"}],
