@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from octane.context import Context
 from octane.errors import BadInput, Refused
 from octane.fuel.nodes import Node, controllers
+from octane.stage import FENCED
 
 COMPUTE = "compute"
 
@@ -34,7 +35,7 @@ def fenced(ctx: Context) -> frozenset[str]:
 
     :raises BadInput: not a list of names.
     """
-    given = ctx.options.get("fenced") or ()
+    given = ctx.options.get(FENCED) or ()
     if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
         raise BadInput(f"fenced must be a list of nodes, not {given!r}")
     return frozenset(given)

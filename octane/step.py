@@ -9,6 +9,7 @@ from typing import Any
 from octane.context import Context
 from octane.definition import NOTHING, Definition
 from octane.errors import BadInput, Refused
+from octane.stage import FENCED
 
 
 @dataclass
@@ -135,7 +136,7 @@ def with_targets(ctx: Context, definition: Definition) -> Definition:
 
 def _of_present(ctx: Context, definition: Definition) -> Definition:
     """An undo means the nodes of the step, but for those that were powered off since."""
-    gone = ctx.options.get("fenced") or ()
+    gone = ctx.options.get(FENCED) or ()
     targets = tuple(node for node in definition.targets or () if node not in gone)
     return replace(definition, targets=targets) if gone and targets else definition
 

@@ -157,7 +157,7 @@ class Switch(LibraryStep):
     """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        return {node: left for node, left in _pending(ctx, {**_leave(ctx), **_take(ctx)}).items() if left}
+        return _pending(ctx, {**_leave(ctx), **_take(ctx)})
 
     def apply(self, ctx: Context) -> Outcome:
         side = sides(ctx)
@@ -196,7 +196,9 @@ class Switch(LibraryStep):
         if not joined:
             leave = {node: [entry for entry in plan if entry["do"] == "detach"] for node, plan in leave.items()}
         evidence = _hand_over(ctx, leave, take)
-        self._verify_moved(ctx, {**leave, **take})
+        wrong = _pending(ctx, {**leave, **take})
+        if wrong:
+            raise InvariantBroken(f"ports are not where the way back puts them: {wrong}")
         ctx.record(SWITCHED, None)
         evidence["not told"] = _flush(ctx)
         if overlay.pending(ctx):
@@ -213,11 +215,6 @@ class Switch(LibraryStep):
             comment=f"the original's controllers have their addresses; they were with nobody for {evidence['away']} s",
             evidence=evidence,
         )
-
-    def _verify_moved(self, ctx: Context, plans: Plan) -> None:
-        left = {node: wrong for node, wrong in _pending(ctx, plans).items() if wrong}
-        if left:
-            raise InvariantBroken(f"ports are not where the way back puts them: {left}")
 
 
 class Fence(LibraryStep):
@@ -383,7 +380,9 @@ def _flush(ctx: Context) -> list[str]:
 
 
 def _pending(ctx: Context, plans: Plan) -> dict[str, Any]:
-    return dict(ctx.nodes.call(list(plans), "octane_net.pending", plans=plans))
+    """Entries that are not true yet, by the nodes that have any."""
+    found = ctx.nodes.call(list(plans), "octane_net.pending", plans=plans)
+    return {node: left for node, left in found.items() if left}
 
 
 def _overlays_behind(ctx: Context) -> OverlayPlans:

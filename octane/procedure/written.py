@@ -31,10 +31,9 @@ class NoteWrites(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         # After a way back that was given up half-way, what was written since the first time counts.
-        known = (ctx.recall(SINCE) or {}).get("logs", {})
-        logs = {node: known.get(node) or _place(ctx, node) for node in sides(ctx).seeds}
-        began = (ctx.recall(SINCE) or {}).get("at") or round(time.time(), 3)
-        ctx.record(SINCE, {"at": began, "logs": logs})
+        known = ctx.recall(SINCE) or {"at": round(time.time(), 3), "logs": {}}
+        logs = {node: known["logs"].get(node) or _place(ctx, node) for node in sides(ctx).seeds}
+        ctx.record(SINCE, {"at": known["at"], "logs": logs})
         without = [node for node, place in logs.items() if not place]
         told = f"; {', '.join(without)} write no log: rows cannot be kept, only what users know" if without else ""
         return Outcome(changes={"noted": list(logs)}, comment=f"noted{told}", evidence={"logs": logs})
