@@ -8,6 +8,7 @@ Not every kernel makes VLANs: the switch outside does, and has a cable for each 
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.functional.network_hosts import Host
@@ -37,6 +38,10 @@ class Switched(Host):
         # Without --no-wait it ends when the switch has made all that the database names.
         self.vsctl("set", "Open_vSwitch", ".", f"external_ids:booted={time.monotonic()}")
 
+    def sum_up(self, name: str) -> None:
+        """Virtual cards leave out the checksums of TCP; a switch in user space passes such packets on as they are."""
+        self.run("ethtool", "-K", name, "tx", "off")
+
     def stop_switch(self) -> None:
         for daemon in reversed(self.daemons):
             daemon.kill()
@@ -65,6 +70,7 @@ class Machine(Switched):
         super().__init__(name, root)
         self.cards = cards
         self.has_switch = False
+        self.agent_of_tenants: Callable[[], None] = lambda: None
         self._up: set[str] = set()
 
     def write(self, name: str, *lines: str) -> None:
@@ -82,6 +88,7 @@ class Machine(Switched):
             for words in map(str.split, path.read_text().splitlines()):
                 if words[:1] == ["auto"]:
                     self.ifup(words[1])
+        self.agent_of_tenants()
 
     def ifup(self, name: str, allowed: str = "auto") -> None:
         """As ifupdown does it; without a file, or not ALLOWED there, nothing."""
@@ -100,10 +107,6 @@ class Machine(Switched):
                 self.run("ip", "addr", "add", words[1], "dev", name)
         self._commands(options, "up")
         self.run("env", f"IFACE={name}", "run-parts", "--exit-on-error", str(self.root / "network"))
-
-    def sum_up(self, name: str) -> None:
-        """Virtual cards leave out the checksums of TCP; a switch in user space passes such packets on as they are."""
-        self.run("ethtool", "-K", name, "tx", "off")
 
     def _commands(self, options: list[list[str]], when: str) -> None:
         for words in options:
@@ -137,6 +140,7 @@ class Machine(Switched):
 
     def _power_off(self) -> None:
         self.stop_switch()
+        self.run("ip", "-all", "netns", "delete")
         for link in json.loads(self.run("ip", "-j", "link", "show").stdout):
             name = link["ifname"]
             if name not in ("lo", *self.cards):
