@@ -28,7 +28,6 @@ RECONNECT_TIMEOUT = 180
 REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
 ANSWER_TIMEOUT = 60
-FENCE_TIMEOUT = 600
 HANDOVER_TIMEOUT = 180
 RAN = "control.ran"
 """Resources of the original's cluster that ran before the switch."""
@@ -217,32 +216,6 @@ class Switch(LibraryStep):
         )
 
 
-class Fence(LibraryStep):
-    """The original's controllers are stopped for good, also after a boot; taken back, they wait behind the fence until
-    their ports are plugged in."""
-
-    check_first = False
-
-    def pending(self, ctx: Context) -> dict[str, Any]:
-        found = self._fenced(ctx, test=True)
-        return {node: returned["changes"] for node, returned in found.items() if returned["changes"]}
-
-    def apply(self, ctx: Context) -> Outcome:
-        found = self._fenced(ctx)
-        changes = {node: returned["changes"] for node, returned in found.items() if returned["changes"]}
-        return Outcome(changes=changes, comment=f"{len(found)} controllers are fenced")
-
-    def undo(self, ctx: Context) -> Outcome:
-        originals = list(sides(ctx).originals)
-        given = {"ports": False, "resources": ctx.recall(RAN)}
-        ctx.nodes.state(originals, "octane_net.unfenced", timeout=FENCE_TIMEOUT, **given)
-        return Outcome(changes={"back": originals}, comment="the original's controllers run behind the fence")
-
-    def _fenced(self, ctx: Context, test: bool = False) -> dict[str, dict[str, Any]]:
-        targets = list(sides(ctx).originals)
-        return ctx.nodes.state(targets, "octane_net.fence", test=test, timeout=FENCE_TIMEOUT, arguments=fence(ctx))
-
-
 class DropOverlay(LibraryStep):
     """Removes what joined the seed's controllers while they were isolated; beside the real ports it would be a loop."""
 
@@ -250,13 +223,13 @@ class DropOverlay(LibraryStep):
         ports = ctx.nodes.call(list(sides(ctx).seeds), "octane_net.macs")
         left = {
             node: [overlay["port"] for overlay in overlays if overlay["port"] in ports[node]]
-            for node, overlays in self._overlays(ctx).items()
+            for node, overlays in isolation.overlays(ctx).items()
         }
         return {node: names for node, names in left.items() if names}
 
     def apply(self, ctx: Context) -> Outcome:
         changes = self.pending(ctx)
-        overlays = self._overlays(ctx)
+        overlays = isolation.overlays(ctx)
         if overlays:
             ctx.nodes.state(list(overlays), "octane_net.overlays_absent", plans=overlays)
         return Outcome(changes=changes, comment="the overlay between the seed's controllers is gone", evidence=changes)
@@ -266,10 +239,6 @@ class DropOverlay(LibraryStep):
         if left:
             raise InvariantBroken(f"the overlay is still there: {left}")
         return {"overlays": 0}
-
-    def _overlays(self, ctx: Context) -> dict[str, list[dict[str, Any]]]:
-        there = sides(ctx).seeds
-        return {node: mine for node, mine in isolation.overlays(ctx).items() if node in there}
 
 
 class Reconnect(LibraryStep):
@@ -331,6 +300,12 @@ def fence(ctx: Context) -> dict[str, Any]:
         "plans": {node: _fence_plan(ports.get(node, [])) for node in sides(ctx).originals},
         "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}",
     }
+
+
+def behind_the_fence(ctx: Context) -> dict[str, Any]:
+    """Arguments of ``octane_net.unfenced``: the original's controllers come back to life where their ports are plugged
+    in later, in the moment in which those of the seed leave."""
+    return {"ports": False, "resources": ctx.recall(RAN)}
 
 
 def _fence_plan(uplinks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -114,7 +114,12 @@ Answer ARP as before the isolation:
 Fence the original's controllers, also against a reboot:
   octane.step:
     - step: control.fenced
-    - library: octane.procedure.control:Fence
+    - tgt: originals
+    - apply: octane_net.fence
+    - kwargs_from: octane.procedure.control:fence
+    - undo: octane_net.unfenced
+    - undo_kwargs_from: octane.procedure.control:behind_the_fence
+    - timeout: 600
     - holds: [original_silent]
 
 Wait for every compute to report:

@@ -8,6 +8,7 @@ from octane import stage
 from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import control
 from octane.procedure.control import PORTS, SWITCHED
+from tests.unit import shipped
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 UPLINKS = {
@@ -17,6 +18,7 @@ UPLINKS = {
     ]
     for number in (1, 2, 4, 5)
 }
+FENCED = shipped.step("control.fenced")
 OVERLAYS = {minion: [{"bridge": "br-mgmt", "port": "oct1", "key": 1}] for minion in ("node-4", "node-5")}
 
 
@@ -51,7 +53,7 @@ class Network:
             "octane_cluster.ignore_gateway": lambda minion: [],
             "octane_cluster.wait_serving": lambda minion, resources, timeout: self.serves(minion, resources),
             "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
-            "octane_net.unfenced": lambda minion, test, ports, resources: self.unfence(minion, ports, resources),
+            "octane_net.unfenced": lambda minion, test, arguments: self.unfence(minion, **arguments),
             "octane_cluster.heed_gateway": lambda minion: [],
             "octane_net.mtu_to": lambda minion, address, size: True,
             "octane_net.flush_neighbours": lambda minion: True,
@@ -120,7 +122,7 @@ class Network:
         assert minion not in self.fenced and resources in (["vip__public"], None)
         return True
 
-    def unfence(self, minion, ports, resources):
+    def unfence(self, minion, name, ports, resources):
         assert resources == ["vip__public"]
         assert ports is False and ("oct3" in self.bridges[minion]["br-mgmt"] or len(self.fenced) == 1)
         self.fenced.discard(minion)
@@ -152,12 +154,12 @@ def ctx(network, monkeypatch):
     )
     monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: UPLINKS)
-    monkeypatch.setattr(control.isolation, "overlays", lambda ctx: OVERLAYS)
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
     members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
     members += [node(4, SEED, "controller"), node(5, SEED, "controller"), node(7, ORIGINAL, "compute")]
     context = FakeContext(FakeNodes(network.functions()), None, members)
     context.record(PORTS, UPLINKS)
+    context.record(control.isolation.OVERLAYS, OVERLAYS)
     return context
 
 
@@ -203,9 +205,9 @@ def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ct
     for _ in range(2):
         control.Switch().apply(ctx)
         control.DropOverlay().apply(ctx)
-        control.Fence().apply(ctx)
-        assert network.fenced == {"node-1", "node-2"} and control.Fence().pending(ctx) == {}
-        control.Fence().undo(ctx)
+        FENCED.apply(ctx)
+        assert network.fenced == {"node-1", "node-2"} and FENCED.pending(ctx) == {}
+        FENCED.undo(ctx)
         assert network.fenced == set() and network.bridges["node-1"]["br-mgmt"] == ["oct3"]
         control.Switch().undo(ctx)
         assert network.handed_over[-1] == (["node-4", "node-5"], ["node-1", "node-2"])
@@ -287,15 +289,15 @@ def test_one_that_is_powered_off_is_asked_nothing(ctx, network):
     ctx.options["fenced"] = ["node-2"]
     control.Switch().apply(ctx)
     control.DropOverlay().apply(ctx)
-    control.Fence().apply(ctx)
+    FENCED.apply(ctx)
     asked = {target for _, targets in ctx.nodes.asked for target in targets}
     assert "node-2" not in asked and network.bridges["node-1"] == {"br-mgmt": [], "br-ex": []}
     assert not ctx.recall(control.BACK), "one alone is joined with nobody"
     ctx.options["fenced"] = ["node-2", "node-5", "node-7"]
-    for step in (control.Switch(), control.DropOverlay(), control.Fence()):
+    for step in (control.Switch(), control.DropOverlay(), FENCED):
         step.apply(ctx)
         assert step.pending(ctx) == {}
-    for step in (control.Fence(), control.Switch()):
+    for step in (FENCED, control.Switch()):
         step.undo(ctx)
     asked = {target for _, targets in ctx.nodes.asked[len(asked) :] for target in targets}
     assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
