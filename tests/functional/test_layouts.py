@@ -152,7 +152,8 @@ class Cloud:
     def _tenants(self, name):
         """A controller's router as Neutron's agents make it again after each boot; a guest, on the compute."""
         machine, end = self.machines[name], "guest" if name == COMPUTE else "qr-1"
-        machine.vsctl("--may-exist", "add-port", "br-prv", end, "tag=1000", "--", "set", "Interface", end, "type=internal")
+        internal = ["--", "set", "Interface", end, "type=internal"]
+        machine.vsctl("--may-exist", "add-port", "br-prv", end, "tag=1000", *internal)
         machine.sum_up(end)
         within = []
         if name != COMPUTE:

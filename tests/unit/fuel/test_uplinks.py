@@ -56,8 +56,9 @@ def controller():
     }
 
 
+PATCH = "p_e52381cd-0"
 PRIVATE = ways.Uplink(
-    *("private", "br-prv", "br-aux", "p_e52381cd-0", "lnx", "patch"), {"peer": {"bridge": "br-prv", "port": "p_e52381cd-0"}}
+    *("private", "br-prv", "br-aux", PATCH, "lnx", "patch"), {"peer": {"bridge": "br-prv", "port": PATCH}}
 )
 """What joins the tenants' bridge, which Open vSwitch makes, to the Linux one with the network card."""
 
