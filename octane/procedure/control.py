@@ -191,6 +191,7 @@ class Switch(LibraryStep):
         ctx.nodes.call(originals, "octane_cluster.ignore_gateway")
         timeout = START_TIMEOUT
         ctx.nodes.call(originals[:1], "octane_cluster.wait_serving", ctx.recall(RAN), timeout, timeout=timeout + 30)
+        _await_brokers(ctx, originals)
         leave, take = _reversed(_take(ctx)), _reversed(_leave(ctx))
         if not joined:
             leave = {node: [entry for entry in plan if entry["do"] == "detach"] for node, plan in leave.items()}
@@ -338,6 +339,24 @@ def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:
     what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
     until(lambda: not set(_unconsumed(ctx, brokers)) & set(computes), RECONNECT_TIMEOUT, what, 0.5)
     return {node: found["before"] for node, found in cut.items()}
+
+
+def _await_brokers(ctx: Context, brokers: list[str]) -> None:
+    """A broker is there for Pacemaker before it takes connections: half a minute in the lab."""
+    trouble: list[str] = []
+
+    def answer() -> bool:
+        try:
+            ctx.nodes.call(brokers, "octane_nova.compute_queues")
+        except NodeFailed as error:
+            trouble.append(str(error))
+            return False
+        return True
+
+    try:
+        until(answer, START_TIMEOUT, f"the brokers of {', '.join(brokers)} to answer")
+    except WaitTimeout as error:
+        raise Failed(f"{error.message}; last: {trouble[-1]}") from error
 
 
 def _reachable(ctx: Context) -> list[str]:

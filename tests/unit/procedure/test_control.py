@@ -217,6 +217,24 @@ def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ct
         assert network.cut[-1] == "node-7"
 
 
+def test_the_way_back_waits_for_brokers_that_are_still_starting_before_anything_moves(ctx, network, monkeypatch):
+    control.Switch().apply(ctx)
+    answers = [NodeFailed("node-1", "octane_nova.compute_queues", "start it with start_app"), network.consumers]
+    moved_before = []
+
+    def queues(minion):
+        moved_before.append(len(network.handed_over))
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, NodeFailed):
+            raise answer
+        return answer
+
+    ctx.nodes.functions["octane_nova.compute_queues"] = queues
+    monkeypatch.setattr("octane.wait.time.sleep", lambda seconds: None)
+    control.Switch().undo(ctx)
+    assert moved_before[:2] == [1, 1] and len(network.handed_over) == 2
+
+
 def test_a_port_that_is_not_there_stops_the_stage_before_anything_moves(ctx, network):
     del network.devices["node-5"]["eth1"]
     with pytest.raises(InvariantBroken, match="node-5: a port that is to move cannot: there is no interface eth1"):
