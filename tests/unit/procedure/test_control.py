@@ -220,10 +220,10 @@ def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ct
 def test_the_way_back_waits_for_brokers_that_are_still_starting_before_anything_moves(ctx, network, monkeypatch):
     control.Switch().apply(ctx)
     answers = [NodeFailed("node-1", "octane_nova.compute_queues", "start it with start_app"), network.consumers]
-    moved_before = []
+    forth, moved_before = len(network.handed_over), []
 
     def queues(minion):
-        moved_before.append(len(network.handed_over))
+        moved_before.append(len(network.handed_over) == forth)
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, NodeFailed):
             raise answer
@@ -232,7 +232,7 @@ def test_the_way_back_waits_for_brokers_that_are_still_starting_before_anything_
     ctx.nodes.functions["octane_nova.compute_queues"] = queues
     monkeypatch.setattr("octane.wait.time.sleep", lambda seconds: None)
     control.Switch().undo(ctx)
-    assert moved_before[:2] == [1, 1] and len(network.handed_over) == 2
+    assert moved_before[:3] == [True, True, True] and len(network.handed_over) == 2 * forth
 
 
 def test_a_port_that_is_not_there_stops_the_stage_before_anything_moves(ctx, network):
