@@ -49,12 +49,20 @@ class Answering(Check):
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         side, gone = sides(ctx), sorted(fenced(ctx))
+        if not side.seeds:
+            raise Refused(f"every controller of environment {ctx.seed} was stated to be powered off: nobody is left")
         wanted = [*side.originals, *side.seeds, *side.computes]
+        silent = wanted
+
+        def all_answer() -> bool:
+            nonlocal silent
+            silent = sorted(set(wanted) - ctx.nodes.ping(wanted, timeout=5))
+            return not silent
+
         try:
             # A minion that comes back to the master is heard a moment later.
-            until(lambda: not _silent(ctx, wanted), ANSWER_TIMEOUT, "every node to answer")
+            until(all_answer, ANSWER_TIMEOUT, "every node to answer")
         except WaitTimeout as error:
-            silent = _silent(ctx, wanted)
             said = {**ctx.options, FENCED: [*gone, *silent]}
             raise Refused(
                 f"no answer from {', '.join(silent)}: start it, or state that it is powered off and stays so",
@@ -323,10 +331,6 @@ def computes_down(ctx: Context) -> list[str]:
     services = ctx.nodes.call([first], "octane_nova.services")[first]
     up = {service["host"] for service in services if service["binary"] == "nova-compute" and service["up"]}
     return [node for node in side.computes if not {node, side.fqdn[node]} & up]
-
-
-def _silent(ctx: Context, nodes: list[str]) -> list[str]:
-    return sorted(set(nodes) - ctx.nodes.ping(nodes, timeout=5))
 
 
 def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:
