@@ -14,6 +14,7 @@ from octane.errors import Failed, InvariantBroken, Refused, WaitTimeout
 from octane.procedure import tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.db_rows import in_flight
+from octane.procedure.reach import Reach
 from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
 from octane.procedure.way import REPLICATING, is_replica, release
@@ -133,9 +134,10 @@ class Freeze(LibraryStep):
         return {} if self._watched else tables.unmoved(ctx)
 
     def undo(self, ctx: Context) -> Outcome:
-        ctx.record(FROZEN, None)
-        ctx.record(FROZEN_AT, None)
-        return Outcome(changes={}, comment="the record of the freeze is dropped", evidence={})
+        # It is taken back before the original is written to: from then on the seed's copy is of a moment that passed.
+        for mark in (COPIED, MIGRATING, MIGRATED, FROZEN, FROZEN_AT):
+            ctx.record(mark, None)
+        return Outcome(comment="the record of the freeze is dropped, and the seed's copy counts as none")
 
     def _by_log(self, ctx: Context) -> Outcome:
         mark = ctx.recall(REPLICATING)
@@ -210,18 +212,14 @@ class Copy(LibraryStep):
         return {"different": []}
 
     def undo(self, ctx: Context) -> Outcome:
-        side = sides(ctx)
-        server = tables.seed_server(ctx, side)
-        ctx.nodes.state(
-            [side.seeds[0]],
-            "octane_db.absent_databases",
-            databases=list(tables.databases(ctx)),
-            server=server,
-            timeout=tables.CHECKSUM_TIMEOUT,
-        )
+        # A replica's goes with the replication, which writes to it.
+        if not is_replica(ctx):
+            reach = Reach(ctx)
+            tables.drop_copy(ctx, reach)
+            reach.require_all()
         for mark in (COPIED, MIGRATING, MIGRATED):
             ctx.record(mark, None)
-        return Outcome(changes={"dropped": list(tables.databases(ctx))}, comment="the seed holds no copy", evidence={})
+        return Outcome(changes={"dropped": list(ctx.path.databases)}, comment="the seed's copy counts as none")
 
 
 def _follows_up(ctx: Context) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import InvariantBroken, Refused
+from octane.procedure.reach import Reach
 from octane.sides import Sides, sides
 
 COPIED = "db.copied"
@@ -145,6 +146,20 @@ def writing_sessions(ctx: Context) -> list[str]:
 def differences(ctx: Context) -> list[str]:
     side = sides(ctx)
     return moved(checksums(ctx, side.originals[0]), checksums(ctx, side.seeds[0]))
+
+
+def drop_copy(ctx: Context, reach: Reach) -> None:
+    """The databases of the path are not on the seed. Its server was recorded before anything came there, and none but
+    that one obeys: the original need not answer."""
+    side = sides(ctx)
+    there = reach.heard([side.seeds[0]])
+
+    def drop() -> None:
+        server, names = ctx.recall(SEED_SERVER) or seed_server(ctx, side), list(ctx.path.databases)
+        ctx.nodes.state(there, "octane_db.absent_databases", databases=names, server=server, timeout=CHECKSUM_TIMEOUT)
+
+    if there:
+        reach.attempt(drop)
 
 
 def seed_server(ctx: Context, side: Sides) -> str:

@@ -398,6 +398,9 @@ class Nodes:
             return {targets[0]: {"position": {**place, "gtid": None}, "bytes": 1, "sha256": "", "seconds": 0.1}}
         return {target: self.nodes[target].node.call(fun, *args, **kwargs) for target in targets}
 
+    def ping(self, targets, timeout=10):
+        return set(targets)
+
     def state(self, targets, fun, *, test=False, timeout=60, **kwargs):
         done = {target: self.nodes[target].node.state(fun, "x", test=test, **kwargs) for target in targets}
         assert all(one["result"] is not False for one in done.values()), done
