@@ -127,6 +127,7 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
     pair = find_pair(journal, stage, options)
     pair_id = pair.id if pair else MASTER_ID
     _refuse_beside(journal, stage, pair)
+    _refuse_half_back(journal, stage, pair)
     if is_done(journal, pair_id, stage.name):
         return pair
     for name in stage.after:
@@ -226,6 +227,18 @@ def _refuse_beside(journal: Journal, stage: Stage, pair: Pair | None) -> None:
     for trial in STAGES.values():
         if trial.beside == stage.name and has_begun(journal, pair.id, trial.name):
             raise Refused(f"{trial.name} is half-way: run it again", next_command=command_line(trial, pair))
+
+
+def _refuse_half_back(journal: Journal, stage: Stage, pair: Pair | None) -> None:
+    """What was taken back first was so for users: what is left of the stage, a copy of their data too, is of before."""
+    if pair is None or not has_begun(journal, pair.id, stage.name):
+        return
+    records = journal.steps.of_stage(pair.id, stage.name)
+    first = [step.name for step in records if step.status == UNDONE and step.definition.get("undo_first")]
+    history = journal.runs.of_pair(pair.id, stage.name)
+    if first and history and history[-1].act == "undo":
+        back = undo_command(stage, pair)
+        raise Refused(f"{stage.name} is half taken back: that is to be finished first", next_command=back)
 
 
 def _refuse_unfinished(journal: Journal) -> None:

@@ -240,7 +240,11 @@ class RollbackEnv(RollbackCommand):
 
 
 class RollbackDb(RollbackCommand, SeedCommand):
-    """Let the original take writes again, its databases as they were, and empty the seed's"""
+    """Let the original take writes again, its databases as they were, and empty the seed's
+
+    The original comes first and needs nothing of the seed for it. What of the seed does not answer is named in the end,
+    and the same command finishes the rest.
+    """
 
     stage_name = "upgrade-db"
     examples = ("octane rollback-db 2", "octane rollback-db 2 --test")

@@ -13,7 +13,8 @@ from octane.context import Context
 from octane.errors import Failed
 from octane.procedure import proof, tables, transfer
 from octane.procedure.proof import PROVEN
-from octane.procedure.tables import CHECKSUM_TIMEOUT, COPIED, MIGRATED, MIGRATING
+from octane.procedure.reach import Reach
+from octane.procedure.tables import COPIED, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends, rate
 from octane.procedure.way import REPLICA, REPLICATING, is_replica, way
 from octane.sides import Sides, sides
@@ -71,18 +72,11 @@ class Replicate(LibraryStep):
     def undo(self, ctx: Context) -> Outcome:
         if not is_replica(ctx) and not ctx.recall(REPLICATING):
             return Outcome(comment="there was no replica")
-        side = sides(ctx)
-        server = tables.seed_server(ctx, side)
-        take_away(ctx)
-        names = list(tables.databases(ctx))
-        ctx.nodes.state(
-            [side.seeds[0]],
-            "octane_db.absent_databases",
-            databases=names,
-            server=server,
-            timeout=CHECKSUM_TIMEOUT,
-        )
-        for key in (PROVEN, COPIED, MIGRATING, MIGRATED):
+        reach, names = Reach(ctx), list(ctx.path.databases)
+        _take_away(ctx, reach)
+        tables.drop_copy(ctx, reach)
+        reach.require_all()
+        for key in (REPLICATING, PROVEN, COPIED, MIGRATING, MIGRATED):
             ctx.record(key, None)
         return Outcome(changes={"dropped": names}, comment="no replica, no account, no tunnel and no copy is left")
 
@@ -154,11 +148,9 @@ class CatchUp(LibraryStep):
         return {} if ctx.recall(MIGRATED) or not is_replica(ctx) else {"copied": ctx.recall(COPIED)}
 
     def undo(self, ctx: Context) -> Outcome:
-        if ctx.recall(REPLICATING):
-            take_away(ctx)
         if is_replica(ctx):
             ctx.record(COPIED, None)
-        return Outcome(comment="the copy is followed up no more")
+        return Outcome(comment="the copy counts as none")
 
     def _prove(self, ctx: Context) -> dict[str, Any]:
         mark = _mark(ctx)
@@ -176,7 +168,10 @@ class CatchUp(LibraryStep):
 
 
 class EndReplication(LibraryStep):
-    """What the replication leaves behind when it has stopped, its tunnel and its account, can go at leisure."""
+    """What the replication leaves behind when it has stopped, its tunnel and its account, can go at leisure.
+
+    What is left of them on the way back goes with the copy (:meth:`Replicate.undo`).
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         mark = ctx.recall(REPLICATING)
@@ -190,19 +185,28 @@ class EndReplication(LibraryStep):
         return Outcome(changes=removed, comment="no account and no tunnel is left")
 
     def undo(self, ctx: Context) -> Outcome:
-        return self.apply(ctx)
+        return Outcome(comment="nothing to put back")
 
 
 def take_away(ctx: Context) -> None:
-    """No replica, account, tunnel or changed setting is left on any node; what is looked for by name is in the mark."""
-    side, mark = sides(ctx), ctx.recall(REPLICATING)
-    ctx.nodes.call(list(side.seeds), "octane_replica.remove")
-    ends = [mark["source"], mark["target"]] if mark else [way(ctx)["source"], side.seeds[0]]
-    ctx.nodes.call([node for node in ends if node], "octane_tunnel.end")
-    ctx.nodes.call([node for node in ends if node], "octane_proof.abandon")
-    if mark:
-        ctx.nodes.call([mark["source"]], "octane_source.dismiss", mark["account"])
+    """No replica, account, tunnel or changed setting is left on any node; what is looked for by name is in the mark.
+
+    :raises Failed: naming the nodes where something may be left; all others were asked.
+    """
+    reach = Reach(ctx)
+    _take_away(ctx, reach)
+    reach.require_all()
     ctx.record(REPLICATING, None)
+
+
+def _take_away(ctx: Context, reach: Reach) -> None:
+    side, mark = sides(ctx), ctx.recall(REPLICATING)
+    ends = [mark["source"], mark["target"]] if mark else [way(ctx)["source"], side.seeds[0]]
+    reach.call(side.seeds, "octane_replica.remove")
+    for function in ("octane_tunnel.end", "octane_proof.abandon"):
+        reach.call(filter(None, ends), function)
+    if mark:
+        reach.call([mark["source"]], "octane_source.dismiss", mark["account"])
 
 
 def _is_over(ctx: Context) -> bool:

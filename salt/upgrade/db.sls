@@ -1,5 +1,6 @@
 # The database stage: the original goes read-only, its data moves to the seed, is compared, migrated and proven.
-# Until the last step the original is untouched, and `octane rollback-db SEED` gives it back its writes.
+# Until the last step the original is untouched, and `octane rollback-db SEED` gives it back its writes: that needs the
+# original alone and comes first (undo_first), the last one of these steps first; then the seed is emptied.
 
 The stage may run:
   octane.stage:
@@ -77,6 +78,7 @@ Make the original's HAProxy ready to refuse writes:
     - tgt: originals
     - apply: octane_api.armed
     - undo: octane_api.absent
+    - undo_first: true
 
 Refuse writes on the original cloud's APIs:
   octane.step:
@@ -84,6 +86,7 @@ Refuse writes on the original cloud's APIs:
     - tgt: originals
     - apply: octane_api.read_only
     - undo: octane_api.read_write
+    - undo_first: true
     - holds: [writes_refused]
 
 Let the services finish what they are in the middle of:
@@ -104,11 +107,13 @@ Stop what writes to the original without being asked:
     - undo_kwargs:
         remember: true
     - undo_kwargs_from: octane.procedure.db:writers
+    - undo_first: true
 
 Nothing writes any more, as every table or the log says:
   octane.step:
     - step: db.frozen
     - library: octane.procedure.db:Freeze
+    - undo_first: true
 
 Note what users know of their things:
   octane.step:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from octane import stage
 from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import control
 from octane.procedure.control import PORTS, SWITCHED
-from tests.unit import shipped
+from octane.step import load
+from tests.saltfiles import orchestration
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 UPLINKS = {
@@ -18,7 +21,8 @@ UPLINKS = {
     ]
     for number in (1, 2, 4, 5)
 }
-FENCED = shipped.step("control.fenced")
+SHIPPED = {definition.step: definition for definition in orchestration("control")}
+FENCED = load(SHIPPED["control.fenced"])
 OVERLAYS = {minion: [{"bridge": "br-mgmt", "port": "oct1", "key": 1}] for minion in ("node-4", "node-5")}
 
 
@@ -327,7 +331,8 @@ def test_the_way_back_needs_no_controller_of_the_seed(ctx, network):
         step.apply(ctx)
     ctx.options["fenced"] = ["node-4", "node-5"]
     already = len(ctx.nodes.asked)
-    for step in (FENCED, control.Switch(), shipped.step("control.accept_writes"), shipped.step("control.pinned")):
+    of_seed = [replace(SHIPPED[name], targets=("node-4", "node-5")) for name in ("control.accept_writes", "control.pinned")]
+    for step in (FENCED, control.Switch(), *map(load, of_seed)):
         step.undo(ctx)
     assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
     assert not ctx.recall(SWITCHED) and network.cut[-1] == "node-7"

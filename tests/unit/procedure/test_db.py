@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import itertools
 
 import pytest
 
 from octane import wait
 from octane.errors import Failed, InvariantBroken, Refused
 from octane.path import load_hops
-from octane.procedure import db, migration
+from octane.procedure import db, migration, standstill
 from octane.procedure.tables import COPIED, FROZEN, MIGRATED, MIGRATING
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
@@ -28,7 +27,7 @@ class Clouds:
         self.servers = {"original": contents, "seed": {}}
         self.identities = {"original": "uuid-original", "seed": "uuid-seed"}
         self.heads = {"original": OLD_HEAD, "seed": OLD_HEAD}
-        self.committed = itertools.count(100)
+        self.committed = 100
         self.corrupt = False
         self.fail_migration = False
         self.resources: dict[str, list[dict[str, str]]] = {"images": [{"id": "i1", "name": "TestVM"}], "networks": []}
@@ -44,7 +43,7 @@ class Clouds:
             "octane_db.server": lambda minion: {"id": self.identities[self.side(minion)]},
             "octane_db.checksums": self.checksums,
             "octane_db.writers": lambda minion: [],
-            "octane_db.last_committed": lambda minion: next(self.committed),
+            "octane_db.last_committed": lambda minion: self.committed,
             "octane_replica.able": lambda minion: {"reasons": [], "family": "mariadb"},
             "octane_source.able": lambda minion, names: {
                 "able": False,
@@ -253,12 +252,37 @@ def test_the_proof_of_the_freeze_says_what_was_written_meanwhile(ctx, clouds):
     def beating(minion, names):
         found = reading(minion, names)
         clouds.servers["original"]["heat"]["service"] += 1
+        clouds.committed += 1
         return found
 
     ctx.nodes.functions["octane_db.checksums"] = beating
     seen = db.Freeze().apply(ctx).evidence
     assert (seen["moved"], seen["expendable_moved"]) == ([], ["heat.service"])
-    assert seen["wsrep_last_committed"] == [100, 101]
+    assert seen["wsrep_last_committed"] == [100, 102] and seen["writing_sessions"] == []
+
+
+def test_a_write_in_no_table_that_was_read_is_not_taken_for_silence(ctx, clouds, monkeypatch):
+    reading = clouds.checksums
+
+    def committing(minion, names):
+        clouds.committed += 1
+        return reading(minion, names)
+
+    ctx.nodes.functions["octane_db.checksums"] = committing
+    monkeypatch.setattr(standstill, "TIMEOUT", 0)
+    with pytest.raises(Failed, match="wsrep_last_committed went from 101 to 102, and nothing tells what was written"):
+        db.Freeze().apply(ctx)
+    clouds.servers["original"]["ceilometer"] = {}
+    assert db.Freeze().apply(ctx).evidence["not_read"] == ["ceilometer"], "it may have been written to there"
+
+
+def test_tables_are_read_again_after_a_session_was_seen_writing(ctx, clouds, monkeypatch):
+    monkeypatch.setattr(wait.time, "sleep", lambda seconds: None)
+    seen = [[{"user": "nova", "host": "10.0.0.1", "command": "Sleep", "database": "nova"}]]
+    ctx.nodes.functions["octane_db.writers"] = lambda minion: seen.pop() if minion == "node-2" and seen else []
+    found = db.Freeze().apply(ctx).evidence
+    assert found["readings"] == 3 and found["writing_sessions"] == []
+    assert found["sessions_waited_for"] == ["node-2: nova@10.0.0.1 Sleep in nova"]
 
 
 def test_heartbeats_that_the_path_names_may_go_on(ctx, clouds):

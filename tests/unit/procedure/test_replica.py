@@ -10,7 +10,7 @@ import pytest
 
 from octane.errors import BadInput, Failed, Refused
 from octane.journal.values import refuse_secrets
-from octane.procedure import db, proof, replica, tables, way
+from octane.procedure import db, proof, replica, standstill, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED, FROZEN_AT, MIGRATING
 from octane.procedure.way import REPLICATING, WAY
@@ -34,6 +34,8 @@ class Servers:
         self.guarded: set[str] = set()
         self.wanted: list = []
         self.late: list[str] = []
+        self.unlogged = 0
+        self.writing: list[dict] = []
         self.active = "node-1"
         self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
 
@@ -68,7 +70,7 @@ class Servers:
             "octane_db.databases": lambda minion: list(PATH.databases),
             "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1),
             "octane_db.server": lambda minion: {"id": "old" if minion in ("node-1", "node-2") else "new"},
-            "octane_db.writers": lambda minion: [],
+            "octane_db.writers": lambda minion: [self.writing.pop()] if minion == "node-1" and self.writing else [],
             "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
             "octane_db.receive": lambda minion, names, bind, certificate, server, replace: {
                 "port": 3,
@@ -91,14 +93,28 @@ class Servers:
         return {"file": "log.1", "position": len(self.log), "gtid": None}
 
     def changed(self, minion, names, since, skip, watch=0):
-        place = since or self.end()
+        place, committed = since or self.end(), [100 + len(self.log)]
         if watch and self.late:
             self.write(*self.late.pop().split("."))
-        tables = sorted(set(self.log[place["position"] :]) - {"nova.services"})
-        return {"tables": tables, "statements": 0, "position": self.end(), "foreign": self.foreign}
+        if watch and self.unlogged:
+            self.unlogged -= 1
+            committed[0] -= 1
+        written = sorted(set(self.log[place["position"] :]))
+        skipped = [name for name in written if name.partition(".")[2] in skip.get(name.partition(".")[0], ())]
+        elsewhere = [name for name in written if name.startswith("ceilometer.")]
+        return {
+            "tables": [name for name in written if name not in skipped + elsewhere],
+            "expendable": skipped,
+            "elsewhere": ["ceilometer"] if elsewhere else [],
+            "statements": 0,
+            "position": self.end(),
+            "foreign": self.foreign,
+            "committed": [*committed, 100 + len(self.log)],
+        }
 
     def write(self, database, table):
-        self.original[database][table] += 1
+        if database in self.original:
+            self.original[database][table] += 1
         self.log.append(f"{database}.{table}")
 
     def send(self):
@@ -270,6 +286,59 @@ def test_a_late_write_is_waited_for(ctx, servers):
     run(db.Freeze(), ctx)
     assert ctx.recall(FROZEN_AT)["position"]["position"] == 2
     assert tables.unmoved(ctx)["moved"] == []
+
+
+def test_the_freeze_keeps_what_was_written_until_then_and_that_nothing_was_in_the_end(ctx, servers):
+    before_the_window(ctx)
+    servers.late = ["nova.services", "ceilometer.meters", "keystone.user"]
+    seen = db.Freeze().apply(ctx).evidence
+    assert seen["moved_before"] == ["keystone.user"], "waited for"
+    assert seen["wsrep_last_committed"] == [100, 102] and seen["elsewhere_moved"] == ["ceilometer"]
+    assert seen["quiet"] == {"seconds": 0.5, "wsrep_last_committed": [101, 102]}
+    assert seen["writing_sessions"] == []
+    servers.late = ["nova.services"]
+    seen = db.Freeze().apply(ctx).evidence
+    assert (seen["moved_before"], seen["expendable_moved"]) == ([], ["nova.services"])
+    assert seen["wsrep_last_committed"] == [102, 103]
+
+
+def test_a_write_that_nothing_explains_is_waited_for_and_else_stops_the_stage(ctx, servers, monkeypatch):
+    before_the_window(ctx)
+    servers.unlogged = 1
+    assert db.Freeze().apply(ctx).evidence["wsrep_last_committed"] == [99, 100]
+    assert servers.unlogged == 0
+    monkeypatch.setattr(standstill, "TIMEOUT", 0)
+    servers.unlogged = 9
+    with pytest.raises(Failed, match="wsrep_last_committed went from 99 to 100, and nothing tells what was written"):
+        db.Freeze().apply(ctx)
+
+
+def session(database, command="Query"):
+    return {"user": "nova", "host": "192.168.0.3", "command": command, "database": database}
+
+
+@pytest.mark.parametrize("database", ["nova", ""])
+def test_a_session_that_is_in_the_middle_of_writing_is_waited_for_and_else_stops_the_stage(
+    ctx, servers, monkeypatch, database
+):
+    """What it has changed is in no log before it commits, and that may be after the freeze."""
+    before_the_window(ctx)
+    servers.writing = [session(database, "Sleep")]
+    seen = db.Freeze().apply(ctx).evidence
+    assert seen["writing_sessions"] == []
+    assert seen["sessions_waited_for"] == [f"node-1: nova@192.168.0.3 Sleep in {database or 'no database'}"]
+    monkeypatch.setattr(standstill, "TIMEOUT", 0)
+    servers.writing = [session(database)] * 9
+    with pytest.raises(Failed, match=r"in the middle of writing: node-1: nova@192\.168\.0\.3 Query in"):
+        db.Freeze().apply(ctx)
+
+
+def test_a_session_that_writes_to_what_is_not_moved_is_told_and_in_nobodys_way(ctx, servers):
+    before_the_window(ctx)
+    servers.writing = [session("ceilometer")] * 2
+    seen = db.Freeze().apply(ctx).evidence
+    assert seen["sessions_elsewhere"] == ["node-1: nova@192.168.0.3 Query in ceilometer"]
+    assert seen["sessions_waited_for"] == [] and len(servers.writing) == 1
 
 
 def test_what_was_caught_up_before_a_write_is_no_copy(ctx, servers):
