@@ -157,6 +157,9 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
     return " ".join(words)
 
 
+TAKE_FENCED = ("upgrade-control", "rollback-control", "rollback-db")
+"""Commands that can be told of nodes that are powered off."""
+
 ROLLED_BACK = {f"rollback-{name}": f"upgrade-{name}" for name in ("env", "db", "control")}
 """Commands that take a stage back, and which."""
 
@@ -176,7 +179,8 @@ def undo_command(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
 
 def _stated(command: str, options: Mapping[str, Any] | None) -> list[str]:
     """Nodes that are powered off, for the commands that take them."""
-    return [f"--fenced={name}" for name in (options or {}).get(FENCED) or () if command.endswith("-control")]
+    stated = (options or {}).get(FENCED) or ()
+    return [f"--fenced={name}" for name in stated if command in TAKE_FENCED]
 
 
 def next_stage(stage: Stage) -> Stage | None:

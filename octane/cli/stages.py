@@ -188,8 +188,8 @@ class UpgradeDb(SeedCommand):
         return {**super().options(parsed), **{name: value for name, value in given.items() if value}}
 
 
-class ControlCommand(SeedCommand):
-    """Base of the commands that move addresses from one side to the other."""
+class FencedCommand(SeedCommand):
+    """Base of the commands that can do without a node that is powered off."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -198,7 +198,7 @@ class ControlCommand(SeedCommand):
             metavar="NODE",
             action="append",
             default=[],
-            help="a controller that does not answer, e.g. node-2: said by who knows that it is powered off and stays "
+            help="a node that does not answer, e.g. node-2: said by who knows that it is powered off and stays "
             "so; may be repeated",
         )
 
@@ -209,7 +209,7 @@ class ControlCommand(SeedCommand):
         return {**super().options(parsed), **({stages.FENCED: parsed.fenced} if parsed.fenced else {})}
 
 
-class UpgradeControl(ControlCommand):
+class UpgradeControl(FencedCommand):
     """Give the original's addresses to the seed's controllers, connect the computes, accept writes"""
 
     stage_name = "upgrade-control"
@@ -239,7 +239,7 @@ class RollbackEnv(RollbackCommand):
         return {"original": environment_id(parsed.original, "ENV")}
 
 
-class RollbackDb(RollbackCommand, SeedCommand):
+class RollbackDb(RollbackCommand, FencedCommand):
     """Let the original take writes again, its databases as they were, and empty the seed's
 
     The original comes first and needs nothing of the seed for it. What of the seed does not answer is named in the end,
@@ -247,14 +247,15 @@ class RollbackDb(RollbackCommand, SeedCommand):
     """
 
     stage_name = "upgrade-db"
-    examples = ("octane rollback-db 2", "octane rollback-db 2 --test")
+    examples = ("octane rollback-db 2", "octane rollback-db 2 --test", "octane rollback-db 2 --fenced node-5")
 
 
-class RollbackControl(RollbackCommand, ControlCommand):
+class RollbackControl(RollbackCommand, FencedCommand):
     """Give the addresses back to the original's controllers, which take writes again with their databases as they were
 
     What was written to the seed since the switch is kept in files, whose names are told: things that users know, and
-    every row. The seed is isolated again and empty, and can be upgraded to once more.
+    every row. The seed is isolated again and empty, and can be upgraded to once more. Where no controller of the seed
+    is left, state that of each: what was written is on their disks then.
     """
 
     stage_name = "upgrade-control"
@@ -262,6 +263,7 @@ class RollbackControl(RollbackCommand, ControlCommand):
         "octane rollback-control 2",
         "octane rollback-control 2 --test",
         "octane rollback-control 2 --fenced node-5",
+        "octane rollback-control 2 --fenced node-4 --fenced node-5 --fenced node-6",
     )
 
     def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:

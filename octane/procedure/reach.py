@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from octane.context import Context
 from octane.errors import Failed, OctaneError
+from octane.sides import fenced
 
 
 @dataclass
@@ -30,8 +31,9 @@ class Reach:
             self.problems.append(error.sentence)
 
     def heard(self, nodes: Iterable[str]) -> list[str]:
-        """Those of NODES that answer, each asked once; one that does not is a problem."""
-        wanted = list(dict.fromkeys(nodes))
+        """Those of NODES that answer, each asked once; one that does not is a problem, unless it was stated to be
+        powered off."""
+        wanted = [node for node in dict.fromkeys(nodes) if node not in fenced(self.ctx)]
         fresh = [node for node in wanted if node not in self._heard]
         answering = self.ctx.nodes.ping(fresh) if fresh else set()
         for node in fresh:

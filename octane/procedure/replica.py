@@ -201,7 +201,7 @@ def take_away(ctx: Context) -> None:
 
 def _take_away(ctx: Context, reach: Reach) -> None:
     side, mark = sides(ctx), ctx.recall(REPLICATING)
-    ends = [mark["source"], mark["target"]] if mark else [way(ctx)["source"], side.seeds[0]]
+    ends = [mark["source"], mark["target"]] if mark else [way(ctx)["source"], *side.seeds[:1]]
     reach.call(side.seeds, "octane_replica.remove")
     for function in ("octane_tunnel.end", "octane_proof.abandon"):
         reach.call(filter(None, ends), function)

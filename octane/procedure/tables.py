@@ -157,7 +157,7 @@ def drop_copy(ctx: Context, reach: Reach) -> None:
     """The databases of the path are not on the seed. Its server was recorded before anything came there, and none but
     that one obeys: the original need not answer."""
     side = sides(ctx)
-    there = reach.heard([side.seeds[0]])
+    there = reach.heard(side.seeds[:1])
 
     def drop() -> None:
         server, names = ctx.recall(SEED_SERVER) or seed_server(ctx, side), list(ctx.path.databases)

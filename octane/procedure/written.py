@@ -44,8 +44,8 @@ class NoteWrites(LibraryStep):
             return Outcome(comment="nothing was noted")
         if not sides(ctx).seeds:
             return Outcome(
-                comment="what was written since the switch is on the disks of the seed's controllers, of which none can "
-                f"be asked: keep them; their logs of interest begin at {noted['logs']}",
+                comment="what was written since the switch is on the disks of the seed's controllers, none of which is "
+                f"to be asked: keep them; it begins in their logs at {noted['logs']}",
                 evidence={"logs": noted["logs"]},
             )
         objects, written = _objects(ctx), _rows(ctx, noted["logs"])

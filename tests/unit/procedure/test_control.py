@@ -331,7 +331,8 @@ def test_the_way_back_needs_no_controller_of_the_seed(ctx, network):
         step.apply(ctx)
     ctx.options["fenced"] = ["node-4", "node-5"]
     already = len(ctx.nodes.asked)
-    of_seed = [replace(SHIPPED[name], targets=("node-4", "node-5")) for name in ("control.accept_writes", "control.pinned")]
+    named = ("control.accept_writes", "control.pinned")
+    of_seed = [replace(SHIPPED[name], targets=("node-4", "node-5")) for name in named]
     for step in (FENCED, control.Switch(), *map(load, of_seed)):
         step.undo(ctx)
     assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}

@@ -129,10 +129,10 @@ def bench(tmp_path, world):
     return bench
 
 
-def context(bench):
+def context(bench, **options):
     members = [node(number, ORIGINAL, "controller") for number in (1, 2)]
     members += [node(number, SEED, "controller") for number in (4, 5)]
-    ctx = bench.context("upgrade-db", seed=SEED)
+    ctx = bench.context("upgrade-db", seed=SEED, **options)
     ctx.fuel, ctx.path = SimpleNamespace(nodes=lambda: members), HOP
     ctx.pair = bench.journal.pairs.of_seed(SEED)
     return ctx
@@ -154,9 +154,9 @@ def came_to(bench, last, records=BY_REPLICA):
     bench.journal.runs.end(run, runs.FAILED, "", 1)
 
 
-def go_back(bench):
+def go_back(bench, **options):
     bench.nodes.asked.clear()
-    stage_run.undo_stage(context(bench))
+    stage_run.undo_stage(context(bench, **options))
     return bench.journal.runs.latest()
 
 
@@ -208,6 +208,16 @@ def test_with_every_call_to_the_seed_failing_the_original_takes_writes_all_the_s
     assert not set(FIRST) & set(asked(bench)), "what was taken back is left alone"
     assert not world.copy and (records is BY_DUMP or world.is_clean())
     assert not any(context(bench).recall(key) for key in {**records, **DONE, PROVEN: 1} if key != tables.SEED_SERVER)
+
+
+@pytest.mark.parametrize("records", [BY_REPLICA, BY_DUMP], ids=["replica", "dump"])
+def test_of_a_seed_that_was_stated_to_be_powered_off_nothing_is_asked(bench, world, records):
+    came_to(bench, NAMES[-1], records)
+    bench.nodes.silent.update(SEEDS)
+    run = go_back(bench, fenced=SEEDS)
+    assert run.result == runs.DONE and standing(bench) == []
+    assert set(world.mode.values()) == {"rw"} and not (records is BY_REPLICA and world.accounts)
+    assert not any(set(targets) & set(SEEDS) for _, targets in bench.nodes.asked)
 
 
 @pytest.mark.parametrize("last", NAMES)
