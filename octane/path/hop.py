@@ -17,7 +17,7 @@ from octane.errors import BadInput, Refused
 from octane.path.check import Check, chosen
 from octane.path.hop_schema import NAME, SCHEMA
 
-__all__ = ["HOPS", "NAME", "Command", "Hop", "Rewrite", "Schema", "Scripts", "Service", "Stale", "choose", "load_hops"]
+__all__ = ["HOPS", "NAME", "Command", "Hop", "Rewrite", "Schema", "Scripts", "Service", "Setting", "Stale", "choose", "load_hops"]
 
 HOPS = Path(__file__).parent / "hops"
 
@@ -89,6 +89,20 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a file of the seed's controllers must say of the copied data: the one ``id`` that ``query`` finds there, as
+    OPTION of SECTION, if that is set at all."""
+
+    name: str
+    file: str
+    section: str
+    option: str
+    database: str
+    query: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Hop:
     """One release to the next, by the names of :mod:`octane.path.release`, and the versions of Fuel that deploy these,
     where one does."""
@@ -110,6 +124,7 @@ class Hop:
     breaking: tuple[Check, ...]
     in_flight: tuple[Check, ...]
     rewrite: tuple[Rewrite, ...]
+    settings: tuple[Setting, ...] = ()
     fuel_from: tuple[str, ...] = ()
     fuel_to: str = ""
 
@@ -152,6 +167,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         breaking=chosen(data["breaking"], source),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
+        settings=tuple(Setting(**entry) for entry in data.get("settings", [])),
         fuel_from=tuple(data.get("fuel", {}).get("from", ())),
         fuel_to=data.get("fuel", {}).get("to", ""),
     )
@@ -196,11 +212,12 @@ def _check_consistency(hop: Hop, source: str) -> None:
         if not service.migrate:
             raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
     checks = (*hop.breaking, *hop.in_flight)
-    named = {one.database for several in (hop.stale, checks, hop.rewrite) for one in several}
+    named = {one.database for several in (hop.stale, checks, hop.rewrite, hop.settings) for one in several}
     foreign = (set(hop.expendable) | named) - set(hop.databases)
     if foreign:
         raise BadInput(f"{source}: tables of databases that do not move: {', '.join(sorted(foreign))}")
-    names = Counter([*(check.name for check in checks), *(one.name for one in hop.rewrite)])
+    others = (*(one.name for one in hop.rewrite), *(one.name for one in hop.settings))
+    names = Counter([*(check.name for check in checks), *others])
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise BadInput(f"{source}: named twice: {', '.join(twice)}")

@@ -45,6 +45,20 @@ _REWRITE = {
         "reason": _SENTENCE,
     },
 }
+_SETTING = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "file", "section", "option", "database", "query", "reason"],
+    "properties": {
+        "name": CHECK["properties"]["name"],
+        "file": _ETC,
+        "section": {"type": "string", "pattern": r"^[A-Za-z0-9_]+$"},
+        "option": {"type": "string", "pattern": r"^[a-z0-9_]+$"},
+        "database": CHECK["properties"]["database"],
+        "query": _QUERY,
+        "reason": _SENTENCE,
+    },
+}
 _FUEL = {"type": "string", "pattern": r"^\d+\.\d+$"}
 _SCRIPTS = {
     "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
@@ -149,6 +163,7 @@ SCHEMA: dict[str, Any] = {
         "breaking": _CHECKS,
         "in_flight": _CHECKS,
         "rewrite": {"type": "array", "items": _REWRITE},
+        "settings": {"type": "array", "items": _SETTING},
         "stale": {
             "type": "array",
             "items": {

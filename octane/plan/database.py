@@ -27,6 +27,7 @@ def render(hop: Hop, releases: Iterable[Release] | None = None) -> str:
         ("In the window", _window(hop)),
         (MIGRATED, [line for service in hop.services for line in _service(service, old, new)]),
         ("Put right on the copy", _rewrite(hop)),
+        ("Set in the seed's configuration to what the copy says", _settings(hop)),
         ("Run on the copy at last, with the new release", _online(hop)),
     ]
     fuel = [f"Fuel {', '.join(hop.fuel_from)} to {hop.fuel_to}"] if hop.fuel_to else []
@@ -76,6 +77,10 @@ def _rewrite(hop: Hop) -> list[str]:
         for one in hop.stale
     ]
     return [*records, *(f"{one.database}: {one.name.replace('_', ' ')}: {one.reason}" for one in hop.rewrite)]
+
+
+def _settings(hop: Hop) -> list[str]:
+    return [f"{one.option} in {one.file}: {one.reason}" for one in hop.settings]
 
 
 def _online(hop: Hop) -> list[str]:

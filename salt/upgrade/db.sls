@@ -143,6 +143,12 @@ Put right what the copy says of the cloud it came from:
     - library: octane.procedure.migration:Rewrite
     - undo: nothing
 
+# Read when the services of the seed are started, in the next stage.
+Let the seed's configuration say what the copy says:
+  octane.step:
+    - step: db.settings
+    - library: octane.procedure.settings:FollowCopy
+
 Finish the data migrations of the new release:
   octane.step:
     - step: db.new_migrations

@@ -140,6 +140,20 @@ def test_rows_that_a_configuration_does_not_fit_are_put_right_on_the_server_that
     assert {found["count"] for found in server.node.call("octane_rows.matching", queries).values()} == {0}
 
 
+def test_the_project_of_the_services_is_told_by_its_id_and_no_other_of_that_name(planted):
+    (setting,) = HOPS["juno-kilo"].settings
+    query = [{"name": setting.name, "database": setting.database, "query": setting.query}]
+    cloud = planted(
+        "juno-kilo",
+        "keystone",
+        "DELETE FROM project WHERE name = 'services';"
+        "INSERT INTO domain (id, name, enabled) VALUES ('another', 'another', 1);"
+        "INSERT INTO project (id, name, domain_id, enabled) VALUES ('planted', 'services', 'default', 1),"
+        "('innocent', 'services', 'another', 1);",
+    )
+    assert cloud.server.node.call("octane_rows.matching", query) == {setting.name: {"count": 1, "first": ["planted"]}}
+
+
 def test_tokens_are_told_by_their_users_and_not_by_themselves(planted):
     cloud = planted("liberty-mitaka", "keystone", "INSERT INTO token (id, valid, user_id) VALUES ('hunter2', 1, 'u1');")
     fix = HOPS["liberty-mitaka"].rewrite[0]

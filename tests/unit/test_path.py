@@ -24,6 +24,15 @@ REWRITE = {
     "statement": "UPDATE things SET a = 1",
     "reason": "things are otherwise there",
 }
+SETTING = {
+    "name": "things",
+    "file": "/etc/nova/nova.conf",
+    "section": "DEFAULT",
+    "option": "thing_id",
+    "database": "nova",
+    "query": "SELECT id FROM things",
+    "reason": "things have other ids there",
+}
 ACTIONS = {"confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"}
 """What a remedy begins with: what the operator does."""
 
@@ -111,6 +120,9 @@ def test_expendable_tables_must_belong_to_a_database_that_moves(antelope):
         ("breaking", [{name: value for name, value in CHECK.items() if name != "remedy"}]),
         ("rewrite", [{**REWRITE, "statement": "DROP TABLE things"}]),
         ("rewrite", [{**REWRITE, "statement": "UPDATE things SET a = 1; DROP TABLE things"}]),
+        ("settings", [{**SETTING, "file": "/root/.my.cnf"}]),
+        ("settings", [{**SETTING, "option": "thing_id=1"}]),
+        ("settings", [{**SETTING, "query": "DELETE FROM things"}]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file(antelope, key, value):
@@ -154,6 +166,19 @@ def test_a_check_is_named_once(antelope):
 def test_a_check_must_ask_a_database_that_moves(antelope):
     with pytest.raises(BadInput, match=r"do not move: murano"):
         parse({**antelope, "breaking": [{**CHECK, "database": "murano"}]}, "mine.yaml")
+
+
+def test_a_setting_must_follow_a_database_that_moves_and_be_named_once(antelope):
+    assert parse({**antelope, "settings": [SETTING]}, "mine.yaml").settings[0].option == "thing_id"
+    with pytest.raises(BadInput, match=r"do not move: murano"):
+        parse({**antelope, "settings": [{**SETTING, "database": "murano"}]}, "mine.yaml")
+    with pytest.raises(BadInput, match=r"named twice: things"):
+        parse({**antelope, "settings": [SETTING], "rewrite": [REWRITE]}, "mine.yaml")
+
+
+def test_the_service_project_is_told_to_neutron_up_to_kilo():
+    told = {hop.name: [one.option for one in hop.settings] for hop in load_hops()}
+    assert told.pop("juno-kilo") == ["nova_admin_tenant_id"] and not any(told.values())
 
 
 def test_flavors_are_moved_with_kilos_code_before_liberty_and_until_none_is_left():

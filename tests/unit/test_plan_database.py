@@ -30,5 +30,5 @@ def test_everything_that_a_hop_does_is_in_its_plan(hop):
         assert words in plan
     for check in (*hop.breaking, *hop.in_flight):
         assert check.finding in plan and check.remedy in plan
-    for one in hop.rewrite:
+    for one in (*hop.rewrite, *hop.settings):
         assert one.reason in plan
