@@ -17,7 +17,20 @@ from octane.errors import BadInput, Refused
 from octane.path.check import Check, chosen
 from octane.path.hop_schema import NAME, SCHEMA
 
-__all__ = ["HOPS", "NAME", "Command", "Hop", "Rewrite", "Schema", "Scripts", "Service", "Setting", "Stale", "choose", "load_hops"]
+__all__ = [
+    "HOPS",
+    "NAME",
+    "Command",
+    "Hop",
+    "Rewrite",
+    "Schema",
+    "Scripts",
+    "Service",
+    "Setting",
+    "Stale",
+    "choose",
+    "load_hops",
+]
 
 HOPS = Path(__file__).parent / "hops"
 
@@ -43,13 +56,16 @@ class Schema:
 
 @dataclass(frozen=True)
 class Command:
-    """A command that migrates data; with ``repeat_until``, it is run again until it says that."""
+    """A command that migrates data; with ``repeat_until``, it is run again until it says that, with ``repeat_on``, as
+    long as it exits with that code, which is no failure then."""
 
     words: tuple[str, ...]
     repeat_until: str | None = None
+    repeat_on: int | None = None
 
     def __str__(self) -> str:
         again = f" (again until it says {self.repeat_until!r})" if self.repeat_until else ""
+        again += f" (again as long as it exits with {self.repeat_on})" if self.repeat_on else ""
         return " ".join(self.words) + again
 
 
@@ -105,7 +121,8 @@ class Setting:
 @dataclass(frozen=True)
 class Hop:
     """One release to the next, by the names of :mod:`octane.path.release`, and the versions of Fuel that deploy these,
-    where one does."""
+    where one does. ``unmigrated``: rows of the copy that the services' ``online`` commands must not leave; what these
+    rightly leave, their queries do not find."""
 
     name: str
     title: str
@@ -124,6 +141,7 @@ class Hop:
     breaking: tuple[Check, ...]
     in_flight: tuple[Check, ...]
     rewrite: tuple[Rewrite, ...]
+    unmigrated: tuple[Check, ...] = ()
     settings: tuple[Setting, ...] = ()
     fuel_from: tuple[str, ...] = ()
     fuel_to: str = ""
@@ -167,6 +185,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         breaking=chosen(data["breaking"], source),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
+        unmigrated=chosen(data.get("unmigrated", []), source),
         settings=tuple(Setting(**entry) for entry in data.get("settings", [])),
         fuel_from=tuple(data.get("fuel", {}).get("from", ())),
         fuel_to=data.get("fuel", {}).get("to", ""),
@@ -189,7 +208,7 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
 def _command(data: Mapping[str, Any] | list[str]) -> Command:
     if isinstance(data, list):
         return Command(tuple(data))
-    return Command(tuple(data["command"]), data.get("repeat_until"))
+    return Command(tuple(data["command"]), data.get("repeat_until"), data.get("repeat_on"))
 
 
 def _schema(database: str, data: Mapping[str, Any]) -> Schema:
@@ -204,14 +223,17 @@ def _stale(data: Mapping[str, Any]) -> Stale:
 
 def _check_consistency(hop: Hop, source: str) -> None:
     """A service once had its data moved and its migration forgotten (lessons of the predecessor): every database of a
-    hop has scripts to prove its head with, and every table named elsewhere is in a database that moves."""
+    hop has scripts to prove its head with, every table named elsewhere is in a database that moves, and what migrates
+    data without a version of it is proven by rows."""
     for service in hop.services:
         unproven = set(service.databases) ^ {schema.database for schema in service.schemas}
         if unproven:
             raise BadInput(f"{source}: {service.name}: databases and scripts differ: {', '.join(sorted(unproven))}")
         if not service.migrate:
             raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
-    checks = (*hop.breaking, *hop.in_flight)
+        if service.online and not any(check.database in service.databases for check in hop.unmigrated):
+            raise BadInput(f"{source}: nothing tells what the online migrations of {service.name} leave")
+    checks = (*hop.breaking, *hop.in_flight, *hop.unmigrated)
     named = {one.database for several in (hop.stale, checks, hop.rewrite, hop.settings) for one in several}
     foreign = (set(hop.expendable) | named) - set(hop.databases)
     if foreign:

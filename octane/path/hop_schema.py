@@ -8,12 +8,17 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _NAMES = {"type": "array", "items": {"type": "string", "pattern": NAME}}
 _COMMAND = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./=:@#-]+$"}}
 _COMMANDS = {"type": "array", "items": _COMMAND}
-_AGAIN: dict[str, Any] = {"type": "string", "minLength": 1}
+_AGAIN: dict[str, Any] = {
+    "repeat_until": {"type": "string", "minLength": 1},
+    "repeat_on": {"type": "integer", "minimum": 1, "maximum": 255},
+}
 _REPEATED = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["command", "repeat_until"],
-    "properties": {"command": _COMMAND, "repeat_until": _AGAIN},
+    "required": ["command"],
+    "minProperties": 2,
+    "maxProperties": 2,
+    "properties": {"command": _COMMAND, **_AGAIN},
 }
 _DATA_COMMANDS = {"type": "array", "items": {"oneOf": [_COMMAND, _REPEATED]}}
 _ETC = {"type": "string", "pattern": r"^/etc/[A-Za-z0-9_./-]+$"}
@@ -124,7 +129,7 @@ SCHEMA: dict[str, Any] = {
                 "properties": {
                     "service": {"type": "string", "pattern": NAME},
                     "command": _COMMAND,
-                    "repeat_until": _AGAIN,
+                    **_AGAIN,
                 },
             },
         },
@@ -162,6 +167,7 @@ SCHEMA: dict[str, Any] = {
         },
         "breaking": _CHECKS,
         "in_flight": _CHECKS,
+        "unmigrated": _CHECKS,
         "rewrite": {"type": "array", "items": _REWRITE},
         "settings": {"type": "array", "items": _SETTING},
         "stale": {

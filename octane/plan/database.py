@@ -29,6 +29,7 @@ def render(hop: Hop, releases: Iterable[Release] | None = None) -> str:
         ("Put right on the copy", _rewrite(hop)),
         ("Set in the seed's configuration to what the copy says", _settings(hop)),
         ("Run on the copy at last, with the new release", _online(hop)),
+        ("Again until nothing of this is left there; stops the stage if no run leaves less", _checks(hop.unmigrated)),
     ]
     fuel = [f"Fuel {', '.join(hop.fuel_from)} to {hop.fuel_to}"] if hop.fuel_to else []
     return "\n".join([hop.title, *fuel, *(line for title, lines in sections for line in _section(title, lines))]) + "\n"

@@ -33,7 +33,7 @@ SETTING = {
     "query": "SELECT id FROM things",
     "reason": "things have other ids there",
 }
-ACTIONS = {"confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"}
+ACTIONS = set("archive confirm delete drop export move rename restore run set upgrade wait".split())
 """What a remedy begins with: what the operator does."""
 
 
@@ -92,6 +92,22 @@ def test_databases_that_nobody_migrates_are_found(antelope):
         parse(broken, "mine.yaml")
 
 
+def test_online_migrations_of_which_nothing_tells_what_they_leave_are_found(antelope):
+    left = [one for one in antelope["unmigrated"] if one["database"] != "nova"]
+    with pytest.raises(BadInput, match=r"mine\.yaml: nothing tells what the online migrations of nova leave"):
+        parse({**antelope, "unmigrated": left}, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "again", [{}, {"repeat_on": 0}, {"repeat_on": 1, "repeat_until": "done"}, {"repeat_until": ""}]
+)
+def test_a_command_that_is_run_again_says_by_what_it_ends(antelope, again):
+    broken = copy.deepcopy(antelope)
+    broken["services"]["nova"]["online"] = [{"command": ["nova-manage", "db"], **again}]
+    with pytest.raises(BadInput, match=r"mine\.yaml: services/nova/online"):
+        parse(broken, "mine.yaml")
+
+
 def test_a_forgotten_migration_is_found(antelope):
     broken = copy.deepcopy(antelope)
     broken["services"]["glance"]["migrate"] = []
@@ -133,13 +149,13 @@ def test_a_wrong_value_is_named_with_its_file(antelope, key, value):
 @pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
 def test_every_finding_has_a_remedy_that_names_an_action(hop):
     assert hop.breaking and hop.in_flight
-    for check in (*hop.breaking, *hop.in_flight):
+    for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         assert check.remedy.split()[0] in ACTIONS, check.name
 
 
 @pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
 def test_a_check_asks_for_ids_and_of_work_in_flight_since_when(hop):
-    for check in (*hop.breaking, *hop.in_flight):
+    for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         columns = check.query.partition(" FROM ")[0]
         assert columns.endswith(" AS id") or columns.split()[-1].rpartition(".")[2] == "id" or check in hop.in_flight
     for check in hop.in_flight:
@@ -151,6 +167,9 @@ def test_what_only_the_commands_before_the_window_mend_is_in_a_hop_that_has_some
     services = {service for service, _ in hop.before}
     databases = {name for service in hop.services if service.name in services for name in service.databases}
     assert {check.database for check in hop.breaking if check.mended_before} <= databases
+    for service in hop.services:
+        proven = any(check.mended_before and check.database in service.databases for check in hop.breaking)
+        assert proven == (service.name in services), "what the old release's command did is told by rows"
 
 
 def test_a_shared_check_must_be_there(antelope):

@@ -28,7 +28,7 @@ def test_everything_that_a_hop_does_is_in_its_plan(hop):
         commands += [*service.migrate, *(command.words for command in service.online)]
     for words in [" ".join(words) for words in commands] + [*hop.databases, *hop.writers, *hop.files]:
         assert words in plan
-    for check in (*hop.breaking, *hop.in_flight):
+    for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         assert check.finding in plan and check.remedy in plan
     for one in (*hop.rewrite, *hop.settings):
         assert one.reason in plan
