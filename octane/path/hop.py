@@ -22,6 +22,7 @@ __all__ = [
     "NAME",
     "Command",
     "Hop",
+    "Pass",
     "Rewrite",
     "Schema",
     "Scripts",
@@ -105,6 +106,18 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """Writes that pass while everything else is refused, on the ports of ``apis``; ``*`` in one of ``paths`` stands for
+    one part of it. ``writes``: tables that they may write, by database."""
+
+    method: str
+    paths: tuple[str, ...]
+    apis: tuple[str, ...]
+    writes: Mapping[str, tuple[str, ...]]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Setting:
     """What a file of the seed's controllers must say of the copied data: the one ``id`` that ``query`` finds there, as
     OPTION of SECTION, if that is set at all."""
@@ -132,6 +145,7 @@ class Hop:
     nova_to: int
     compute_pin: str
     apis: Mapping[str, int]
+    passes: tuple[Pass, ...]
     writers: tuple[str, ...]
     expendable: Mapping[str, tuple[str, ...]]
     files: tuple[str, ...]
@@ -150,11 +164,6 @@ class Hop:
     def databases(self) -> tuple[str, ...]:
         """Every database the hop moves, in the order of its services."""
         return tuple(name for service in self.services for name in service.databases)
-
-    @property
-    def keystone_ports(self) -> tuple[int, ...]:
-        """Ports that go on issuing tokens while everything else refuses writes."""
-        return tuple(port for name, port in self.apis.items() if name.startswith("keystone"))
 
 
 def parse(data: Mapping[str, Any], source: str) -> Hop:
@@ -176,6 +185,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         nova_to=data["nova"]["to"],
         compute_pin=data["compute_pin"],
         apis={name: api["port"] for name, api in data["apis"].items()},
+        passes=tuple(_pass(entry) for entry in data["passes"]),
         writers=tuple(data["writers"]),
         expendable={database: tuple(tables) for database, tables in data["expendable"].items()},
         files=tuple(data["files"]),
@@ -192,6 +202,11 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
     )
     _check_consistency(hop, source)
     return hop
+
+
+def _pass(data: Mapping[str, Any]) -> Pass:
+    writes = {database: tuple(tables) for database, tables in data["writes"].items()}
+    return Pass(data["method"], tuple(data["paths"]), tuple(data["apis"]), writes, data["reason"])
 
 
 def _service(name: str, data: Mapping[str, Any]) -> Service:
@@ -233,6 +248,7 @@ def _check_consistency(hop: Hop, source: str) -> None:
             raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
         if service.online and not any(check.database in service.databases for check in hop.unmigrated):
             raise BadInput(f"{source}: nothing tells what the online migrations of {service.name} leave")
+    _check_passes(hop, source)
     checks = (*hop.breaking, *hop.in_flight, *hop.unmigrated)
     named = {one.database for several in (hop.stale, checks, hop.rewrite, hop.settings) for one in several}
     foreign = (set(hop.expendable) | named) - set(hop.databases)
@@ -243,6 +259,20 @@ def _check_consistency(hop: Hop, source: str) -> None:
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise BadInput(f"{source}: named twice: {', '.join(twice)}")
+
+
+def _check_passes(hop: Hop, source: str) -> None:
+    for one in hop.passes:
+        unknown = sorted(set(one.apis) - set(hop.apis))
+        if unknown:
+            raise BadInput(f"{source}: {one.method} {one.paths[0]} passes on what is no API: {', '.join(unknown)}")
+        kept = sorted(
+            f"{database}.{table}"
+            for database, tables in one.writes.items()
+            for table in set(tables) - set(hop.expendable.get(database, ()))
+        )
+        if kept:
+            raise BadInput(f"{source}: {one.method} {one.paths[0]} writes what is not expendable: {', '.join(kept)}")
 
 
 @cache

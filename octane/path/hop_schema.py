@@ -50,6 +50,18 @@ _REWRITE = {
         "reason": _SENTENCE,
     },
 }
+_PASS = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["method", "paths", "apis", "writes", "reason"],
+    "properties": {
+        "method": {"enum": ["POST", "PUT", "PATCH", "DELETE"]},
+        "paths": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^/[A-Za-z0-9._/*-]+$"}},
+        "apis": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": NAME}},
+        "writes": {"type": "object", "additionalProperties": _NAMES},
+        "reason": _SENTENCE,
+    },
+}
 _SETTING = {
     "type": "object",
     "additionalProperties": False,
@@ -81,6 +93,7 @@ SCHEMA: dict[str, Any] = {
         "nova",
         "compute_pin",
         "apis",
+        "passes",
         "writers",
         "expendable",
         "files",
@@ -117,6 +130,7 @@ SCHEMA: dict[str, Any] = {
                 "properties": {"port": {"type": "integer", "minimum": 1, "maximum": 65535}},
             },
         },
+        "passes": {"type": "array", "items": _PASS},
         "writers": _NAMES,
         "expendable": {"type": "object", "additionalProperties": _NAMES},
         "files": {"type": "array", "items": _ETC},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from octane.path import Check, Hop, Service
+from octane.path import Check, Hop, Pass, Service
 from octane.path.release import Heads, Release, load_releases
 
 INDENT = "  "
@@ -49,16 +49,24 @@ def _before(hop: Hop) -> list[str]:
 
 
 def _window(hop: Hop) -> list[str]:
-    tokens = set(hop.keystone_ports)
-    ports = [f"{name} {port}{' (but tokens)' if port in tokens else ''}" for name, port in hop.apis.items()]
+    ports = [f"{name} {port}" for name, port in hop.apis.items()]
     expendable = [f"{database}.{table}" for database, tables in hop.expendable.items() for table in tables]
     return [
         f"writes refused by {', '.join(ports)}",
+        *(_pass(one) for one in hop.passes),
         f"stopped on the original: {', '.join(hop.writers)}",
         f"may still be written there: {', '.join(expendable)}",
         f"copied: {', '.join(hop.databases)}",
         *(f"copied with them: {path}" for path in hop.files),
     ]
+
+
+def _pass(one: Pass) -> str:
+    written = [f"{database}.{table}" for database, tables in one.writes.items() for table in tables]
+    return (
+        f"but {one.method} {', '.join(one.paths)} passes on {', '.join(one.apis)}, and may write "
+        f"{', '.join(written) or 'nothing'}: {one.reason}"
+    )
 
 
 def _service(service: Service, old: Mapping[str, Heads], new: Mapping[str, Heads]) -> list[str]:

@@ -76,6 +76,7 @@ Make the original's HAProxy ready to refuse writes:
     - step: db.refusal_armed
     - tgt: originals
     - apply: octane_api.armed
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.absent
 
 Refuse writes on the original cloud's APIs:
@@ -83,6 +84,7 @@ Refuse writes on the original cloud's APIs:
     - step: db.refuse_writes
     - tgt: originals
     - apply: octane_api.read_only
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.read_write
     - holds: [writes_refused]
 

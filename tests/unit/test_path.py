@@ -1,6 +1,7 @@
 """Paths: each hop can be loaded, moves what it migrates, and is chosen by what runs, compared as versions."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ import yaml
 from octane.errors import BadInput, Refused
 from octane.path import identity
 from octane.path.hop import HOPS, choose, load_hops, nova_major, parse
+from octane.procedure import apis
 
 HOP_FILES = sorted(HOPS.glob("*.yaml"))
 CHECK = {
@@ -33,7 +35,7 @@ SETTING = {
     "query": "SELECT id FROM things",
     "reason": "things have other ids there",
 }
-ACTIONS = set("archive confirm delete drop export move rename restore run set upgrade wait".split())
+ACTIONS = set(["archive", "confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"])
 """What a remedy begins with: what the operator does."""
 
 
@@ -57,10 +59,35 @@ def test_the_six_services_of_the_procedure_are_in_every_hop(path):
     assert {"keystone", "nova", "cinder", "glance", "neutron", "heat"} <= {service.name for service in hop.services}
 
 
-def test_tokens_are_issued_while_everything_else_refuses_writes():
-    for hop in load_hops():
-        assert 5000 in hop.keystone_ports
-        assert 8774 not in hop.keystone_ports
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_tokens_are_issued_by_keystone_alone_while_everything_else_refuses_writes(hop):
+    assert {(one.method, *one.apis) for one in hop.passes} == {("POST", "keystone", "keystone-admin")}
+    paths = {path for one in hop.passes for path in one.paths}
+    # What authenticates requests of EC2 and S3 clients, reads among them.
+    signed = {f"/{version}/{kind}tokens" for version in ("v2.0", "v3") for kind in ("ec2", "s3")}
+    assert paths == {"/v2.0/tokens", "/v3/auth/tokens", *signed}
+    told = apis.passes(SimpleNamespace(path=hop))["passes"]
+    assert all(one["ports"] == [5000, 35357] for one in told)
+
+
+PASS = {"method": "POST", "paths": ["/a"], "apis": ["nova"], "writes": {"nova": ["services"]}, "reason": "it may do so"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"apis": ["swift"]}, "passes on what is no API: swift"),
+        ({"writes": {"nova": ["services", "instances"]}}, r"writes what is not expendable: nova\.instances"),
+        ({"writes": {"glance": ["images"]}}, r"writes what is not expendable: glance\.images"),
+        ({"method": "GET"}, "passes/0/method"),
+        ({"paths": ["/a b"]}, "passes/0/paths/0"),
+        ({"reason": ""}, "passes/0/reason"),
+    ],
+)
+def test_writes_may_pass_on_an_api_of_the_path_and_into_what_is_expendable(antelope, change, said):
+    assert parse({**antelope, "passes": [PASS]}, "mine.yaml").passes[0].writes == {"nova": ("services",)}
+    with pytest.raises(BadInput, match=rf"mine\.yaml: .*{said}"):
+        parse({**antelope, "passes": [{**PASS, **change}]}, "mine.yaml")
 
 
 def test_a_hop_is_chosen_by_what_runs_on_both_sides():

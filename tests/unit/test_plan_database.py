@@ -30,5 +30,7 @@ def test_everything_that_a_hop_does_is_in_its_plan(hop):
         assert words in plan
     for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         assert check.finding in plan and check.remedy in plan
-    for one in (*hop.rewrite, *hop.settings):
+    for path in [path for one in hop.passes for path in one.paths]:
+        assert path in plan
+    for one in (*hop.rewrite, *hop.settings, *hop.passes):
         assert one.reason in plan
