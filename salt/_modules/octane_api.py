@@ -96,8 +96,8 @@ def arm(passes=None):
     """
     Write the files, let HAProxy judge them, reload. The mode of the APIs does not change.
 
-    :param passes: ``[{"method", "paths": [path], "ports": [port]}]``: writes that go on while read-only, on frontends of
-        these ports; ``*`` in a path stands for one part of it. What was said before when not given, else none
+    :param passes: ``[{"method", "paths": [path], "ports": [port]}]``: writes that go on while read-only, on those
+        ports; ``*`` in a path stands for one part of it. What was said before when not given, else none
     :return: ``{"files": [paths], "reload": {"current", "old", "ended"}}``, empty when nothing was to be done
     :raises CommandExecutionError: HAProxy refuses the result (then every byte is put back); a file somebody changed
 

@@ -71,6 +71,13 @@ Copy the key repositories:
     - library: octane.procedure.db:CopyKeys
     - undo: nothing
 
+# Before the window, which it would make longer.
+Let no migration end at the number of rows that Galera takes at once:
+  octane.step:
+    - step: db.limits_lifted
+    - library: octane.procedure.limits:Lift
+    - until: db.limits_restored
+
 Make the original's HAProxy ready to refuse writes:
   octane.step:
     - step: db.refusal_armed
@@ -155,6 +162,12 @@ Finish the data migrations of the new release:
   octane.step:
     - step: db.new_migrations
     - library: octane.procedure.migration:FinishNewMigrations
+    - undo: nothing
+
+Limit transactions of the seed's databases as before:
+  octane.step:
+    - step: db.limits_restored
+    - library: octane.procedure.limits:Restore
     - undo: nothing
 
 Everything that users know is on the seed as it was:

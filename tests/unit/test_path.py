@@ -35,7 +35,9 @@ SETTING = {
     "query": "SELECT id FROM things",
     "reason": "things have other ids there",
 }
-ACTIONS = set(["archive", "confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"])
+ACTIONS = {
+    *("archive", "confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"),
+}
 """What a remedy begins with: what the operator does."""
 
 

@@ -131,7 +131,7 @@ def test_rows_that_the_online_migrations_leave_fail_it(ctx, cloud):
     cloud.left = 1
     rehearsal.Scratch().apply(ctx)
     rehearsal.Copy().apply(ctx)
-    with pytest.raises(Failed, match="nova: 1 instances that do not say which compute node they are on .*: i-1"):
+    with pytest.raises(Failed, match=r"nova: 1 instances that do not say which compute node they are on .*: i-1"):
         rehearsal.Migrate().apply(ctx)
     assert ctx.recall(rehearsal.REHEARSED) is None
 
