@@ -38,6 +38,23 @@ def in_flight(ctx: Context, databases: Iterable[str]) -> list[str]:
     return _found(ctx, [check for check in ctx.path.in_flight if check.database in wanted])
 
 
+def questions(checks: Iterable[Check], aged: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
+    """CHECKS as ``octane_rows.matching`` takes them; AGED: least seconds without a change, by name."""
+    ages = aged or {}
+    return [
+        {"name": one.name, "database": one.database, "query": one.query, "older_than": ages.get(one.name, 0)}
+        for one in checks
+    ]
+
+
+def sentence(check: Check, found: Mapping[str, Any], stands_still: bool = False) -> str:
+    """What FOUND says of CHECK: how many rows, some of their ids, the remedy."""
+    age = f" that have not changed for {STANDING_STILL // 60} minutes" if stands_still else ""
+    more = ", ..." if found["count"] > len(found["first"]) else ""
+    ids = ", ".join(found["first"])
+    return f"{check.database}: {found['count']} {check.finding}{age}: {ids}{more}: {check.remedy}"
+
+
 def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Check] = ()) -> list[str]:
     """A sentence for each of CHECKS that finds something, and for each of STANDING_STILL that finds something that old;
     asked in one call, of one moment."""
@@ -46,16 +63,5 @@ def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Che
     if not asked:
         return []
     node = sides(ctx).originals[0]
-    queries = [
-        {"name": one.name, "database": one.database, "query": one.query, "older_than": aged.get(one.name, 0)}
-        for one in asked
-    ]
-    answers = ctx.nodes.call([node], "octane_rows.matching", queries, timeout=TIMEOUT)[node]
-    return [_sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]
-
-
-def _sentence(check: Check, found: Mapping[str, Any], stands_still: bool) -> str:
-    age = f" that have not changed for {STANDING_STILL // 60} minutes" if stands_still else ""
-    more = ", ..." if found["count"] > len(found["first"]) else ""
-    ids = ", ".join(found["first"])
-    return f"{check.database}: {found['count']} {check.finding}{age}: {ids}{more}: {check.remedy}"
+    answers = ctx.nodes.call([node], "octane_rows.matching", questions(asked, aged), timeout=TIMEOUT)[node]
+    return [sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]

@@ -6,21 +6,22 @@ The original serves its users meanwhile; nothing but reading is done to it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken
 from octane.path.identity import NEW, OLD
-from octane.procedure import db_verify, tables, transfer
+from octane.procedure import db_rows, db_verify, tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.migration import (
     AT_ONCE,
     GRACE,
     MIGRATION_TIMEOUT,
     Orders,
+    finish,
+    left_by,
     migrations,
-    online_migrations,
     seconds_by_group,
 )
 from octane.procedure.schemas import TIMEOUT, Compared, as_they_are, asked, behind, of_new_release
@@ -89,7 +90,8 @@ class Copy(Rehearsing):
 
 
 class Migrate(Rehearsing):
-    """The real migrations of the new release, services side by side, each proven by the release's own scripts."""
+    """The real migrations of the new release, services side by side, each proven by the release's own scripts, and the
+    online ones by the rows that they leave."""
 
     what = "migrate on"
 
@@ -99,7 +101,7 @@ class Migrate(Rehearsing):
         left = behind(_seed(ctx), _compared(ctx), of_new_release(ctx), ctx.path.release_to)
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=_seed(ctx))
-        online = _manage(ctx, online_migrations(services))
+        online = finish(ctx.path, lambda groups: _manage(ctx, groups), lambda: left_by(ctx.path, _matching(ctx)))
         _learn_seconds(ctx, migrate=ran, online=online)
         return Outcome(
             changes={"migrated": [service.name for service in services]},
@@ -213,6 +215,10 @@ def _sums(ctx: Context, side: str) -> Sums:
 def _compared(ctx: Context) -> Compared:
     found: Compared = _ask(ctx, "octane_db.compare_schemas", asked(of_new_release(ctx)), timeout=TIMEOUT)
     return found
+
+
+def _matching(ctx: Context) -> Callable[[list[dict[str, Any]]], Mapping[str, Mapping[str, Any]]]:
+    return lambda questions: dict(_ask(ctx, "octane_rows.matching", questions, timeout=db_rows.TIMEOUT))
 
 
 def _manage(ctx: Context, groups: Orders) -> dict[str, float]:

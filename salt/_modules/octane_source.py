@@ -129,7 +129,7 @@ def dismiss(account):
     user, there = _account(account), _has(account)
     if there:
         __salt__["octane_mysql.execute"](f"DROP USER {user}")
-    _globals("restore")
+    _globals("restore", ["server_id"])
     if _has(account):
         raise CommandExecutionError(f"the account {account} is still there")
     return {"was": there}

@@ -34,6 +34,7 @@ Refuse writes on the seed's APIs until the computes are back:
     - until: control.accept_writes
     - tgt: seeds
     - apply: octane_api.read_only
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.absent
 
 Forget what the seed cached of the cloud it was before the copy:
@@ -96,6 +97,7 @@ Accept writes again:
     - tgt: seeds
     - apply: octane_api.absent
     - undo: octane_api.read_only
+    - undo_kwargs_from: octane.procedure.apis:passes
     - holds: [writes_accepted]
 
 Remove the overlay between the seed's controllers:

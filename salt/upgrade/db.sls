@@ -72,11 +72,19 @@ Copy the key repositories:
     - library: octane.procedure.db:CopyKeys
     - undo: nothing
 
+# Before the window, which it would make longer.
+Let no migration end at the number of rows that Galera takes at once:
+  octane.step:
+    - step: db.limits_lifted
+    - library: octane.procedure.limits:Lift
+    - until: db.limits_restored
+
 Make the original's HAProxy ready to refuse writes:
   octane.step:
     - step: db.refusal_armed
     - tgt: originals
     - apply: octane_api.armed
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.absent
     - undo_first: true
 
@@ -85,6 +93,7 @@ Refuse writes on the original cloud's APIs:
     - step: db.refuse_writes
     - tgt: originals
     - apply: octane_api.read_only
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.read_write
     - undo_first: true
     - holds: [writes_refused]
@@ -148,10 +157,22 @@ Put right what the copy says of the cloud it came from:
     - library: octane.procedure.migration:Rewrite
     - undo: nothing
 
+# Read when the services of the seed are started, in the next stage.
+Let the seed's configuration say what the copy says:
+  octane.step:
+    - step: db.settings
+    - library: octane.procedure.settings:FollowCopy
+
 Finish the data migrations of the new release:
   octane.step:
     - step: db.new_migrations
     - library: octane.procedure.migration:FinishNewMigrations
+    - undo: nothing
+
+Limit transactions of the seed's databases as before:
+  octane.step:
+    - step: db.limits_restored
+    - library: octane.procedure.limits:Restore
     - undo: nothing
 
 Everything that users know is on the seed as it was:

@@ -16,6 +16,11 @@ JUNO_KILO = {
     ),
     "role assignment": ("keystone", "DELETE FROM assignment LIMIT 1", "role assignment .* is missing on the seed"),
     "endpoint": ("keystone", "UPDATE endpoint SET url = 'http://192.0.2.1/' LIMIT 1", "endpoint .*: url was"),
+    "endpoint of heat": (
+        "keystone",
+        "UPDATE endpoint SET url = REPLACE(url, ':8000', ':8004') WHERE url LIKE '%:8000/%'",
+        "endpoint .*: url was .*:8000/.* is .*:8004/",
+    ),
     "image": ("glance", "UPDATE images SET checksum = REPEAT('0', 32) LIMIT 1", "image .*: checksum was"),
     "image owner": ("glance", "UPDATE images SET owner = 'nobody' LIMIT 1", "image .*: owner was .* is 'nobody'"),
     "volume": ("cinder", "UPDATE volumes SET size = size + 1 LIMIT 1", "volume .*: size was"),
