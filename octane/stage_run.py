@@ -73,7 +73,8 @@ def finish_stage(ctx: Context) -> Report:
 def undo_stage(ctx: Context) -> list[tuple[str, Report]]:
     """Take back every standing step of the stage, in a run of its own; (step, what became of it).
 
-    Of those with ``undo_first`` each is tried. Else it stops at the first failure; the same call goes on from there.
+    Of those with ``undo_first`` each is tried. Else it stops at the first failure, unless that is of a step with
+    ``undo_alone``; the same call goes on from there.
 
     :raises BadInput: see :func:`octane.stage.find_pair`.
     :raises Refused: a later stage has begun, a step has no way back, or somebody else runs a stage.
@@ -207,12 +208,14 @@ def _undo_all(ctx: Context, standing: list[StepRecord]) -> list[tuple[str, Repor
     plan = [Definition.from_dict(record.definition) for record in standing]
     run = ctx.journal.runs.begin(replace(_new_run(ctx, plan, ""), act="undo"), Holder.current())
     reports: list[tuple[str, Report]] = []
+    stuck = False
     for definition in plan:
-        if _failed(reports) and not definition.undo_first:
+        if stuck and not definition.undo_first:
             break
         stopped = ctx.journal.runs.get(run.id).stop_requested
         report = _stopped_undo(ctx, definition) if stopped else StepRunner(ctx, definition).undo()
         reports.append((definition.step, report))
+        stuck = stuck or (report.result is False and not definition.undo_alone)
         if stopped:
             break
     _end_undo(ctx, run, plan, reports)

@@ -85,6 +85,7 @@ def _lifted(ctx: Context) -> dict[str, list[str]]:
 
 
 def _restored(ctx: Context) -> Outcome:
-    done = ctx.nodes.call(list(sides(ctx).seeds), "octane_globals.restore_limits")
+    seeds = list(sides(ctx).seeds)
+    done = ctx.nodes.call(seeds, "octane_globals.restore_limits") if seeds else {}
     changes = {node: back for node, back in done.items() if back}
     return Outcome(changes, f"{len(changes)} servers limit transactions as before")

@@ -53,8 +53,8 @@ class FollowCopy(LibraryStep):
         known = ctx.recall(BEFORE) or {}
         settings = {one.name: one for one in ctx.path.settings}
         changes: dict[str, Any] = {}
-        for node, values in known.items():
-            for name, old in values.items():
+        for node in sides(ctx).seeds:
+            for name, old in known.get(node, {}).items():
                 now = _get(ctx, [node], settings[name])[node]
                 # What says nothing any more was deployed anew meanwhile.
                 if now is not None and now != old:

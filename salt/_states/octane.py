@@ -67,6 +67,7 @@ def step(
     until=None,
     always=False,
     undo_first=False,
+    undo_alone=False,
 ):
     """
     Carry out one step, or verify it when an earlier run has done it.
@@ -103,6 +104,9 @@ def step(
 
     undo_first
         Taken back before all other steps of the stage, and on every node that answers: for what users wait for.
+
+    undo_alone
+        Its undo concerns no other step: when it fails the others are taken back all the same.
 
     CLI Example:
 

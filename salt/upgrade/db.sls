@@ -78,6 +78,7 @@ Let no migration end at the number of rows that Galera takes at once:
     - step: db.limits_lifted
     - library: octane.procedure.limits:Lift
     - until: db.limits_restored
+    - undo_alone: true
 
 Make the original's HAProxy ready to refuse writes:
   octane.step:
@@ -162,6 +163,7 @@ Let the seed's configuration say what the copy says:
   octane.step:
     - step: db.settings
     - library: octane.procedure.settings:FollowCopy
+    - undo_alone: true
 
 Finish the data migrations of the new release:
   octane.step:

@@ -321,6 +321,21 @@ def test_a_stage_is_undone_in_reverse_order_and_can_be_run_again(bench):
     assert run_stage(bench, "upgrade-db", plan_of("one", "two"), seed=2).result is True
 
 
+def test_an_undo_that_concerns_no_other_step_keeps_none_from_being_taken_back(bench):
+    clone(bench)
+    run_stage(bench, "upgrade-db", [*plan_of("one"), *plan_of("two", undo_alone=True), *plan_of("three")], seed=2)
+    toys.CALLS.clear()
+
+    def fail(ctx):
+        raise Failed("not now")
+
+    toys.HOOKS["undo.two"] = fail
+    stage_run.undo_stage(bench.context("upgrade-db", seed=2))
+    assert toys.CALLS == ["undo three", "undo two", "undo one"]
+    run = bench.journal.runs.latest()
+    assert run.result == "failed" and run.comment.endswith("left to be taken back: toy.two")
+
+
 def test_what_users_wait_for_is_taken_back_first_and_each_of_it_is_tried(bench):
     clone(bench)
     first = plan_of("two", "three", undo_first=True)

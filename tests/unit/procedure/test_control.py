@@ -331,7 +331,7 @@ def test_the_way_back_needs_no_controller_of_the_seed(ctx, network):
         step.apply(ctx)
     ctx.options["fenced"] = ["node-4", "node-5"]
     already = len(ctx.nodes.asked)
-    named = ("control.accept_writes", "control.pinned")
+    named = ("control.resources_started", "control.pinned")
     of_seed = [replace(SHIPPED[name], targets=("node-4", "node-5")) for name in named]
     for step in (FENCED, control.Switch(), *map(load, of_seed)):
         step.undo(ctx)

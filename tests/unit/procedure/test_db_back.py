@@ -83,6 +83,7 @@ class World:
                 "foreign": None,
                 "committed": [100, 100],
             },
+            "octane_globals.restore_limits": lambda minion: {},
             "octane_replica.remove": lambda minion: self.replicas.discard(minion),
             "octane_tunnel.end": lambda minion: self.tunnels.discard(minion),
             "octane_proof.abandon": lambda minion: [],
