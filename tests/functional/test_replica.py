@@ -19,7 +19,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from octane.errors import Failed, InvariantBroken
-from octane.procedure import db, replica, tables, way
+from octane.procedure import db, replica, standstill, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
@@ -470,6 +470,11 @@ def test_a_stage_by_replica_that_is_taken_back_leaves_nothing(ctx, old, new):
     before = old.call("checksums", DATABASES)
     for step in (way.ChooseWay(), replica.Replicate(), replica.ProveEqual(), db.Freeze()):
         run(step, ctx)
+    old.sql("UPDATE nova.heartbeats SET beat = 2; UPDATE nova.heartbeats SET beat = 1;")
+    began = time.monotonic()
+    seen = db.Freeze().undo(ctx).evidence
+    assert time.monotonic() - began < standstill.COMPARE_SECONDS
+    assert seen["moved"] == [] and seen["expendable_moved"] == ["nova.heartbeats"]
     undo_all(ctx)
     assert not set(DATABASES) & set(new.call("databases")) and old.call("checksums", DATABASES) == before
     for one in (old, new):

@@ -252,6 +252,16 @@ def test_one_controller_of_the_original_that_is_dead_keeps_no_other_from_taking_
     assert go_back(bench).result == runs.DONE and world.mode["node-2"] == "rw" and world.is_clean()
 
 
+def test_the_original_is_compared_with_the_freeze_before_anybody_writes(bench, world):
+    came_to(bench, NAMES[-1])
+    run = go_back(bench)
+    order = asked(bench)
+    assert order.index("octane_proof.changed") < order.index("octane_service.started")
+    attempt = dict(bench.journal.steps.attempts_of_run(run.id))["db.frozen"]
+    (evidence,) = bench.journal.steps.evidence(attempt)
+    assert evidence.data["moved"] == [] and evidence.data["compared"].startswith("by the log of node-2")
+
+
 def test_a_copy_is_none_as_soon_as_the_original_takes_writes(bench, world):
     """Taken for current, it would lose what users write from then on."""
     came_to(bench, NAMES[-1])

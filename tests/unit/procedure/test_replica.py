@@ -341,6 +341,32 @@ def test_a_session_that_writes_to_what_is_not_moved_is_told_and_in_nobodys_way(c
     assert seen["sessions_waited_for"] == [] and len(servers.writing) == 1
 
 
+@pytest.mark.parametrize("written", ["nova.services", "nova.instances"])
+def test_on_the_way_back_the_log_tells_what_was_written_since_the_freeze(ctx, servers, written):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.write(*written.split("."))
+    seen = db.Freeze().undo(ctx).evidence
+    assert seen["compared"] == "by the log of node-1 since log.1:0"
+    assert seen["moved"] == [name for name in [written] if name != "nova.services"]
+    assert seen["expendable_moved"] == [name for name in [written] if name == "nova.services"]
+    assert seen["wsrep_last_committed"] == [100, 101]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "moved"), [(99, []), (8, ["1 writes by other nodes of the cluster, which are not in its log"])]
+)
+def test_a_server_that_was_restarted_since_has_not_been_written_to_by_others(ctx, servers, foreign, moved):
+    """As by the way back of the switch: it counts what it gives to the cluster from its start."""
+    for minion in ("node-1", "node-2"):
+        servers.able[minion]["whole_log"] = False
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.foreign = foreign
+    servers.write("nova", "services")
+    assert db.Freeze().undo(ctx).evidence["moved"] == moved
+
+
 def test_what_was_caught_up_before_a_write_is_no_copy(ctx, servers):
     """A run that was killed after the catch-up, and a service that nobody stopped: its row is on the original alone."""
     before_the_window(ctx)
