@@ -327,6 +327,13 @@ class Between:
         return count
 
 
+def test_the_room_for_the_log_is_that_of_its_own_folder(old, new):
+    for one in (old, new):
+        found = one.node.call("octane_source.free_space")
+        assert found["path"].rstrip("/") == str(one.root / "data"), "here the log is kept beside the data"
+        assert found["bytes"] > 0
+
+
 def test_able_and_why_not(old, new):
     found = old.node.call("octane_source.able", DATABASES)
     assert found["able"] and found["whole_log"] and found["family"] == "mariadb"
