@@ -161,7 +161,7 @@ class Copy(LibraryStep):
         databases = list(tables.databases(ctx))
         server = tables.seed_server(ctx, side)
         ctx.record(COPIED, None)
-        sent = transfer.databases(ctx, Ends(side, source, target), databases, server)
+        sent = transfer.databases(ctx, Ends(side, source, target), databases, server, transfer.rate(ctx))
         different = tables.differences(ctx)
         if different:
             raise Failed(f"not equal after the copy: {', '.join(different[:10])}", node=target)

@@ -21,8 +21,6 @@ from octane.step import Outcome
 ROOM = 3
 """Free bytes that a seed's controller needs for each byte that is moved: the copy, the table that a migration rebuilds
 beside it, and Galera's cache and the binary log of both."""
-
-
 LOG_SHARE = 0.5
 """Free bytes that each of the original's controllers needs for a byte that is moved to a replica: its binary log from
 the copy until the seed has caught up, and what the copy's snapshot keeps of rows that change meanwhile. To use it up,

@@ -57,7 +57,7 @@ class Replicate(LibraryStep):
         names = list(tables.databases(ctx))
         return Outcome(
             changes={"replicated": names},
-            comment=f"{mark['target']} follows {mark['source']}, {status['lag_seconds'] or 0} s behind",
+            comment=f"{mark['target']} follows {mark['source']}, {status['lag_seconds'] or 0} s behind{_copy(copied)}",
             evidence={"databases": names, "account": mark["account"], "lag_seconds": status["lag_seconds"], **copied},
         )
 
@@ -209,6 +209,12 @@ def _take_away(ctx: Context, reach: Reach) -> None:
         reach.call([mark["source"]], "octane_source.dismiss", mark["account"])
 
 
+def _copy(copied: Mapping[str, Any]) -> str:
+    if not copied:
+        return ""
+    return f"; {copied['bytes']} bytes copied in {copied['seconds']} s, {transfer.at_most(copied['limit'])}"
+
+
 def _is_over(ctx: Context) -> bool:
     """The part before the window has nothing to do: it is another way, or the window has its copy."""
     return bool(ctx.recall(MIGRATED) or ctx.recall(COPIED) or not is_replica(ctx))
@@ -241,15 +247,15 @@ def _seed(ctx: Context, side: Sides, server: str) -> tuple[dict[str, Any], dict[
     if not chosen["whole_log"]:
         mark["foreign"] = ctx.nodes.call([mark["source"]], "octane_source.foreign_writes")[mark["source"]]
     port = _connect(ctx, side, mark)
-    ends = Ends(side, mark["source"], mark["target"])
-    copied = transfer.databases(ctx, ends, list(tables.databases(ctx)), server)
+    ends, limit = Ends(side, mark["source"], mark["target"]), transfer.rate_beside_users(ctx)
+    copied = transfer.databases(ctx, ends, list(tables.databases(ctx)), server, limit)
     if not copied.get("position"):
         raise Failed("the copy does not say where in the log it stands", node=mark["source"])
     position = {name: copied["position"][name] for name in ("file", "position")}
     _start(ctx, mark, position, port)
     mark["position"] = position
     ctx.record(REPLICATING, mark)
-    return mark, {name: copied[name] for name in ("bytes", "seconds")}
+    return mark, {"bytes": copied["bytes"], "seconds": copied["seconds"], "limit": limit}
 
 
 def _connect(ctx: Context, side: Sides, mark: Mapping[str, Any]) -> int:

@@ -255,6 +255,20 @@ def test_a_failed_step_is_told_although_the_child_ends_with_0(ready, orchestrati
     assert "to go back: `octane rollback-db 2`" in output.err
 
 
+@pytest.mark.parametrize(("typed", "rate"), [("20M", 20 << 20), ("0", 0), ("1500", 1500)])
+def test_a_rate_is_passed_on_and_said_again_by_the_command_that_goes_on(ready, orchestration, capsys, typed, rate):
+    started = orchestration(FAILS)
+    assert app.main(["upgrade-db", "2", "--rate", typed]) == 1
+    assert started == [("upgrade-db", {"seed": 2, "rate": rate}, False)]
+    assert f"to go on: `octane upgrade-db 2 --rate={rate}`" in capsys.readouterr().err
+
+
+def test_the_rate_that_holds_when_none_is_said_is_in_the_help(capsys):
+    app.main(["upgrade-db", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "0: no limit; without it as many as go while users wait (dump), and 50M as long as they work" in told
+
+
 def test_a_database_that_is_left_is_said_again_by_the_command_that_goes_on(ready, orchestration, capsys):
     started = orchestration(FAILS)
     assert app.main(["upgrade-db", "2", "--leave", "murano"]) == 1

@@ -35,6 +35,7 @@ class Servers:
         self.wanted: list = []
         self.late: list[str] = []
         self.unlogged = 0
+        self.limits: list[int | None] = []
         self.writing: list[dict] = []
         self.active = "node-1"
         self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
@@ -77,7 +78,7 @@ class Servers:
                 "certificate": "public",
                 "ticket": "t",
             },
-            "octane_db.send": lambda minion, *rest: self.send(),
+            "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "a"},
             "octane_db.absent_databases": lambda minion, test, databases, server: self.seeds["node-4"].clear(),
         }
@@ -117,8 +118,9 @@ class Servers:
             self.original[database][table] += 1
         self.log.append(f"{database}.{table}")
 
-    def send(self):
+    def send(self, minion, *rest, limit=None):
         self.copy()
+        self.limits.append(limit)
         return {"position": self.end(), "bytes": 9, "sha256": "a", "seconds": 1.0}
 
     def copy(self):
@@ -241,6 +243,27 @@ def test_where_all_clients_are_on_one_node_nobody_is_sent_away(ctx, servers):
     servers.sessions = {"node-1": [], "node-2": [2, 3]}
     run(way.ChooseWay(), ctx)
     assert ctx.recall(WAY)["source"] == "node-2" and servers.sessions["node-2"] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "inside", "words"),
+    [
+        ({}, 50 << 20, None, "at most 50 MiB/s"),
+        ({"rate": 7 << 20}, 7 << 20, 7 << 20, "at most 7 MiB/s"),
+        ({"rate": 0}, None, None, "without a limit"),
+    ],
+)
+def test_a_copy_takes_less_while_users_work_than_while_they_wait(ctx, servers, options, before, inside, words):
+    ctx.options = options
+    of = {"node-1": "original", "node-4": "node-4"}
+    ctx.nodes.functions["octane_db.checksums"] = lambda minion, names: servers.sums(of[minion], None)
+    run(way.ChooseWay(), ctx)
+    seeded = replica.Replicate().apply(ctx)
+    assert seeded.comment.endswith(f"0 s behind; 9 bytes copied in 1.0 s, {words}")
+    assert seeded.evidence["limit"] == (before or 0)
+    ctx.record(WAY, {**ctx.recall(WAY), "way": "dump"})
+    db.Copy().apply(ctx)
+    assert servers.limits == [before, inside]
 
 
 def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
@@ -506,7 +529,7 @@ def test_an_undo_takes_all_away_from_any_point(ctx, servers):
 
 def test_a_copy_that_does_not_say_its_place_is_refused(ctx, servers):
     run(way.ChooseWay(), ctx)
-    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest: {"bytes": 1, "sha256": "a", "seconds": 1}
+    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest, limit: {"bytes": 1, "sha256": "a", "seconds": 1}
     with pytest.raises(Failed, match="does not say where in the log"):
         replica.Replicate().apply(ctx)
     assert tables.databases(ctx) and replica.Replicate().pending(ctx)
