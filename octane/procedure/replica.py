@@ -82,7 +82,10 @@ class Replicate(LibraryStep):
 
 
 class ProveEqual(LibraryStep):
-    """Compares every table of both sides at one point of the log, then what changed meanwhile, until that is little."""
+    """Compares every table of both sides at one point of the log, then what changed meanwhile, until that is little.
+
+    It is the last look at the replica before writes are refused: each run tells how far it is behind, and waits for it.
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         if _is_over(ctx) or proof.proven(ctx, ctx.recall(REPLICATING)):
@@ -106,8 +109,13 @@ class ProveEqual(LibraryStep):
         return Outcome(changes={"proven": f"{first} tables"}, comment=comment, evidence=evidence)
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        known = proof.proven(ctx, ctx.recall(REPLICATING))
-        return {"position": known["position"]} if known else {}
+        mark = ctx.recall(REPLICATING)
+        known = proof.proven(ctx, mark)
+        if not mark or not known or _is_over(ctx):
+            return {"position": known["position"]} if known else {}
+        before = _tell_lag(ctx, mark)
+        _follow(ctx, mark)
+        return {**_tell_lag(ctx, mark), "waited_for": before, "position": known["position"]}
 
     def undo(self, ctx: Context) -> Outcome:
         ctx.record(PROVEN, None)
@@ -291,6 +299,16 @@ def _follow(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
         [mark["target"]], "octane_replica.wait_for", now, transfer.TIMEOUT, timeout=transfer.TIMEOUT + proof.GRACE
     )
     return dict(found[mark["target"]])
+
+
+def _tell_lag(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """How far the replica is behind the end of the source's log, as progress: {"lag_seconds", "behind": bytes}."""
+    source, target = mark["source"], mark["target"]
+    now = ctx.nodes.call([source], "octane_source.position")[source]
+    found = ctx.nodes.call([target], "octane_replica.status", list(tables.databases(ctx)), now)[target]
+    lag = {"lag_seconds": found["lag_seconds"] or 0, "behind": found["behind"]}
+    ctx.progress(f"{target} follows {source}", **lag)
+    return lag
 
 
 def _proof(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, last: bool = False) -> proof.Round:

@@ -50,8 +50,8 @@ class Servers:
             "octane_source.admit": lambda minion, account, word: self.accounts.add(account) or {},
             "octane_source.dismiss": lambda minion, account: self.accounts.discard(account) or {"was": True},
             "octane_replica.start": self.start,
-            "octane_replica.status": lambda minion, names: copy.deepcopy(self.status),
-            "octane_replica.wait_for": lambda minion, position, bound: {"lag_seconds": 0},
+            "octane_replica.status": lambda minion, names, master=None: copy.deepcopy(self.status),
+            "octane_replica.wait_for": self.wait_for,
             "octane_replica.hold": lambda minion: copy.deepcopy(self.status),
             "octane_replica.resume": lambda minion: {},
             "octane_replica.guard": lambda minion: self.guarded.add(minion) or {"read_only": True},
@@ -131,6 +131,11 @@ class Servers:
         good = {"configured": True, "running": True, "filtered": True, "broken": False, "lag_seconds": 0, "behind": 0}
         self.status = {**good, "error": ""}
         return self.status
+
+    def wait_for(self, minion, position, bound):
+        assert position == self.end()
+        self.status.update(lag_seconds=0, behind=0)
+        return copy.deepcopy(self.status)
 
     def remove(self, minion):
         self.guarded.discard(minion)
@@ -301,6 +306,24 @@ def test_the_window_reads_what_changed_and_nothing_else(ctx, servers):
     assert servers.accounts, "what can wait for the end of the window does"
     run(replica.EndReplication(), ctx)
     assert not servers.accounts and not ctx.recall(REPLICATING)
+
+
+def test_how_far_the_replica_is_behind_is_told_and_waited_for_before_the_window_by_each_run(ctx, servers):
+    before_the_window(ctx)
+    for _ in range(2):
+        ctx.told.clear()
+        servers.status.update(lag_seconds=42, behind=9000)
+        assert replica.ProveEqual().pending(ctx) == {}
+        seen = replica.ProveEqual().verify(ctx)
+        assert ctx.told == [
+            ("node-4 follows node-1", {"lag_seconds": 42, "behind": 9000}),
+            ("node-4 follows node-1", {"lag_seconds": 0, "behind": 0}),
+        ]
+        assert (seen["lag_seconds"], seen["waited_for"]) == (0, {"lag_seconds": 42, "behind": 9000})
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    ctx.told.clear()
+    assert replica.ProveEqual().verify(ctx)["position"] and ctx.told == [], "nothing follows any more"
 
 
 def test_a_late_write_is_waited_for(ctx, servers):
