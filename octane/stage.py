@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -155,7 +156,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
         words += [stage.flag] if stage.flag else []
-        words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
+        words += [f"--leave={shlex.quote(str(name))}" for name in (options or {}).get("leave") or ()]
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
         words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name) is not None]
         words += _stated(stage.name, options)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -49,8 +50,8 @@ class Preflight(Precondition):
         if ctx.recall(COPIED):
             return {}
         side = sides(ctx)
-        leave = left_behind(ctx)
         present = tables.present(ctx)
+        leave = left_behind(ctx, present)
         missing = [name for name in ctx.path.databases if name not in present]
         moved = [name for name in ctx.path.databases if name in present]
         sizes = dict(ctx.nodes.call([side.originals[0]], "octane_db.sizes", moved)[side.originals[0]])
@@ -81,25 +82,26 @@ class Preflight(Precondition):
         return {**told, "way": chosen["way"]}
 
 
-def left_behind(ctx: Context) -> set[str]:
-    """Databases of which the operator said that they are not to be moved.
+def left_behind(ctx: Context, present: Collection[str]) -> set[str]:
+    """Databases of which the operator said that they are not to be moved; whatever their names are, if they are there.
 
-    :raises BadInput: one has no possible name, or is one that the path moves
+    :raises BadInput: one is neither there nor has a name as databases do, or is one that the path moves
     """
-    names = set(ctx.options.get("leave") or ())
-    for name in names:
-        if not isinstance(name, str) or not re.fullmatch(NAME, name):
-            raise BadInput(f"leave takes names of databases, not {name!r}")
+    given = list(ctx.options.get("leave") or ())
+    for name in given:
+        if not isinstance(name, str) or (name not in present and not re.fullmatch(NAME, name)):
+            raise BadInput(f"leave takes names of databases, and the original has none of the name {name!r}")
         if name in ctx.path.databases:
             raise BadInput(f"the database {name} is one that this path moves: it cannot be left behind")
-    return names
+    return set(given)
 
 
 def foreign(present: Iterable[str], moved: Iterable[str], leave: Iterable[str]) -> list[str]:
     """Databases that nobody asked to move and nobody said to leave: their service would start empty on the seed."""
     unknown = sorted(set(present) - set(moved) - set(leave))
     return [
-        f"the original has a database {name}, which is not moved: say --leave {name} if so be it" for name in unknown
+        f"the original has a database {name}, which is not moved: say --leave={shlex.quote(name)} if so be it"
+        for name in unknown
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from octane.errors import BadInput, Refused
@@ -167,7 +169,7 @@ def test_every_problem_is_told_at_once(clouds, check):
     assert len(said) == 6
     for words in (
         ["glance", "would start empty"],
-        ["murano", "--leave murano"],
+        ["murano", "--leave=murano"],
         ["10.11.8", "older than", "11.2.1"],
         ["node-5", "Joining", "crm_mon"],
         ["node-4", "10240 MiB", "24576 MiB"],
@@ -181,10 +183,21 @@ def test_a_database_that_nobody_asked_to_move_can_be_left_and_is_told(clouds, ch
     assert check(leave=["murano", "sahara"])["left"] == ["murano"]
 
 
-@pytest.mark.parametrize("name", ["nova", "a b", "", "x;y", 5])
+@pytest.mark.parametrize("name", ["nova", "a b", "", "x;y", 5, {}])
 def test_what_cannot_be_left_is_bad_input(check, name):
     with pytest.raises(BadInput):
         check(leave=[name])
+
+
+@pytest.mark.parametrize("name", ["a b", "x;y", "it's", "-x", "$(reboot)", "`", "ä", "a: b, c"])
+def test_whatever_its_name_a_database_is_left_by_what_the_finding_says(clouds, check, name):
+    clouds.databases.append(name)
+    with pytest.raises(Refused) as refused:
+        check()
+    typed = str(refused.value).partition(" say ")[2].removesuffix(" if so be it")
+    assert shlex.split(typed) == [f"--leave={name}"]
+    assert check(leave=[name])["left"] == [name]
+    assert check(leave=[name, "murano"])["left"] == [name], "murano is not there"
 
 
 def test_tables_of_another_family_cannot_be_compared(clouds, check):
