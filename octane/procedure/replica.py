@@ -201,7 +201,7 @@ def take_away(ctx: Context) -> None:
 
     :raises Failed: naming the nodes where something may be left; all others were asked.
     """
-    reach = Reach(ctx)
+    reach = Reach(ctx, patient=True)
     _take_away(ctx, reach)
     reach.require_all()
     ctx.record(REPLICATING, None)

@@ -110,7 +110,9 @@ def since_freeze(ctx: Context) -> Seen:
         return {"not_compared": "nothing was frozen"}
     node = str(at["node"] if at else known.get("node") or sides(ctx).originals[0])
     try:
-        if node not in ctx.nodes.ping([node], timeout=COMPARE_SECONDS):
+        heard = ctx.nodes.ping(list(sides(ctx).originals), timeout=COMPARE_SECONDS)
+        # Where none answers (the master was just restarted, for one), nobody can be let write meanwhile.
+        if heard and node not in heard:
             return {"not_compared": f"{node} does not answer"}
         return _logged_since(ctx, at, known) if at else _read_since(ctx, node, frozen or {}, known)
     except OctaneError as error:

@@ -321,6 +321,14 @@ def test_users_are_not_kept_waiting_while_large_tables_are_read(ctx, clouds):
     assert "octane_db.checksums" not in ctx.nodes.names()[names:]
 
 
+def test_a_server_that_does_not_answer_is_not_waited_for_while_another_could_let_users_write(ctx, clouds):
+    run(db.Freeze(), ctx)
+    names = len(ctx.nodes.asked)
+    ctx.nodes.silent = {"node-1"}
+    assert db.Freeze().undo(ctx).evidence == {"not_compared": "node-1 does not answer"}
+    assert ctx.nodes.names()[names:] == []
+
+
 def test_a_comparison_that_fails_keeps_nobody_from_going_back(ctx, clouds):
     run(db.Freeze(), ctx)
     ctx.record(MIGRATED, True)

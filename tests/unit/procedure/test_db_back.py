@@ -262,6 +262,14 @@ def test_the_original_is_compared_with_the_freeze_before_anybody_writes(bench, w
     assert evidence.data["moved"] == [] and evidence.data["compared"].startswith("by the log of node-2")
 
 
+def test_where_no_node_answers_yet_each_is_given_its_time(bench, world):
+    """A master that was just restarted: minions come back to it one by one, and calls wait for them."""
+    came_to(bench, NAMES[-1])
+    bench.nodes.ping = lambda targets, timeout=10: set(targets) - set(ORIGINALS)
+    assert go_back(bench).result == runs.FAILED, "the end of the account is not waited for"
+    assert set(world.mode.values()) == {"rw"} and "octane_proof.changed" in asked(bench)
+
+
 def test_a_copy_is_none_as_soon_as_the_original_takes_writes(bench, world):
     """Taken for current, it would lose what users write from then on."""
     came_to(bench, NAMES[-1])
