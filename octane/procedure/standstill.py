@@ -67,9 +67,9 @@ def by_checksums(ctx: Context) -> tuple[tables.Checksums, Seen]:
     """
     node = sides(ctx).originals[0]
     others = sorted(tables.present(ctx) - set(ctx.path.databases))
-    committed, sessions = [last_committed(ctx, node)], Sessions(ctx)
-    readings, took = [tables.every_checksum(ctx, node)], 0.0
-    committed.append(last_committed(ctx, node))
+    readings, took, sessions = [tables.every_checksum(ctx, node)], 0.0, Sessions(ctx)
+    # After the reading, so that what is committed from here on is in the next one.
+    committed = [last_committed(ctx, node)]
 
     def restless() -> list[str]:
         nonlocal took

@@ -133,7 +133,7 @@ def context(bench):
     members = [node(number, ORIGINAL, "controller") for number in (1, 2)]
     members += [node(number, SEED, "controller") for number in (4, 5)]
     ctx = bench.context("upgrade-db", seed=SEED)
-    ctx.fuel, ctx.path = SimpleNamespace(nodes=lambda: members), HOP
+    ctx.fuel = SimpleNamespace(nodes=lambda: members)
     ctx.pair = bench.journal.pairs.of_seed(SEED)
     return ctx
 
@@ -141,7 +141,7 @@ def context(bench):
 def came_to(bench, last, records=BY_REPLICA):
     """The stage as a run left it that did all up to the step LAST, in which it was killed."""
     ctx = context(bench)
-    for key, value in {**records, **DONE}.items():
+    for key, value in {"path": HOP.name, **records, **DONE}.items():
         ctx.record(key, value)
     run = bench.journal.runs.begin(NewRun(ctx.pair_id, "upgrade-db"), Holder.current())
     for definition in PLAN[: NAMES.index(last) + 1]:
