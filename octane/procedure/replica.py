@@ -70,6 +70,7 @@ class Replicate(LibraryStep):
         return {name: status[name] for name in ("running", "filtered", "lag_seconds", "behind")}
 
     def undo(self, ctx: Context) -> Outcome:
+        """Until here the seed may follow the original, which takes writes again: its copy counts as none by then."""
         if not is_replica(ctx) and not ctx.recall(REPLICATING):
             return Outcome(comment="there was no replica")
         reach, names = Reach(ctx), list(ctx.path.databases)

@@ -482,6 +482,8 @@ def test_a_stage_by_replica_that_is_taken_back_leaves_nothing(ctx, old, new):
     seen = db.Freeze().undo(ctx).evidence
     assert time.monotonic() - began < standstill.COMPARE_SECONDS
     assert seen["moved"] == [] and seen["expendable_moved"] == ["nova.heartbeats"]
+    # Users write again, and the seed still follows.
+    old.sql("INSERT INTO nova.instances (name) VALUES ('again'); DELETE FROM nova.instances WHERE name = 'again';")
     undo_all(ctx)
     assert not set(DATABASES) & set(new.call("databases")) and old.call("checksums", DATABASES) == before
     for one in (old, new):
