@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,11 @@ BY_WORD = {"original": "ENV", "seed": "SEED", None: ""}
 
 FENCED = "fenced"
 """Controllers that the operator stated to be powered off."""
+
+DEFAULT_RATE = 50 << 20
+"""Bytes per second that a copy takes of the original while users work on it, as long as the operator says nothing else
+(option ``rate``): less than half of what 1 Gbit/s carries (119 MiB) or of what one disk reads in a row, and 20 GiB of
+databases are copied in 7 minutes. In the window, when users wait, there is no limit but the operator's."""
 
 OF_DB = (*BY_PAIR, "leave", "finish_migrations", "way", "rate", FENCED)
 
@@ -150,9 +156,9 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
         words += [stage.flag] if stage.flag else []
-        words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
+        words += [f"--leave={shlex.quote(str(name))}" for name in (options or {}).get("leave") or ()]
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
-        words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name)]
+        words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name) is not None]
         words += _stated(stage.name, options)
     return " ".join(words)
 

@@ -81,8 +81,8 @@ class NodeStep(LibraryStep):
         if definition.undo is None:
             raise Refused(f"step {definition.step} cannot be undone")
         targets = list(with_targets(ctx, definition).targets)
-        # Those that answer are not kept waiting for those that do not.
-        heard = ctx.nodes.ping(targets) if definition.undo_first else targets
+        # Those that answer are not kept waiting for those that do not; where none does, there is no hurry.
+        heard = (definition.undo_first and ctx.nodes.ping(targets)) or set(targets)
         computed = _computed(ctx, definition, definition.undo_kwargs_from)
         there = [node for node in targets if node in heard]
         kwargs = {**definition.undo_kwargs, **computed}

@@ -177,15 +177,20 @@ class UpgradeDb(SeedCommand):
             "first that the original's server allows",
         )
         parser.add_argument(
-            "--rate", metavar="BYTES", type=_rate, help="bytes per second that the copy may take, e.g. 20M; no limit"
+            "--rate",
+            metavar="BYTES",
+            type=_rate,
+            help="bytes per second that the copy may take, e.g. 20M; 0: no limit; without it as many as go while users "
+            f"wait (dump), and {stages.DEFAULT_RATE >> 20}M as long as they work (--rehearse, replica)",
         )
 
     def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
         return (parsed.trial or self.stage_name,)
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
-        given = {name: getattr(parsed, name) for name in ("leave", "finish_migrations", "way", "rate")}
-        return {**super().options(parsed), **{name: value for name, value in given.items() if value}}
+        given = {name: getattr(parsed, name) or None for name in ("leave", "finish_migrations", "way")}
+        given["rate"] = parsed.rate
+        return {**super().options(parsed), **{name: value for name, value in given.items() if value is not None}}
 
 
 class FencedCommand(SeedCommand):
@@ -316,11 +321,11 @@ def _configure_salt(console: Console, test: bool) -> bool:
 
 
 def _rate(value: str) -> int:
-    """Bytes, with K, M or G for powers of 1024.
+    """Bytes, with K, M or G for powers of 1024; 0 says that there is no limit.
 
     :raises argparse.ArgumentTypeError: it is no such number
     """
-    match = re.fullmatch(r"([1-9]\d{0,11})([KMG]?)", value)
+    match = re.fullmatch(r"(0|[1-9]\d{0,11})([KMG]?)", value)
     if not match:
         raise argparse.ArgumentTypeError(f"{value!r} is not a number of bytes, such as 500K or 20M")
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]

@@ -15,6 +15,7 @@ from octane.procedure import standstill, tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.db_rows import in_flight
 from octane.procedure.reach import Reach
+from octane.procedure.standstill import STOOD_STILL
 from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
 from octane.procedure.way import REPLICATING, is_replica, release
@@ -112,10 +113,13 @@ class Freeze(LibraryStep):
         return {} if self._watched else tables.unmoved(ctx)
 
     def undo(self, ctx: Context) -> Outcome:
-        # It is taken back before the original is written to: from then on the seed's copy is of a moment that passed.
-        for mark in (COPIED, MIGRATING, MIGRATED, FROZEN, FROZEN_AT):
-            ctx.record(mark, None)
-        return Outcome(comment="the record of the freeze is dropped, and the seed's copy counts as none")
+        try:
+            found = standstill.since_freeze(ctx)
+        finally:
+            # Before the original is written to: from then on the seed's copy is of a moment that passed.
+            for mark in (COPIED, MIGRATING, MIGRATED, FROZEN, FROZEN_AT, STOOD_STILL):
+                ctx.record(mark, None)
+        return Outcome(comment=f"{_since_freeze(found)}; the seed's copy counts as none", evidence=found)
 
     def _by_log(self, ctx: Context) -> Outcome:
         mark = ctx.recall(REPLICATING)
@@ -157,7 +161,7 @@ class Copy(LibraryStep):
         databases = list(tables.databases(ctx))
         server = tables.seed_server(ctx, side)
         ctx.record(COPIED, None)
-        sent = transfer.databases(ctx, Ends(side, source, target), databases, server)
+        sent = transfer.databases(ctx, Ends(side, source, target), databases, server, transfer.rate(ctx))
         different = tables.differences(ctx)
         if different:
             raise Failed(f"not equal after the copy: {', '.join(different[:10])}", node=target)
@@ -245,6 +249,15 @@ class NothingLost(Check):
 def writers(ctx: Context) -> dict[str, list[str]]:
     """Arguments of ``octane_service.stopped``: the original's jobs that write without being asked."""
     return {"services": list(ctx.path.writers)}
+
+
+def _since_freeze(found: Mapping[str, Any]) -> str:
+    """What :func:`standstill.since_freeze` says, in words."""
+    if "not_compared" in found:
+        return f"the original was not compared with the freeze: {found['not_compared']}"
+    if found["moved"]:
+        return f"the original has been written to since the freeze: {', '.join(found['moved'][:10])}"
+    return f"the original is as it was at the freeze, {found['compared']}"
 
 
 def _resources(ctx: Context) -> dict[str, list[dict[str, str]]]:

@@ -12,9 +12,13 @@ from octane.sides import fenced
 
 @dataclass
 class Reach:
-    """Collects what did not succeed; :meth:`require_all` tells it at the end, every node by its name."""
+    """Collects what did not succeed; :meth:`require_all` tells it at the end, every node by its name.
+
+    With ``patient`` nodes are not asked first whether they answer, but have the time that the calls themselves give.
+    """
 
     ctx: Context
+    patient: bool = False
     problems: list[str] = field(default_factory=list)
     _heard: dict[str, bool] = field(default_factory=dict)
 
@@ -35,7 +39,7 @@ class Reach:
         powered off."""
         wanted = [node for node in dict.fromkeys(nodes) if node not in fenced(self.ctx)]
         fresh = [node for node in wanted if node not in self._heard]
-        answering = self.ctx.nodes.ping(fresh) if fresh else set()
+        answering = set(fresh) if self.patient or not fresh else self.ctx.nodes.ping(fresh)
         for node in fresh:
             self._heard[node] = node in answering
             if node not in answering:

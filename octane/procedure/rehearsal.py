@@ -32,8 +32,8 @@ from octane.verify.identities import Rows, Sums, compare
 from octane.verify.identities import asked as asked_views
 
 REHEARSED = "db.rehearsed"
-"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "seconds": {"copy": float, "migrate":
-{service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
+"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "limit": bytes per second, "seconds": {"copy":
+float, "migrate": {service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
 
 UNDER_WAY = "db.rehearsal"
 """What is known of the one that runs, in the same shape, and "identities", of the copy before its migration: as
@@ -75,14 +75,14 @@ class Copy(Rehearsing):
     def apply(self, ctx: Context) -> Outcome:
         side = sides(ctx)
         names = list(tables.databases(ctx))
-        server = _ask(ctx, "octane_db.server")["id"]
-        sent = transfer.databases(ctx, Ends(side, side.originals[0], _seed(ctx), ASK), names, server)
-        _learn(ctx, bytes=sent["bytes"], identities=_sums(ctx, OLD))
+        server, limit = _ask(ctx, "octane_db.server")["id"], transfer.rate_beside_users(ctx)
+        sent = transfer.databases(ctx, Ends(side, side.originals[0], _seed(ctx), ASK), names, server, limit)
+        _learn(ctx, bytes=sent["bytes"], limit=limit, identities=_sums(ctx, OLD))
         _learn_seconds(ctx, copy=sent["seconds"])
         return Outcome(
             changes={"copied": names},
-            comment=f"{len(names)} databases, {sent['bytes']} bytes in {sent['seconds']} s",
-            evidence={name: sent[name] for name in ("bytes", "sha256", "seconds")},
+            comment=f"{len(names)} databases, {sent['bytes']} bytes in {sent['seconds']} s, {transfer.at_most(limit)}",
+            evidence={**{name: sent[name] for name in ("bytes", "sha256", "seconds")}, "limit": limit},
         )
 
     def undo(self, ctx: Context) -> Outcome:
@@ -189,7 +189,8 @@ class Estimate(Check):
         if rehearsed["schemas"] != as_they_are(ctx):
             return Outcome(comment=f"the original's schemas have changed since the last rehearsal: `{command}`")
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(rehearsed["at"]))
-        return Outcome(comment=f"in the rehearsal of {when}: {in_words(rehearsed['seconds'])}")
+        rate = f" (the copy {transfer.at_most(rehearsed['limit'])})" if "limit" in rehearsed else ""
+        return Outcome(comment=f"in the rehearsal of {when}: {in_words(rehearsed['seconds'])}{rate}")
 
 
 def in_words(seconds: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ class Replicate(LibraryStep):
         names = list(tables.databases(ctx))
         return Outcome(
             changes={"replicated": names},
-            comment=f"{mark['target']} follows {mark['source']}, {status['lag_seconds'] or 0} s behind",
+            comment=f"{mark['target']} follows {mark['source']}, {status['lag_seconds'] or 0} s behind{_copy(copied)}",
             evidence={"databases": names, "account": mark["account"], "lag_seconds": status["lag_seconds"], **copied},
         )
 
@@ -70,6 +70,7 @@ class Replicate(LibraryStep):
         return {name: status[name] for name in ("running", "filtered", "lag_seconds", "behind")}
 
     def undo(self, ctx: Context) -> Outcome:
+        """Until here the seed may follow the original, which takes writes again: its copy counts as none by then."""
         if not is_replica(ctx) and not ctx.recall(REPLICATING):
             return Outcome(comment="there was no replica")
         reach, names = Reach(ctx), list(ctx.path.databases)
@@ -82,7 +83,10 @@ class Replicate(LibraryStep):
 
 
 class ProveEqual(LibraryStep):
-    """Compares every table of both sides at one point of the log, then what changed meanwhile, until that is little."""
+    """Compares every table of both sides at one point of the log, then what changed meanwhile, until that is little.
+
+    It is the last look at the replica before writes are refused: each run tells how far it is behind, and waits for it.
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         if _is_over(ctx) or proof.proven(ctx, ctx.recall(REPLICATING)):
@@ -106,8 +110,13 @@ class ProveEqual(LibraryStep):
         return Outcome(changes={"proven": f"{first} tables"}, comment=comment, evidence=evidence)
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        known = proof.proven(ctx, ctx.recall(REPLICATING))
-        return {"position": known["position"]} if known else {}
+        mark = ctx.recall(REPLICATING)
+        known = proof.proven(ctx, mark)
+        if not mark or not known or _is_over(ctx):
+            return {"position": known["position"]} if known else {}
+        before = _tell_lag(ctx, mark)
+        _follow(ctx, mark)
+        return {**_tell_lag(ctx, mark), "waited_for": before, "position": known["position"]}
 
     def undo(self, ctx: Context) -> Outcome:
         ctx.record(PROVEN, None)
@@ -193,7 +202,7 @@ def take_away(ctx: Context) -> None:
 
     :raises Failed: naming the nodes where something may be left; all others were asked.
     """
-    reach = Reach(ctx)
+    reach = Reach(ctx, patient=True)
     _take_away(ctx, reach)
     reach.require_all()
     ctx.record(REPLICATING, None)
@@ -207,6 +216,12 @@ def _take_away(ctx: Context, reach: Reach) -> None:
         reach.call(filter(None, ends), function)
     if mark:
         reach.call([mark["source"]], "octane_source.dismiss", mark["account"])
+
+
+def _copy(copied: Mapping[str, Any]) -> str:
+    if not copied:
+        return ""
+    return f"; {copied['bytes']} bytes copied in {copied['seconds']} s, {transfer.at_most(copied['limit'])}"
 
 
 def _is_over(ctx: Context) -> bool:
@@ -241,15 +256,15 @@ def _seed(ctx: Context, side: Sides, server: str) -> tuple[dict[str, Any], dict[
     if not chosen["whole_log"]:
         mark["foreign"] = ctx.nodes.call([mark["source"]], "octane_source.foreign_writes")[mark["source"]]
     port = _connect(ctx, side, mark)
-    ends = Ends(side, mark["source"], mark["target"])
-    copied = transfer.databases(ctx, ends, list(tables.databases(ctx)), server)
+    ends, limit = Ends(side, mark["source"], mark["target"]), transfer.rate_beside_users(ctx)
+    copied = transfer.databases(ctx, ends, list(tables.databases(ctx)), server, limit)
     if not copied.get("position"):
         raise Failed("the copy does not say where in the log it stands", node=mark["source"])
     position = {name: copied["position"][name] for name in ("file", "position")}
     _start(ctx, mark, position, port)
     mark["position"] = position
     ctx.record(REPLICATING, mark)
-    return mark, {name: copied[name] for name in ("bytes", "seconds")}
+    return mark, {"bytes": copied["bytes"], "seconds": copied["seconds"], "limit": limit}
 
 
 def _connect(ctx: Context, side: Sides, mark: Mapping[str, Any]) -> int:
@@ -285,6 +300,16 @@ def _follow(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
         [mark["target"]], "octane_replica.wait_for", now, transfer.TIMEOUT, timeout=transfer.TIMEOUT + proof.GRACE
     )
     return dict(found[mark["target"]])
+
+
+def _tell_lag(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """How far the replica is behind the end of the source's log, as progress: {"lag_seconds", "behind": bytes}."""
+    source, target = mark["source"], mark["target"]
+    now = ctx.nodes.call([source], "octane_source.position")[source]
+    found = ctx.nodes.call([target], "octane_replica.status", list(tables.databases(ctx)), now)[target]
+    lag = {"lag_seconds": found["lag_seconds"] or 0, "behind": found["behind"]}
+    ctx.progress(f"{target} follows {source}", **lag)
+    return lag
 
 
 def _proof(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, last: bool = False) -> proof.Round:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from octane.context import Context
-from octane.errors import Failed, WaitTimeout
+from octane.errors import Failed, OctaneError, WaitTimeout
 from octane.procedure import tables
+from octane.procedure.tables import FROZEN, FROZEN_AT
 from octane.sides import sides
 from octane.wait import until
 
@@ -66,9 +67,9 @@ def by_checksums(ctx: Context) -> tuple[tables.Checksums, Seen]:
     """
     node = sides(ctx).originals[0]
     others = sorted(tables.present(ctx) - set(ctx.path.databases))
-    committed, sessions = [last_committed(ctx, node)], Sessions(ctx)
-    readings, took = [tables.every_checksum(ctx, node)], 0.0
-    committed.append(last_committed(ctx, node))
+    readings, took, sessions = [tables.every_checksum(ctx, node)], 0.0, Sessions(ctx)
+    # After the reading, so that what is committed from here on is in the next one.
+    committed = [last_committed(ctx, node)]
 
     def restless() -> list[str]:
         nonlocal took
@@ -93,6 +94,66 @@ def by_checksums(ctx: Context) -> tuple[tables.Checksums, Seen]:
         "wsrep_last_committed": [committed[0], committed[-1]],
         **sessions.evidence(),
     }
+
+
+def since_freeze(ctx: Context) -> Seen:
+    """The original beside what it was at the freeze, within :data:`COMPARE_SECONDS` or thereabouts: users wait.
+
+    By the log; without one, nothing was committed at all; else every table is read, where that was done in time at the
+    freeze. What moved is told and no error: it is on the original, which goes on with it.
+
+    :return: {"compared": by what, or "not_compared": why not, "moved": names, and "wsrep_last_committed": at the freeze
+        and now, "expendable_moved", "elsewhere_moved", as far as they were seen}
+    """
+    frozen, at, known = ctx.recall(FROZEN), ctx.recall(FROZEN_AT), ctx.recall(STOOD_STILL) or {}
+    if not frozen and not at:
+        return {"not_compared": "nothing was frozen"}
+    node = str(at["node"] if at else known.get("node") or sides(ctx).originals[0])
+    try:
+        heard = ctx.nodes.ping(list(sides(ctx).originals), timeout=COMPARE_SECONDS)
+        # Where none answers (the master was just restarted, for one), nobody can be let write meanwhile.
+        if heard and node not in heard:
+            return {"not_compared": f"{node} does not answer"}
+        return _logged_since(ctx, at, known) if at else _read_since(ctx, node, frozen or {}, known)
+    except OctaneError as error:
+        return {"not_compared": error.sentence}
+
+
+def _logged_since(ctx: Context, at: Mapping[str, Any], known: Mapping[str, Any]) -> Seen:
+    found = tables.logged(ctx, at, COMPARE_SECONDS)
+    if _was_restarted(at, known, found):
+        # What it has given to the cluster counts from its start: what others gave cannot be told any more.
+        found = tables.logged(ctx, {**at, "foreign": None}, COMPARE_SECONDS)
+    return {
+        "compared": f"by the log of {at['node']} since {at['position']['file']}:{at['position']['position']}",
+        "moved": found["moved"],
+        "expendable_moved": found["expendable"],
+        "elsewhere_moved": found["elsewhere"],
+        "wsrep_last_committed": [known.get("committed"), found["committed"][1]],
+    }
+
+
+def _was_restarted(at: Mapping[str, Any], known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether the server has given less to its cluster than it had at the freeze."""
+    numbers = known.get("committed"), at["foreign"], found["committed"][1], found["at"]["foreign"]
+    if None in numbers:
+        return False
+    then, foreign_then, now, foreign_now = numbers
+    return bool(now - foreign_now < then - foreign_then)
+
+
+def _read_since(ctx: Context, node: str, frozen: tables.Checksums, known: Mapping[str, Any]) -> Seen:
+    committed = [known.get("committed"), last_committed(ctx, node)]
+    seen: Seen = {"wsrep_last_committed": committed}
+    if committed[0] is not None and committed[0] == committed[1]:
+        return {"compared": f"by wsrep_last_committed of {node}", "moved": [], **seen}
+    seconds = known.get("seconds")
+    if seconds is None or seconds > COMPARE_SECONDS:
+        took = "an unknown time" if seconds is None else f"{seconds} s"
+        return {"not_compared": f"reading every table takes {took}", **seen}
+    now = tables.every_checksum(ctx, node, 3 * COMPARE_SECONDS)
+    moved = tables.moved(frozen, tables.lasting(ctx, now))
+    return {"compared": "by the checksum of every table", "moved": moved, **seen}
 
 
 class Sessions:

@@ -53,9 +53,9 @@ def checksums(ctx: Context, node: str) -> Checksums:
     return lasting(ctx, every_checksum(ctx, node))
 
 
-def every_checksum(ctx: Context, node: str) -> Checksums:
+def every_checksum(ctx: Context, node: str, timeout: float = CHECKSUM_TIMEOUT) -> Checksums:
     """Checksums of all tables of the path's databases: {database: {table: checksum}}."""
-    found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=CHECKSUM_TIMEOUT)[node]
+    found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=timeout)[node]
     return {database: {table: _number(value) for table, value in tables.items()} for database, tables in found.items()}
 
 
@@ -101,21 +101,21 @@ def still(ctx: Context) -> bool:
     return bool(frozen) and not moved(frozen, original_checksums(ctx))
 
 
-def logged(ctx: Context, at: Mapping[str, Any]) -> dict[str, Any]:
+def logged(ctx: Context, at: Mapping[str, Any], timeout: float = CHECKSUM_TIMEOUT) -> dict[str, Any]:
     """What the log of AT's node says was written since AT: {"moved": names, "expendable": tables that the path calls
     so, "elsewhere": databases that it does not move, "committed": wsrep_last_committed before and after the reading
     (None without Galera), "at": up to where it was read, in AT's form}."""
-    return _told(at, _log_of(ctx, at["node"], since=at["position"]))
+    return _told(at, _log_of(ctx, at["node"], timeout, since=at["position"]))
 
 
 def quiet(ctx: Context, at: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """As :func:`logged`, of the SECONDS from now on."""
-    return _told(at, _log_of(ctx, at["node"], since=None, watch=seconds))
+    return _told(at, _log_of(ctx, at["node"], CHECKSUM_TIMEOUT, since=None, watch=seconds))
 
 
-def _log_of(ctx: Context, node: str, **since: Any) -> Mapping[str, Any]:
-    names, skip = list(databases(ctx)), expendable(ctx)
-    found = ctx.nodes.call([node], "octane_proof.changed", names, skip=skip, timeout=CHECKSUM_TIMEOUT, **since)
+def _log_of(ctx: Context, node: str, timeout: float, **since: Any) -> Mapping[str, Any]:
+    names, skip = list(ctx.path.databases), expendable(ctx)
+    found = ctx.nodes.call([node], "octane_proof.changed", names, skip=skip, timeout=timeout, **since)
     return dict(found[node])
 
 

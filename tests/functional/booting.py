@@ -1,7 +1,8 @@
 """
 A host's network as a boot makes it: what ifupdown reads in ``interfaces.d``, and what Open vSwitch remembers.
 
-Only what a machine keeps without power lasts over a boot: its network cards, its files, the database of Open vSwitch.
+Only what a machine keeps without power lasts over a boot: its network cards, its files, the database of Open vSwitch;
+and of that database, after a clean shutdown, no bridge that has a file.
 Not every kernel makes VLANs: the switch outside does, and has a cable for each of a machine's.
 """
 
@@ -70,6 +71,7 @@ class Machine(Switched):
         super().__init__(name, root)
         self.cards = cards
         self.has_switch = False
+        self.is_shut_down_cleanly = False
         self.agent_of_tenants: Callable[[], None] = lambda: None
         self._up: set[str] = set()
 
@@ -110,7 +112,9 @@ class Machine(Switched):
 
     def _commands(self, options: list[list[str]], when: str) -> None:
         for words in options:
-            if words[0] == when:
+            if words[:2] == [when, "ifup"]:
+                self.ifup(words[2])
+            elif words[0] == when:
                 self.run("sh", "-c", " ".join(words[1:]))
 
     def _make(self, name: str, options: dict[str, list[str]]) -> None:
@@ -138,7 +142,15 @@ class Machine(Switched):
             for interface in options["ovs_bonds"]:
                 self.run("ip", "link", "set", interface, "up")
 
+    def _shut_down(self) -> None:
+        """What the script of Debian's package does when interfaces go down."""
+        for path in (self.root / "interfaces.d").glob("ifcfg-*"):
+            if "ovs_type OVSBridge" in path.read_text().splitlines():
+                self.vsctl("--if-exists", "del-br", path.name.removeprefix("ifcfg-"))
+
     def _power_off(self) -> None:
+        if self.is_shut_down_cleanly and self.daemons:
+            self._shut_down()
         self.stop_switch()
         self.run("ip", "-all", "netns", "delete")
         for link in json.loads(self.run("ip", "-j", "link", "show").stdout):

@@ -21,7 +21,7 @@ PROVIDER = next((path for path in PROVIDERS if path.exists()), None)
 pytestmark = [*NEEDED, pytest.mark.skipif(PROVIDER is None, reason="needs galera-4, or the lab's image")]
 
 
-def node(root):
+def node(root, *options):
     """A cluster of one node, with the limits of the releases that Fuel installs."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -37,6 +37,7 @@ def node(root):
         "--binlog-format=ROW",
         "--innodb-autoinc-lock-mode=2",
         "--innodb-flush-log-at-trx-commit=0",
+        *options,
     )
     until(lambda: made.call("wsrep")["state"] == "Synced", "the node to be synced")
     return made

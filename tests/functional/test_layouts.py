@@ -146,6 +146,7 @@ class Cloud:
             # Before anything has an address: its ports are up and must not tell them.
             assert "error" not in self.machines[name].state("octane_net.strict_arp")
         if self.has_tenants:
+            self.machines[name].is_shut_down_cleanly = True
             self.machines[name].agent_of_tenants = lambda: self._tenants(name)
         layouts.deploy(self.machines[name], wanted)
 

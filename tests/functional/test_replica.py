@@ -19,7 +19,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from octane.errors import Failed, InvariantBroken
-from octane.procedure import db, replica, tables, way
+from octane.procedure import db, replica, standstill, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
@@ -327,6 +327,13 @@ class Between:
         return count
 
 
+def test_the_room_for_the_log_is_that_of_its_own_folder(old, new):
+    for one in (old, new):
+        found = one.node.call("octane_source.free_space")
+        assert found["path"].rstrip("/") == str(one.root / "data"), "here the log is kept beside the data"
+        assert found["bytes"] > 0
+
+
 def test_able_and_why_not(old, new):
     found = old.node.call("octane_source.able", DATABASES)
     assert found["able"] and found["whole_log"] and found["family"] == "mariadb"
@@ -470,6 +477,13 @@ def test_a_stage_by_replica_that_is_taken_back_leaves_nothing(ctx, old, new):
     before = old.call("checksums", DATABASES)
     for step in (way.ChooseWay(), replica.Replicate(), replica.ProveEqual(), db.Freeze()):
         run(step, ctx)
+    old.sql("UPDATE nova.heartbeats SET beat = 2; UPDATE nova.heartbeats SET beat = 1;")
+    began = time.monotonic()
+    seen = db.Freeze().undo(ctx).evidence
+    assert time.monotonic() - began < standstill.COMPARE_SECONDS
+    assert seen["moved"] == [] and seen["expendable_moved"] == ["nova.heartbeats"]
+    # Users write again, and the seed still follows.
+    old.sql("INSERT INTO nova.instances (name) VALUES ('again'); DELETE FROM nova.instances WHERE name = 'again';")
     undo_all(ctx)
     assert not set(DATABASES) & set(new.call("databases")) and old.call("checksums", DATABASES) == before
     for one in (old, new):

@@ -26,10 +26,10 @@ for two busy cores. One wait for a node that does not answer, or a read of every
 ROOT = Path(__file__).parents[2]
 HOP = yaml.safe_load((ROOT / "octane/path/hops/antelope-caracal.yaml").read_text())
 DATABASES = [name for service in HOP["services"].values() for name in service["databases"]]
-REPORTED = {f"{database}.{table}" for database, tables in HOP["expendable"].items() for table in tables}
-REPORTED |= {"nova.compute_nodes"}
-"""Tables that running services write to by themselves."""
-
+EXPENDABLE = {f"{database}.{table}" for database, tables in HOP["expendable"].items() for table in tables}
+COMPUTES = "nova.compute_nodes"
+"""What every compute writes its free resources to, from the moment the original takes writes again."""
+COMPUTE_ROWS = "SELECT id, uuid, host, hypervisor_hostname, created_at, deleted FROM nova.compute_nodes ORDER BY id"
 
 
 def sentences(orchestration):
@@ -192,12 +192,21 @@ def test_upgrade_db_is_finished_by_another_run(lab):
 
 
 def test_upgrade_db_can_be_taken_back_and_done_again(lab):
-    """The original takes writes and is as it was but for heartbeats, the seed is empty; and nothing is in the way."""
-    frozen = observe.checksums(lab, OLD, DATABASES)
+    """The original takes writes and is as it was but for heartbeats, the seed is empty; and nothing is in the way.
+
+    Before anybody could write, nothing was another than at the freeze, as the journal keeps it; what is seen from
+    outside is seen when services have begun to write again.
+    """
+    frozen, computes = observe.checksums(lab, OLD, DATABASES), observe.query(lab, OLD, COMPUTE_ROWS)
     lab.octane("rollback-db", SEED)
-    assert seconds_until_undone(stage_of(lab, "upgrade-db"), "db.refuse_writes") < WRITES_BACK_WITHIN
+    stage = stage_of(lab, "upgrade-db")
+    assert seconds_until_undone(stage, "db.refuse_writes") < WRITES_BACK_WITHIN
+    (compared,) = [seen["data"] for one in stage["steps"] if one["step"] == "db.frozen" for seen in one["evidence"]]
+    assert compared["moved"] == [] and compared["compared"].startswith("by the log of node-1 since "), compared
+    assert set(compared["expendable_moved"]) <= EXPENDABLE
     now = observe.checksums(lab, OLD, DATABASES)
-    assert set(observe.differing(frozen, now)) <= REPORTED
+    assert set(observe.differing(frozen, now)) <= EXPENDABLE | {COMPUTES}
+    assert observe.query(lab, OLD, COMPUTE_ROWS) == computes
     assert observe.checksums(lab, NEW, DATABASES) == {}
     accounts = observe.query(lab, OLD, "SELECT user FROM mysql.user")
     assert [account for account in accounts if "octane" in account] == []

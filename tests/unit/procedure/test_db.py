@@ -313,7 +313,7 @@ def test_the_proof_of_the_freeze_says_what_was_written_meanwhile(ctx, clouds):
     ctx.nodes.functions["octane_db.checksums"] = beating
     seen = db.Freeze().apply(ctx).evidence
     assert (seen["moved"], seen["expendable_moved"]) == ([], ["heat.service"])
-    assert seen["wsrep_last_committed"] == [100, 102] and seen["writing_sessions"] == []
+    assert seen["wsrep_last_committed"] == [101, 102] and seen["writing_sessions"] == []
 
 
 def test_a_write_in_no_table_that_was_read_is_not_taken_for_silence(ctx, clouds, monkeypatch):
@@ -338,6 +338,62 @@ def test_tables_are_read_again_after_a_session_was_seen_writing(ctx, clouds, mon
     found = db.Freeze().apply(ctx).evidence
     assert found["readings"] == 3 and found["writing_sessions"] == []
     assert found["sessions_waited_for"] == ["node-2: nova@10.0.0.1 Sleep in nova"]
+
+
+def test_on_the_way_back_the_original_is_compared_with_the_freeze_without_a_table_being_read(ctx, clouds):
+    run(db.Freeze(), ctx)
+    names = len(ctx.nodes.asked)
+    back = db.Freeze().undo(ctx)
+    assert back.evidence == {
+        "compared": "by wsrep_last_committed of node-1",
+        "moved": [],
+        "wsrep_last_committed": [100, 100],
+    }
+    assert back.comment.startswith("the original is as it was at the freeze, by wsrep_last_committed of node-1")
+    assert "octane_db.checksums" not in ctx.nodes.names()[names:]
+    assert db.Freeze().undo(ctx).evidence == {"not_compared": "nothing was frozen"}
+
+
+@pytest.mark.parametrize(("table", "moved"), [("things", ["heat.things"]), ("service", [])])
+def test_where_something_was_committed_since_every_table_is_read_on_the_way_back(ctx, clouds, table, moved):
+    run(db.Freeze(), ctx)
+    clouds.servers["original"]["heat"][table] += 1
+    clouds.committed += 1
+    back = db.Freeze().undo(ctx)
+    assert back.evidence["compared"] == "by the checksum of every table" and back.evidence["moved"] == moved
+    assert back.evidence["wsrep_last_committed"] == [100, 101]
+    assert ("written to since the freeze: heat.things" in back.comment) is bool(moved)
+
+
+def test_users_are_not_kept_waiting_while_large_tables_are_read(ctx, clouds):
+    run(db.Freeze(), ctx)
+    ctx.record(standstill.STOOD_STILL, {**ctx.recall(standstill.STOOD_STILL), "seconds": 41.5})
+    clouds.committed += 1
+    names = len(ctx.nodes.asked)
+    back = db.Freeze().undo(ctx)
+    assert back.evidence["not_compared"] == "reading every table takes 41.5 s"
+    assert "was not compared with the freeze" in back.comment
+    assert "octane_db.checksums" not in ctx.nodes.names()[names:]
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_while_another_could_let_users_write(ctx, clouds):
+    run(db.Freeze(), ctx)
+    names = len(ctx.nodes.asked)
+    ctx.nodes.silent = {"node-1"}
+    assert db.Freeze().undo(ctx).evidence == {"not_compared": "node-1 does not answer"}
+    assert ctx.nodes.names()[names:] == []
+
+
+def test_a_comparison_that_fails_keeps_nobody_from_going_back(ctx, clouds):
+    run(db.Freeze(), ctx)
+    ctx.record(MIGRATED, True)
+
+    def gone(minion):
+        raise Failed("the database of this node: it is gone", node=minion)
+
+    ctx.nodes.functions["octane_db.last_committed"] = gone
+    assert db.Freeze().undo(ctx).evidence == {"not_compared": "node-1: the database of this node: it is gone"}
+    assert not ctx.recall(MIGRATED) and not ctx.recall(FROZEN)
 
 
 def test_heartbeats_that_the_path_names_may_go_on(ctx, clouds):

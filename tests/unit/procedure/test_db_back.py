@@ -134,7 +134,7 @@ def context(bench, **options):
     members = [node(number, ORIGINAL, "controller") for number in (1, 2)]
     members += [node(number, SEED, "controller") for number in (4, 5)]
     ctx = bench.context("upgrade-db", seed=SEED, **options)
-    ctx.fuel, ctx.path = SimpleNamespace(nodes=lambda: members), HOP
+    ctx.fuel = SimpleNamespace(nodes=lambda: members)
     ctx.pair = bench.journal.pairs.of_seed(SEED)
     return ctx
 
@@ -142,7 +142,7 @@ def context(bench, **options):
 def came_to(bench, last, records=BY_REPLICA):
     """The stage as a run left it that did all up to the step LAST, in which it was killed."""
     ctx = context(bench)
-    for key, value in {**records, **DONE}.items():
+    for key, value in {"path": HOP.name, **records, **DONE}.items():
         ctx.record(key, value)
     run = bench.journal.runs.begin(NewRun(ctx.pair_id, "upgrade-db"), Holder.current())
     for definition in PLAN[: NAMES.index(last) + 1]:
@@ -261,6 +261,24 @@ def test_one_controller_of_the_original_that_is_dead_keeps_no_other_from_taking_
     assert world.copy, "nothing of the seed goes before all of the original is back"
     bench.nodes.silent.clear()
     assert go_back(bench).result == runs.DONE and world.mode["node-2"] == "rw" and world.is_clean()
+
+
+def test_the_original_is_compared_with_the_freeze_before_anybody_writes(bench, world):
+    came_to(bench, NAMES[-1])
+    run = go_back(bench)
+    order = asked(bench)
+    assert order.index("octane_proof.changed") < order.index("octane_service.started")
+    attempt = dict(bench.journal.steps.attempts_of_run(run.id))["db.frozen"]
+    (evidence,) = bench.journal.steps.evidence(attempt)
+    assert evidence.data["moved"] == [] and evidence.data["compared"].startswith("by the log of node-2")
+
+
+def test_where_no_node_answers_yet_each_is_given_its_time(bench, world):
+    """A master that was just restarted: minions come back to it one by one, and calls wait for them."""
+    came_to(bench, NAMES[-1])
+    bench.nodes.ping = lambda targets, timeout=10: set(targets) - set(ORIGINALS)
+    assert go_back(bench).result == runs.FAILED, "the end of the account is not waited for"
+    assert set(world.mode.values()) == {"rw"} and "octane_proof.changed" in asked(bench)
 
 
 def test_a_copy_is_none_as_soon_as_the_original_takes_writes(bench, world):

@@ -35,6 +35,7 @@ class Servers:
         self.wanted: list = []
         self.late: list[str] = []
         self.unlogged = 0
+        self.limits: list[int | None] = []
         self.writing: list[dict] = []
         self.active = "node-1"
         self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
@@ -49,8 +50,8 @@ class Servers:
             "octane_source.admit": lambda minion, account, word: self.accounts.add(account) or {},
             "octane_source.dismiss": lambda minion, account: self.accounts.discard(account) or {"was": True},
             "octane_replica.start": self.start,
-            "octane_replica.status": lambda minion, names: copy.deepcopy(self.status),
-            "octane_replica.wait_for": lambda minion, position, bound: {"lag_seconds": 0},
+            "octane_replica.status": lambda minion, names, master=None: copy.deepcopy(self.status),
+            "octane_replica.wait_for": self.wait_for,
             "octane_replica.hold": lambda minion: copy.deepcopy(self.status),
             "octane_replica.resume": lambda minion: {},
             "octane_replica.guard": lambda minion: self.guarded.add(minion) or {"read_only": True},
@@ -77,7 +78,7 @@ class Servers:
                 "certificate": "public",
                 "ticket": "t",
             },
-            "octane_db.send": lambda minion, *rest: self.send(),
+            "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "a"},
             "octane_db.absent_databases": lambda minion, test, databases, server: self.seeds["node-4"].clear(),
         }
@@ -117,8 +118,9 @@ class Servers:
             self.original[database][table] += 1
         self.log.append(f"{database}.{table}")
 
-    def send(self):
+    def send(self, minion, *rest, limit=None):
         self.copy()
+        self.limits.append(limit)
         return {"position": self.end(), "bytes": 9, "sha256": "a", "seconds": 1.0}
 
     def copy(self):
@@ -129,6 +131,11 @@ class Servers:
         good = {"configured": True, "running": True, "filtered": True, "broken": False, "lag_seconds": 0, "behind": 0}
         self.status = {**good, "error": ""}
         return self.status
+
+    def wait_for(self, minion, position, bound):
+        assert position == self.end()
+        self.status.update(lag_seconds=0, behind=0)
+        return copy.deepcopy(self.status)
 
     def remove(self, minion):
         self.guarded.discard(minion)
@@ -243,6 +250,27 @@ def test_where_all_clients_are_on_one_node_nobody_is_sent_away(ctx, servers):
     assert ctx.recall(WAY)["source"] == "node-2" and servers.sessions["node-2"] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("options", "before", "inside", "words"),
+    [
+        ({}, 50 << 20, None, "at most 50 MiB/s"),
+        ({"rate": 7 << 20}, 7 << 20, 7 << 20, "at most 7 MiB/s"),
+        ({"rate": 0}, None, None, "without a limit"),
+    ],
+)
+def test_a_copy_takes_less_while_users_work_than_while_they_wait(ctx, servers, options, before, inside, words):
+    ctx.options = options
+    of = {"node-1": "original", "node-4": "node-4"}
+    ctx.nodes.functions["octane_db.checksums"] = lambda minion, names: servers.sums(of[minion], None)
+    run(way.ChooseWay(), ctx)
+    seeded = replica.Replicate().apply(ctx)
+    assert seeded.comment.endswith(f"0 s behind; 9 bytes copied in 1.0 s, {words}")
+    assert seeded.evidence["limit"] == (before or 0)
+    ctx.record(WAY, {**ctx.recall(WAY), "way": "dump"})
+    db.Copy().apply(ctx)
+    assert servers.limits == [before, inside]
+
+
 def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
     run(way.ChooseWay(), ctx)
 
@@ -278,6 +306,24 @@ def test_the_window_reads_what_changed_and_nothing_else(ctx, servers):
     assert servers.accounts, "what can wait for the end of the window does"
     run(replica.EndReplication(), ctx)
     assert not servers.accounts and not ctx.recall(REPLICATING)
+
+
+def test_how_far_the_replica_is_behind_is_told_and_waited_for_before_the_window_by_each_run(ctx, servers):
+    before_the_window(ctx)
+    for _ in range(2):
+        ctx.told.clear()
+        servers.status.update(lag_seconds=42, behind=9000)
+        assert replica.ProveEqual().pending(ctx) == {}
+        seen = replica.ProveEqual().verify(ctx)
+        assert ctx.told == [
+            ("node-4 follows node-1", {"lag_seconds": 42, "behind": 9000}),
+            ("node-4 follows node-1", {"lag_seconds": 0, "behind": 0}),
+        ]
+        assert (seen["lag_seconds"], seen["waited_for"]) == (0, {"lag_seconds": 42, "behind": 9000})
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    ctx.told.clear()
+    assert replica.ProveEqual().verify(ctx)["position"] and ctx.told == [], "nothing follows any more"
 
 
 def test_a_late_write_is_waited_for(ctx, servers):
@@ -339,6 +385,32 @@ def test_a_session_that_writes_to_what_is_not_moved_is_told_and_in_nobodys_way(c
     seen = db.Freeze().apply(ctx).evidence
     assert seen["sessions_elsewhere"] == ["node-1: nova@192.168.0.3 Query in ceilometer"]
     assert seen["sessions_waited_for"] == [] and len(servers.writing) == 1
+
+
+@pytest.mark.parametrize("written", ["nova.services", "nova.instances"])
+def test_on_the_way_back_the_log_tells_what_was_written_since_the_freeze(ctx, servers, written):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.write(*written.split("."))
+    seen = db.Freeze().undo(ctx).evidence
+    assert seen["compared"] == "by the log of node-1 since log.1:0"
+    assert seen["moved"] == [name for name in [written] if name != "nova.services"]
+    assert seen["expendable_moved"] == [name for name in [written] if name == "nova.services"]
+    assert seen["wsrep_last_committed"] == [100, 101]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "moved"), [(99, []), (8, ["1 writes by other nodes of the cluster, which are not in its log"])]
+)
+def test_a_server_that_was_restarted_since_has_not_been_written_to_by_others(ctx, servers, foreign, moved):
+    """As by the way back of the switch: it counts what it gives to the cluster from its start."""
+    for minion in ("node-1", "node-2"):
+        servers.able[minion]["whole_log"] = False
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.foreign = foreign
+    servers.write("nova", "services")
+    assert db.Freeze().undo(ctx).evidence["moved"] == moved
 
 
 def test_what_was_caught_up_before_a_write_is_no_copy(ctx, servers):
@@ -480,7 +552,7 @@ def test_an_undo_takes_all_away_from_any_point(ctx, servers):
 
 def test_a_copy_that_does_not_say_its_place_is_refused(ctx, servers):
     run(way.ChooseWay(), ctx)
-    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest: {"bytes": 1, "sha256": "a", "seconds": 1}
+    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest, limit: {"bytes": 1, "sha256": "a", "seconds": 1}
     with pytest.raises(Failed, match="does not say where in the log"):
         replica.Replicate().apply(ctx)
     assert tables.databases(ctx) and replica.Replicate().pending(ctx)

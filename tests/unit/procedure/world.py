@@ -85,6 +85,7 @@ class FakeContext:
         self.fuel = SimpleNamespace(nodes=lambda: members)
         self.test = False
         self.records: dict[str, Any] = {}
+        self.told: list[tuple[str, dict[str, float]]] = []
 
     def once(self, question: str, ask: Callable[[], Any]) -> Any:
         # Not kept: here one context serves several steps, between which the world may change.
@@ -100,4 +101,4 @@ class FakeContext:
         self.records.pop(key, None)
 
     def progress(self, text: str, **numbers: float) -> None:
-        pass
+        self.told.append((text, numbers))
