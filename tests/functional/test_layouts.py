@@ -53,8 +53,8 @@ LAYOUTS = {
 
 
 CLUSTER = {"octane_cluster.serving": [], "octane_cluster.ignore_gateway": [], "octane_cluster.heed_gateway": []}
-CLUSTER["octane_cluster.wait_serving"] = None
-"""What the clusters, which these machines have not, would answer."""
+CLUSTER |= {"octane_cluster.wait_serving": None, "octane_nova.compute_queues": {}}
+"""What the clusters and brokers, which these machines have not, would answer."""
 
 
 class RealNodes:
