@@ -53,8 +53,8 @@ FAULTS = (
         "ConnectionError",
         500,
         "HTTPConnectionPool(host='{address}', port={number}): Max retries exceeded with url: /v2.0/ports/{port}?"
-        "fields=binding%3A{word}&limit={count} (Caused by NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7f"
-        "{pointer}>: Failed to establish a new connection: [Errno 111] ECONNREFUSED'))",
+        "fields=binding%3A{word}&limit={count} (Caused by NewConnectionError('<urllib3.connection.HTTPConnection "
+        "object at 0x7f{pointer}>: Failed to establish a new connection: [Errno 111] ECONNREFUSED'))",
     ),
     (
         "oslo_db.exception",
