@@ -71,9 +71,10 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
+def migrated(in_memory):
     """The lab's pair: its old release with rows in all tables, and the same, migrated by the new release's commands."""
-    hop, root = HOPS["antelope-caracal"], tmp_path_factory.mktemp("lab")
+    hop, root = HOPS["antelope-caracal"], in_memory / "lab"
+    root.mkdir()
     made = {}
 
     def both():
