@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from lab.cache import CACHE
 from octane.errors import Failed
 from octane.path import Command, standing
 from octane.procedure import db_rows, migration
 from tests.functional.injections import ANTELOPE, NODE
 from tests.functional.mariadb import MISSING, until
+from tests.functional.real_commands import Commands
 from tests.functional.real_databases import HOPS
 
 HOP = HOPS["antelope-caracal"]
@@ -36,56 +36,6 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mariadbd runs as root here"),
 ]
-
-
-def programs(version: str) -> str:
-    """The folder of the lab's release; skips the test when the lab has not installed it yet."""
-    found = sorted(CACHE.glob(f"openstack-{version}-*/bin/cinder-manage"))
-    if not found:
-        pytest.skip(f"the lab has not installed OpenStack {version} yet")
-    return str(found[-1].parent)
-
-
-class Commands:
-    """Runs commands of either release on the node's database, as its services are configured."""
-
-    def __init__(self, cloud, folder, monkeypatch) -> None:
-        self.cloud, self.folder, self.monkeypatch = cloud, folder, monkeypatch
-        # Keystone's command trips over a percent sign in its URL, as the root password needs one here.
-        user = "service@localhost"
-        cloud.server.sql(f"CREATE OR REPLACE USER {user} IDENTIFIED BY 'hunter2'; GRANT ALL ON *.* TO {user};")
-
-    def configured(self, database: str, parameters: str = "") -> str:
-        path = self.folder / f"{database}.conf"
-        socket = f"{self.cloud.server.root}/socket"
-        url = f"mysql+pymysql://service:hunter2@localhost/{database}?unix_socket={socket}{parameters}"
-        path.write_text(f"[database]\nconnection = {url}\n")
-        return str(path)
-
-    def of_nova(self) -> str:
-        """A file for nova's commands, which read two databases."""
-        path = self.folder / "both.conf"
-        main, other = (Path(self.configured(database)).read_text() for database in ("nova", "nova_api"))
-        head = f"[DEFAULT]\nlog_dir = {self.folder}\ntransport_url = fake://\n"
-        path.write_text(head + main + other.replace("[database]", "[api_database]"))
-        return str(path)
-
-    def run(self, version: str, commands, configuration: str, **options):
-        folder = programs(version)
-        self.monkeypatch.setattr(self.cloud.server.node.modules["octane_manage"], "_PATH", f"{folder}:/usr/bin:/bin")
-        # Popen looks a program up by the caller's own path.
-        self.monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        given = [one if isinstance(one, Command) else Command(tuple(one)) for one in commands]
-        orders = [
-            {
-                "command": list(one.words),
-                "repeat_until": one.repeat_until,
-                "repeat_on": one.repeat_on,
-                "configuration": [configuration],
-            }
-            for one in given
-        ]
-        return self.cloud.server.call("run_manage", orders, **options)["commands"]
 
 
 @pytest.fixture
