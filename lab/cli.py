@@ -135,11 +135,12 @@ def run_status(args: argparse.Namespace) -> int:
 
 
 def host_of(args: argparse.Namespace) -> Host:
-    """The host that was named. Raises LabError that lists those there are."""
+    """The host that was named: a machine. Raises LabError that lists those there are."""
     machine.require_root()
     hosts = Lab.open(state_directory(args.state)).hosts
     if args.host not in hosts:
-        raise LabError(f"there is no host {args.host} in this lab; there are {', '.join(hosts)}")
+        told = [f"; {args.host} is what runs on {name}" for name in hosts if hosts[name].installed_name == args.host]
+        raise LabError(f"there is no host {args.host} in this lab; there are {', '.join(hosts)}{''.join(told)}")
     return hosts[args.host]
 
 

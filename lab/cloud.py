@@ -123,11 +123,12 @@ def make_bootstraps(lab: Lab) -> None:
     master.install(lab, fuel)
     key = master.public_key(fuel)
     admin = lab.definition["networks"]["admin"]
-    addresses = {f"node-{row['id']}": row["ip"] for row in State.load(master.nailgun_file(lab)).rows("nodes")}
-    for name, address in addresses.items():
-        host = lab.hosts[name]
+    addresses = {row["mac"]: row["ip"] for row in State.load(master.nailgun_file(lab)).rows("nodes")}
+    for host in lab.hosts.values():
+        if host.mac not in addresses:
+            continue
         host.write("/root/.ssh/authorized_keys", key, mode=0o600)
-        host.write("/etc/network/interfaces.d/ifcfg-eth0", master.stanza(address, admin))
+        host.write("/etc/network/interfaces.d/ifcfg-eth0", master.stanza(addresses[host.mac], admin))
 
 
 # ---- the old cloud
@@ -145,7 +146,7 @@ def deploy(lab: Lab) -> None:
         master.set_nailgun(lab, lab.hosts["fuel"])
         on_all(lab.hosts.values(), start)
     with timed("old cloud deployed"):
-        errors = LabDeployer(lab).deploy(wanted, lambda uid, percent: None)
+        errors = LabDeployer(lab, lambda: master.machines(lab)).deploy(wanted, lambda uid, percent: None)
         failed = "; ".join(f"node-{uid}: {error}" for uid, error in errors.items() if error)
         if failed:
             raise LabError(f"the old cloud could not be deployed: {failed}")

@@ -34,6 +34,9 @@ class FakeDeployer:
     def erase(self, uids: list[str]) -> None:
         """Nothing was installed, but it takes its time all the same."""
         self.closing.wait(self.seconds)
+        failing = [f"node-{uid}" for uid in uids if self.faults.take(uid, "erase")]
+        if failing:
+            raise RuntimeError(f"erase was told to fail on {', '.join(failing)}")
 
     def _pretend(self, uids: list[str], what: str, progress: Progress) -> Errors:
         failing = {uid: self.faults.take(uid, what) for uid in dict.fromkeys(uids)}

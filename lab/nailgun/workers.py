@@ -271,12 +271,20 @@ def delete_nodes(server: Application, number: int) -> bool:
 
 
 def delete_cluster(server: Application, number: int) -> None:
-    """Erase the environment's nodes, then forget them and all that belongs to it."""
+    """Erase the environment's nodes, whatever their status, then forget them and all that belongs to it.
+
+    Nodes that cannot be erased leave the environment there, in error, as 7.0's receiver of the result does.
+    """
     with server.lock:
         task = _running(server.state, number)
         members = server.state.rows("nodes", cluster=task["cluster"]) if task else []
         uids = [str(node["id"]) for node in members]
-    server.deployer.erase(uids)
+    try:
+        server.deployer.erase(uids)
+    except Exception as error:
+        with locked(server) as state:
+            _fail_deletion(state, number, uids, str(error))
+        raise
     with locked(server) as state:
         task = _running(state, number)
         if task is None:
@@ -286,6 +294,18 @@ def delete_cluster(server: Application, number: int) -> None:
         _forget_cluster(state, cluster)
         return_discovered(state, reports)
         notifications.add(state, "done", f"Environment '{cluster['name']}' and all its nodes are deleted")
+
+
+def _fail_deletion(state: State, number: int, uids: list[str], reason: str) -> None:
+    task = _running(state, number)
+    if task is None:
+        return
+    for node in _nodes(state, uids):
+        node.update(status="error", error_type="deletion", pending_deletion=False)
+    message = f"Failed to delete nodes:\n{reason}"
+    tasks.finish(task, "error", message)
+    state.row("clusters", task["cluster"])["status"] = "error"
+    notifications.add(state, "error", message, cluster=task["cluster"])
 
 
 def _forget_cluster(state: State, cluster: Row) -> None:

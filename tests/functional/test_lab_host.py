@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, teardown
+from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, status, teardown
 from lab.command import CommandFailed
 from lab.hosts import HostError
 from lab.preloaded import life
@@ -105,6 +105,19 @@ def test_a_reboot_keeps_files_and_ports_and_makes_a_new_init(lab, host):
     host.wait_booted(60)
     assert host.run(["cat", "/root/kept"]).stdout == "yes"
     assert answers(lab, "192.168.0.3")
+
+
+def test_what_is_installed_may_have_another_name_than_the_machine(lab, host, capfd):
+    host.write("/etc/hostname", "node-10\n")
+    host.reboot()
+    host.wait_booted(60)
+    assert host.run(["hostname"]).stdout.strip() == "node-10"
+    (found,) = [one for one in status.of_lab(lab)["hosts"] if one["host"] == "node-1"]
+    assert found["node"] == "node-10"
+    assert cli.main(["--state", str(lab.state), "exec", "node-1", "--", "hostname"]) == 0
+    assert capfd.readouterr().out == "node-10\n"
+    assert cli.main(["--state", str(lab.state), "exec", "node-10", "--", "hostname"]) == 2
+    assert "node-10 is what runs on node-1" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("how", ["kill", "poweroff"])

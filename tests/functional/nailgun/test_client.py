@@ -7,7 +7,7 @@ import pytest
 from octane.errors import BadInput, Failed, WaitTimeout
 from octane.fuel import Credentials, Fuel
 from octane.fuel.errors import BadRequest, NotFound, Unauthorized, Unreachable
-from octane.fuel.tasks import Wait, wait_for_nodes, wait_for_task
+from octane.fuel.tasks import Wait, wait_for_deletion, wait_for_nodes, wait_for_task
 from tests.functional.nailgun.server import ORIGINAL, SPARES, free_port
 
 
@@ -98,6 +98,27 @@ def test_a_failed_task_names_its_node(installing):
 def test_a_task_that_nailgun_deleted_is_over(installing):
     _, _, wait = installing
     wait_for_task(wait(), 999, "provisioning")
+
+
+def test_an_environment_with_a_node_in_error_is_deleted(installing):
+    master, seed, wait = installing
+    master.fail(SPARES[0], "provision")
+    with pytest.raises(Failed):
+        wait_for_task(wait(), seed.provision([SPARES[0]]), "provisioning")
+    seed.delete()
+    wait_for_deletion(wait())
+    assert not seed.exists()
+
+
+def test_a_deletion_that_failed_is_not_waited_for_and_can_be_repeated(installing):
+    master, seed, wait = installing
+    master.fail(SPARES[0], "erase")
+    seed.delete()
+    with pytest.raises(Failed, match=f"environment {seed.id} was not deleted: Failed to delete nodes: .*node-6"):
+        wait_for_deletion(wait())
+    seed.delete()
+    wait_for_deletion(wait())
+    assert not seed.exists()
 
 
 def test_no_nodes_are_not_waited_for(installing):

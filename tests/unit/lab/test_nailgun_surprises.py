@@ -207,6 +207,31 @@ def test_deleting_the_seed_frees_the_original(master):
     assert master.send("POST", "/clusters/1/upgrade/clone", {"name": "again", "release_id": 4})[0] == 200
 
 
+def test_an_environment_whose_nodes_are_in_error_is_deleted_all_the_same(tmp_path):
+    (tmp_path / "node-6.provision").touch()
+    master = Master(deployer=FakeDeployer(0.05, Faults(tmp_path)))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    assert master.done("PUT", "/clusters/2/provision?nodes=6", {})["status"] == "error"
+    assert master.send("DELETE", "/clusters/2") == (202, {})
+    master.wait_until(lambda: master.send("GET", "/clusters/2")[0] == 404, "environment 2 is gone")
+    back = [node for node in master.get("/nodes") if node["mac"] == "52:54:00:06:00:00"]
+    assert [(node["id"], node["cluster"], node["status"]) for node in back] == [(9, None, "discover")]
+
+
+def test_an_environment_whose_nodes_cannot_be_erased_stays_in_error(tmp_path):
+    (tmp_path / "node-6.erase").touch()
+    master = Master(deployer=FakeDeployer(0.05, Faults(tmp_path)))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    master.send("DELETE", "/clusters/2")
+    master.wait_until(lambda: master.get("/clusters/2")["status"] == "error", "the deletion has failed")
+    (task,) = [task for task in master.get("/tasks?cluster_id=2") if task["name"] == "cluster_deletion"]
+    assert (task["status"], task["message"]) == ("error", "Failed to delete nodes:\nerase was told to fail on node-6")
+    node = master.get("/nodes/6")
+    assert (node["status"], node["error_type"], node["cluster"]) == ("error", "deletion", 2)
+
+
 def test_an_unassigned_node_that_was_only_discovered_stays_marked_for_addition(master):
     master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
     assert master.send("POST", "/clusters/2/unassignment", [{"id": 6}]) == (200, None)
