@@ -95,14 +95,22 @@ def snapshot(ctx: Context) -> preflight.Snapshot:
 
 def _spares(ctx: Context, nodes: list[Node], originals: int) -> list[int]:
     named = preflight.check_ids(ctx.options.get("nodes") or ())
-    begun = (ctx.recall(CLONE) or {}).get("nodes")
+    return sorted(begun_with(ctx, named) or named or preflight.choose_spares(nodes, originals))
+
+
+def begun_with(ctx: Context, named: list[int]) -> list[int]:
+    """Ids of the nodes with which this upgrade was begun, none before that.
+
+    :raises Refused: others are NAMED now
+    """
+    begun: list[int] = (ctx.recall(CLONE) or {}).get("nodes") or []
     if begun and named and sorted(named) != sorted(begun):
         raise Refused(
             f"the upgrade of environment {ctx.original} was begun with nodes {', '.join(map(str, begun))}, not "
             f"{', '.join(map(str, named))}",
             next_command=f"octane upgrade-env {ctx.original}",
         )
-    return sorted(begun or named or preflight.choose_spares(nodes, originals))
+    return begun
 
 
 class Preflight(Precondition):

@@ -42,7 +42,7 @@ def test_no_master_at_all_is_said_so():
 
 def test_what_is_not_there_is_named(master):
     fuel = master.fuel
-    with pytest.raises(BadInput, match="no environment 99"):
+    with pytest.raises(BadInput, match="there is no environment 99 on this Fuel master; there are 1"):
         fuel.environment(99).data()
     with pytest.raises(BadInput, match="no node 99"):
         fuel.node(99)
