@@ -20,7 +20,7 @@ from .errors import DeploymentError, UnsupportedFacts
 from .files import current
 from .network import INTERFACES
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int | None], None]
 Errors = dict[str, str | None]
 Machines = Callable[[], Mapping[str, str]]
 """What Cobbler knows: uid of every node to the MAC address of its machine, at this moment."""
@@ -83,8 +83,9 @@ class LabDeployer:
         environment = parse(facts)
 
         def one(uid: str) -> None:
+            # Astute tells no percentage of tasks by themselves.
+            progress(uid, None)
             run_on_node(self._host(uid), environment, uid, tasks)
-            progress(uid, 100)
 
         return _each({uid: uid for uid in environment.facts}, one)
 

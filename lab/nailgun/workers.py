@@ -69,6 +69,7 @@ def _perform(server: Application, number: int, during: str, call: Callable[..., 
         task = _running(state, number)
         if task is None:
             return False
+        task["begun"] = True
         entries = task.pop("entries", [])
         uids = list(dict.fromkeys(str(entry.get("uid")) for entry in entries))
         for node in _nodes(state, uids):
@@ -89,21 +90,24 @@ def _nodes(state: State, uids: list[str]) -> list[Row]:
     return [node for node in found if node is not None]
 
 
-def _progress(server: Application, number: int, uid: str, percent: int) -> None:
-    """Show how far a node, the task and its parent are. Not worth a save: a restart ends running tasks anyway."""
+def _progress(server: Application, number: int, uid: str, percent: int | None) -> None:
+    """Show how far a node, the task and its parent are; the task shows null when the deployer tells no percentage.
+
+    Not worth a save: a restart ends running tasks anyway.
+    """
     with server.lock:
         state = server.state
         task = _running(state, number)
         if task is None:
             return
-        for node in _nodes(state, [uid]):
-            node["progress"] = percent
-        members = _nodes(state, [str(identity) for identity in task["nodes"]])
-        task["progress"] = sum(node["progress"] for node in members) // max(1, len(members))
-        parent = state.get("tasks", task["parent"]) if task["parent"] else None
-        if parent:
-            siblings = tasks.children(state, parent)
-            parent["progress"] = sum(child["progress"] for child in siblings) // len(siblings)
+        if percent is None:
+            task["progress"] = None
+        else:
+            for node in _nodes(state, [uid]):
+                node["progress"] = percent
+            members = _nodes(state, [str(identity) for identity in task["nodes"]])
+            task["progress"] = sum(node["progress"] for node in members) // max(1, len(members))
+        tasks.update_parent(state, task)
 
 
 def _conclude(state: State, number: int, errors: Errors, after: str) -> bool:
@@ -127,7 +131,9 @@ def _conclude(state: State, number: int, errors: Errors, after: str) -> bool:
     if task["name"] == "deployment":
         done = tasks.done_message(state, cluster)
         notifications.add(state, "done", done, cluster=cluster["id"])
-    tasks.finish(task, "ready", done)
+    # As on the real server, the end says nothing of progress: what was not reported is not there.
+    tasks.finish(task, "ready", done, progress=task["progress"])
+    tasks.update_parent(state, task)
     return True
 
 
@@ -179,7 +185,7 @@ def _end_changes(state: State, number: int) -> None:
     if DEPLOYED in cluster["attributes"]["generated"]:
         cluster["attributes"]["generated"][DEPLOYED]["value"] = True
     messages = [child["message"] for child in children if child["message"]]
-    tasks.finish(task, "ready", messages[-1] if messages else None)
+    tasks.finish(task, "ready", messages[-1] if messages else None, progress=task["progress"])
 
 
 def stop(server: Application, number: int) -> None:

@@ -1,5 +1,7 @@
 """Behaviour of Nailgun 7.0 that one would not expect, and that an upgrade meets."""
 
+import threading
+
 import pytest
 
 from lab.nailgun.fake import FakeDeployer
@@ -180,6 +182,73 @@ def test_a_failure_on_demand(tmp_path, what, error_type, path):
     assert master.get("/clusters/2")["status"] == "error"
     assert master.done("PUT", "/clusters/2/changes", {})["status"] == "ready"
     assert master.get("/nodes/6")["error_type"] == error_type
+
+
+class Stepwise(FakeDeployer):
+    """Tells what it is given: percentages of `told` for provisioning, nothing of a deployment; waits after each."""
+
+    def __init__(self, told=()):
+        super().__init__(0)
+        self.told = list(told)
+        self.turn = threading.Semaphore(0)
+        self.stands = threading.Event()
+
+    def _stand(self):
+        self.stands.set()
+        assert self.turn.acquire(timeout=10)
+
+    def provision(self, nodes, progress):
+        for percent in self.told:
+            progress(nodes[0]["uid"], percent)
+            self._stand()
+        return {node["uid"]: None for node in nodes}
+
+    def deploy(self, facts, progress):
+        self._stand()
+        return {fact["uid"]: None for fact in facts}
+
+    def next(self):
+        self.stands.clear()
+        self.turn.release()
+
+
+@pytest.mark.parametrize(("provisioned_before", "last"), [(True, 50), (False, 66)])
+def test_a_ready_task_shows_what_was_reported_and_no_more(provisioned_before, last):
+    """Of the children check_networks, provision and deployment the last one was told nothing of."""
+    deployer = Stepwise([100])
+    master = Master(deployer=deployer)
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    deployer.turn.release(5)
+    if provisioned_before:
+        assert master.done("PUT", "/clusters/2/provision?nodes=6", {})["status"] == "ready"
+    task = master.done("PUT", "/clusters/2/changes", {})
+    assert (task["status"], task["progress"]) == ("ready", last)
+
+
+def test_progress_rises_and_falls_again_when_the_next_part_begins():
+    deployer = Stepwise([50, 100])
+    master = Master(deployer=deployer)
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    _, task = master.send("PUT", "/clusters/2/changes", {})
+    seen = [task["progress"]]
+    for _ in range(3):
+        assert deployer.stands.wait(10)
+        seen.append(master.get(f"/tasks/{task['id']}")["progress"])
+        deployer.next()
+    assert seen == [0, 75, 100, 100]
+    assert master.end_of(task)["progress"] == 66
+
+
+def test_tasks_by_themselves_have_no_progress(deployed):
+    _, task = deployed.send("PUT", "/clusters/2/deploy_tasks?nodes=6", ["netconfig"])
+    shown = deployed.wait_until(
+        lambda: deployed.get(f"/tasks/{task['id']}")["progress"] is None, "the task shows no progress"
+    )
+    assert shown
+    task = deployed.end_of(task)
+    assert (task["status"], task["progress"]) == ("ready", None)
 
 
 def test_reset_leaves_nodes_offline_until_an_agent_reports(deployed):
