@@ -266,14 +266,20 @@ class RollbackControl(RollbackCommand, ControlCommand):
 
 
 class CleanupEnv(SeedCommand):
-    """Remove stale records of hosts that are in neither environment, put temporary settings back"""
+    """Remove stale records of hosts that are in neither environment, put temporary settings back
+
+    The keys of Keystone that the seed's controllers had before they got the original's are removed there as well.
+    """
 
     stage_name = "cleanup-env"
     examples = ("octane cleanup-env 2", "octane cleanup-env 2 --test")
 
 
 class CleanupFuel(StageCommand):
-    """Put this Fuel master back to what it was before `octane prepare`, byte for byte"""
+    """Put this Fuel master back to what it was before `octane prepare`, byte for byte
+
+    What stays is /var/lib/octane, on purpose: the journal, which `octane status` goes on to show, and pristine copies.
+    """
 
     stage_name = "cleanup-fuel"
     examples = ("octane cleanup-fuel", "octane cleanup-fuel --test")
