@@ -73,19 +73,21 @@ def refuse_foreign(state: Path) -> None:
         raise LabError(f"{state} is not empty and holds no lab; name another directory with --state")
 
 
+def is_bare(state: Path) -> bool:
+    """Whether nothing but the lock is there: of a command that ended before it had made a lab."""
+    return state.is_dir() and [entry.name for entry in state.iterdir()] == [LOCK] and not (state / LOCK).stat().st_size
+
+
 def down(state: Path) -> None:
-    """Take a lab down, whatever state it is in. Raises Timeout, CommandFailed."""
-    if (state / FILE).exists():
-        with locked(state):
-            teardown.take_down(state)
-    else:
-        teardown.stop_everything(state)
-        preloaded.stop(prefix_of(state))
+    """Take a lab down, whatever state it is in. Raises Timeout, CommandFailed, LabError while it is being changed."""
+    with locked(state) if (state / FILE).exists() or is_bare(state) else contextlib.nullcontext():
+        teardown.take_down(state)
     machine.restore_watches()
 
 
 def reset(state: Path) -> None:
-    """Back to the freshly deployed old cloud. Raises LabError when the lab has no snapshot."""
+    """Back to the freshly deployed old cloud. Raises LabError when there is no lab, or none with a snapshot."""
+    Lab.open(state)
     with locked(state):
         lab = Lab.open(state)
         if "lowers" not in lab.options:

@@ -221,10 +221,23 @@ def test_down_leaves_nothing_of_a_lab_whose_supervisor_was_killed(tmp_path, lab)
     assert client.wait(10) == -signal.SIGKILL
 
 
+def test_where_no_lab_ever_was_nothing_is_left(tmp_path):
+    state = tmp_path / "never"
+    for words, code in ((["down"], 0), (["reset"], 2), (["status"], 2), (["exec", "node-1", "--", "true"], 2)):
+        assert cli.main(["--state", str(state), *words]) == code
+        assert traces(state) == NOTHING, words
+    # As an octane-lab that was killed before it had made a lab leaves it.
+    state.mkdir()
+    (state / ".lock").touch()
+    assert cli.main(["--state", str(state), "down"]) == 0
+    assert traces(state) == NOTHING
+
+
 def test_down_leaves_a_directory_alone_that_is_no_labs(tmp_path):
-    (tmp_path / "mine").write_text("precious")
-    assert cli.main(["--state", str(tmp_path), "down"]) == 0
-    assert (tmp_path / "mine").read_text() == "precious"
+    for name in (".lock", "mine"):
+        (tmp_path / name).write_text("precious")
+        assert cli.main(["--state", str(tmp_path), "down"]) == 0
+        assert (tmp_path / name).read_text() == "precious"
     assert cli.main(["--state", str(tmp_path), "up"]) == 2
 
 
