@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import time
 from types import ModuleType
 from typing import Any
 
@@ -292,7 +293,9 @@ class CleanupFuel(StageCommand):
         with Journal.open_to_read(settings.state_dir()) as journal:
             done = journal.runs.last_done(MASTER_ID, self.stage_name)
             if done and stages.is_done(journal, MASTER_ID, self.stage_name):
-                console.print(f"{self.stage_name}: nothing to do: {done.comment}", highlight=False)
+                when = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.ended))
+                told = f"nothing to do, and nothing was done: this master was cleaned up on {when}"
+                console.print(f"{self.stage_name}: {told}", highlight=False)
                 return False
         return _configure_salt(console, test)
 

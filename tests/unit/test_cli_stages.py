@@ -1,6 +1,7 @@
 """The stage commands: input checked before anything is started, one line per step, the verdict from the journal."""
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -554,7 +555,10 @@ def test_cleaning_the_master_a_second_time_needs_no_salt(bench, orchestration, s
     file.unlink()
     capsys.readouterr()
     assert app.main(["cleanup-fuel"]) == 0
-    assert "cleanup-fuel: nothing to do" in capsys.readouterr().out
+    (said,) = capsys.readouterr().out.splitlines()
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    told = f"cleanup-fuel: nothing to do, and nothing was done: this master was cleaned up on {when}"
+    assert re.fullmatch(told, said)
     assert len(started) == 1 and asked == []
 
 
