@@ -9,6 +9,7 @@ import pytest
 
 from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, status, teardown
 from lab.command import CommandFailed
+from lab.deployer.deployer import LabDeployer
 from lab.hosts import HostError
 from lab.preloaded import life
 from lab.state import Lab
@@ -118,6 +119,18 @@ def test_what_is_installed_may_have_another_name_than_the_machine(lab, host, cap
     assert capfd.readouterr().out == "node-10\n"
     assert cli.main(["--state", str(lab.state), "exec", "node-10", "--", "hostname"]) == 2
     assert "node-10 is what runs on node-1" in capfd.readouterr().err
+
+
+def test_a_machine_is_installed_and_erased_by_its_address_whatever_nailgun_calls_the_node(lab, host):
+    made = LabDeployer(lab, lambda: {"10": host.mac})
+    interfaces = {"eth0": {"ip_address": "10.20.0.140", "netmask": "255.255.255.0"}}
+    node = {"uid": "10", "name": "node-10", "interfaces": interfaces, "ks_meta": {"gw": "10.20.0.1"}}
+    assert made.provision([node], lambda uid, percent: None) == {"10": None}
+    assert host.run(["hostname"]).stdout.strip() == "node-10"
+    assert answers(lab, "10.20.0.140") and not answers(lab)
+    made.erase(["10"])
+    assert host.run(["hostname"]).stdout.strip() == "node-1"
+    assert answers(lab, "10.20.0.140"), "the address it booted with is kept"
 
 
 @pytest.mark.parametrize("how", ["kill", "poweroff"])

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab import definition as cloud_definition
 from lab import hosts
 from lab.deployer import configure, deployer
 from lab.deployer.environment import parse
 from lab.master import machines, nailgun_file
 from lab.nailgun import initial
 from tests.unit.lab.deployment_facts import facts
+from tests.unit.lab.nailgun_master import Master
 
 RENUMBERED = {"10": "52:54:00:00:04:00", "11": "52:54:00:00:05:00", "12": "52:54:00:aa:aa:aa"}
 """Nodes 10 and 11 are the machines node-4 and node-5; the lab has no machine for node 12."""
@@ -112,6 +114,32 @@ def test_tasks_by_themselves_run_on_the_machine_too(monkeypatch, lab):
     made = deployer.LabDeployer(lab, lambda: {"2": "52:54:00:00:05:00"})
     assert made.run_tasks(chosen, ["netconfig"], lambda uid, percent: None) == {"2": None}
     assert ran == [("node-5", parse(chosen).node("2").name)]
+
+
+def test_a_seed_that_was_given_up_is_made_again_on_the_same_machines(lab):
+    """upgrade-env, rollback-env, upgrade-env: the second time the spare servers have other numbers."""
+    definition = cloud_definition.load(cloud_definition.PROFILES / "small.yaml")
+    lab.hosts["node-2"] = FakeHost("node-2", lab.state)
+    (lab.hosts["node-2"].root / "root/.ssh").mkdir(parents=True)
+    master = Master(initial.reference(definition))
+    master.application.deployer = deployer.LabDeployer(
+        lab, lambda: {str(row["id"]): row["mac"] for row in master.state.rows("nodes")}
+    )
+    (release,) = [one["id"] for one in master.get("/releases") if one["is_deployable"]]
+    numbers = []
+    for what in ("first", "second"):
+        _, seed = master.send("POST", "/clusters/1/upgrade/clone", {"name": what, "release_id": release})
+        (spare,) = [node for node in master.get("/nodes") if node["mac"] == lab.hosts["node-2"].mac]
+        numbers.append(spare["id"])
+        master.send("POST", f"/clusters/{seed['id']}/assignment", [{"id": spare["id"], "roles": ["controller"]}])
+        assert master.done("PUT", f"/clusters/{seed['id']}/provision?nodes={spare['id']}", {})["status"] == "ready"
+        assert lab.hosts["node-2"].written["/etc/hostname"] == f"node-{spare['id']}\n"
+        # Given up in any status, also after an installation that failed.
+        master.send("PUT", f"/nodes/{spare['id']}", {"status": "error", "error_type": "provision"})
+        assert master.send("DELETE", f"/clusters/{seed['id']}")[0] == 202
+        path = f"/clusters/{seed['id']}"
+        master.wait_until(lambda path=path: master.send("GET", path)[0] == 404, f"{path} is gone")
+    assert numbers[0] == 2 and numbers[1] > 3
 
 
 def test_addresses_are_those_that_nailgun_has_at_this_moment(tmp_path):
