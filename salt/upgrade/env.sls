@@ -4,6 +4,7 @@
 The stage may run:
   octane.stage:
     - stage: upgrade-env
+    - typed: octane.procedure.typed:upgrade_env
 
 Nothing stands in the way:
   octane.step:
