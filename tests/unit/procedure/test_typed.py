@@ -8,6 +8,7 @@ import pytest
 from octane import stage_run
 from octane.errors import BadInput, OctaneError, Refused
 from octane.procedure import env, typed
+from tests.saltfiles import SALT
 from tests.unit.fakes import Bench
 from tests.unit.procedure.world import node
 from tests.unit.test_stage import plan_of, run_stage
@@ -102,18 +103,11 @@ def test_prepare_is_told_which_environments_there_are(bench, fuel):
     assert opened(bench, None, "prepare")[0].result is True
 
 
-def test_the_shipped_orchestrations_look_at_what_was_typed(salt_tree):
+def test_the_shipped_orchestrations_look_at_what_was_typed():
     for name, check in CHECKS.items():
-        text = (salt_tree / f"{name.removeprefix('upgrade-')}.sls").read_text()
+        text = (SALT / "upgrade" / f"{name.removeprefix('upgrade-')}.sls").read_text()
         assert f"- stage: {name}\n    - typed: {check}\n" in text
         assert callable(getattr(typed, check.partition(":")[2]))
-
-
-@pytest.fixture
-def salt_tree():
-    from tests.unit.test_orchestrations import FOLDER
-
-    return FOLDER
 
 
 def test_a_name_that_cannot_be_loaded_is_told(bench):
