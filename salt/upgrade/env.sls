@@ -46,7 +46,7 @@ Make them minions:
     - step: env.enrolled
     - library: octane.procedure.enrol:EnrolSeed
 
-Cut them off management and public by their facts:
+Cut them off management, public and tenants by their facts:
   octane.step:
     - step: env.facts
     - library: octane.procedure.isolation:IsolateFacts
