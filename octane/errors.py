@@ -66,6 +66,10 @@ class NodeFailed(Failed):
         super().__init__(message, node=node, command=command, next_command=next_command)
 
 
+class NodeSilent(NodeFailed):
+    """A node was not asked, since it does not answer at all."""
+
+
 class WaitTimeout(Failed):
     """A bounded wait ended without what it waited for; the message names it."""
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from octane.context import Context
 from octane.definition import Definition
-from octane.errors import BadInput, Failed, InvariantBroken, LockLost, OctaneError, Refused
+from octane.errors import BadInput, Failed, InvariantBroken, LockLost, NodeSilent, OctaneError, Refused
 from octane.journal import Journal, runs, steps
 from octane.journal.holder import Holder
 from octane.journal.runs import Run
 from octane.journal.steps import Attempt, Evidence
-from octane.stage import command_line, has_begun, undo_command
+from octane.stage import FENCED, command_line, has_begun, undo_command
 from octane.step import Outcome, load, with_targets
 from octane.verify import invariants
 
@@ -209,8 +209,18 @@ class StepRunner:
             return ""
         stands = has_begun(self.ctx.journal, run.pair_id, run.stage)
         if run.act == "undo" or not stands or not_undoable(self.ctx.journal, run.pair_id, run.stage):
-            return f"; to go on: `{go_on}`"
+            return f"; to go on: `{go_on}`{self._without(run, error)}"
         return f"; to go on: `{go_on}`, to go back: `{undo_command(self.ctx.stage, self.ctx.pair, self.ctx.options)}`"
+
+    def _without(self, run: Run, error: OctaneError) -> str:
+        """What to say of a node that does not answer because it is powered off, where a way back can do without it."""
+        if run.act != "undo" or not isinstance(error, NodeSilent) or error.node is None:
+            return ""
+        options = {**self.ctx.options, FENCED: [*(self.ctx.options.get(FENCED) or ()), error.node]}
+        command = undo_command(self.ctx.stage, self.ctx.pair, options)
+        if FENCED not in command:
+            return ""
+        return f"; if {error.node} is powered off and stays so: `{command}`"
 
     def _look_before(self, run: Run, attempt: Attempt) -> None:
         """What the invariants say before the step acts; one that does not hold yet is no failure."""

@@ -17,7 +17,7 @@ import salt.utils.event
 import salt.wheel
 
 from octane.definition import MINION_ID
-from octane.errors import BadInput, Failed, NodeFailed
+from octane.errors import BadInput, Failed, NodeFailed, NodeSilent
 from octane.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
@@ -164,14 +164,14 @@ class NodeCaller:
         return answers
 
     def _await_connection(self, targets: list[str], fun: str) -> None:
-        """:raises NodeFailed: some of TARGETS have not been heard after CONNECT_SECONDS."""
+        """:raises NodeSilent: some of TARGETS have not been heard after CONNECT_SECONDS."""
         deadline = time.monotonic() + CONNECT_SECONDS
         waiting = [node for node in targets if node not in _heard(self._options["conf_file"])]
         while waiting and time.monotonic() < deadline:
             answers = self._ask(waiting, "test.ping", (), {}, PING_SECONDS)
             waiting = [node for node in waiting if answers[node].get("missing") not in (None, NO_KEY)]
         silent = f"not asked, since it has not answered a ping for {CONNECT_SECONDS} s"
-        _raise_failures(fun, targets, {node: silent if node in waiting else None for node in targets})
+        _raise_failures(fun, targets, {node: silent if node in waiting else None for node in targets}, NodeSilent)
 
     def _ask(
         self, targets: list[str], fun: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float
@@ -349,8 +349,10 @@ def _text(returned: Any) -> str:
     return str(returned).strip()
 
 
-def _raise_failures(fun: str, targets: list[str], complaints: Mapping[str, str | None]) -> None:
+def _raise_failures(
+    fun: str, targets: list[str], complaints: Mapping[str, str | None], error: type[NodeFailed] = NodeFailed
+) -> None:
     failed = [node for node in targets if complaints[node]]
     if failed:
         others = f" (and {', '.join(failed[1:])})" if failed[1:] else ""
-        raise NodeFailed(failed[0], fun, f"{complaints[failed[0]]}{others}")
+        raise error(failed[0], fun, f"{complaints[failed[0]]}{others}")

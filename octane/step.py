@@ -8,7 +8,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.definition import NOTHING, Definition
-from octane.errors import BadInput, NodeFailed, Refused
+from octane.errors import BadInput, NodeSilent, Refused
 from octane.stage import FENCED
 
 
@@ -89,7 +89,7 @@ class NodeStep(LibraryStep):
         returns = self._state(ctx, there, definition.undo, kwargs) if there else {}
         silent = [node for node in targets if node not in heard]
         if silent:
-            raise NodeFailed(silent[0], definition.undo, f"not asked, since {', '.join(silent)} did not answer a ping")
+            raise NodeSilent(silent[0], definition.undo, f"not asked, since {', '.join(silent)} did not answer a ping")
         return _outcome(returns)
 
     @property

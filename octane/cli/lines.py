@@ -14,6 +14,7 @@ from octane.journal.runs import Run
 from octane.journal.steps import Attempt, Evidence
 from octane.status import shown_numbers
 
+NOTHING = "nothing to undo"
 MARKS = {"done": "[green]✔[/green]", "failed": "[red]✘[/red]", "running": "…"}
 FACTS_SHOWN = 3
 
@@ -53,7 +54,9 @@ class Lines:
     def _line(self, sentence: str, attempt: Attempt, evidence: list[Evidence]) -> None:
         seconds = (attempt.ended or attempt.started) - attempt.started
         parts = [f"{MARKS[attempt.result]} {escape(sentence)}", f"{seconds:.1f} s"]
-        told = "undone" if attempt.act == "undo" and attempt.result == "done" else attempt.comment
+        told = attempt.comment
+        if attempt.act == "undo" and attempt.result == "done":
+            told = "undone" if told in ("undone", NOTHING) else f"undone: {told}"
         if told and told != "done":
             parts.append(escape(told))
         if attempt.result == "done" and evidence:

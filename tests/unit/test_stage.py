@@ -6,7 +6,7 @@ from octane import stage as stages
 from octane import stage_run
 from octane.context import DryRun
 from octane.definition import Definition
-from octane.errors import BadInput, Failed, NodeFailed, Refused
+from octane.errors import BadInput, Failed, NodeFailed, NodeSilent, Refused
 from octane.journal import Journal, steps
 from octane.journal.holder import Holder
 from octane.journal.runs import NewRun
@@ -363,6 +363,19 @@ def test_an_undo_that_concerns_no_other_step_keeps_none_from_being_taken_back(be
     assert toys.CALLS == ["undo three", "undo two", "undo one"]
     run = bench.journal.runs.latest()
     assert run.result == "failed" and run.comment.endswith("left to be taken back: toy.two")
+
+
+def test_on_the_way_back_a_silent_node_is_named_with_what_to_state(bench):
+    clone(bench)
+    run_stage(bench, "upgrade-db", plan_of("one"), seed=2)
+
+    def silent(ctx):
+        raise NodeSilent("node-5", "x.y", "not asked, since it does not answer")
+
+    toys.HOOKS["undo.one"] = silent
+    stage_run.undo_stage(bench.context("upgrade-db", seed=2))
+    told = "if node-5 is powered off and stays so: `octane rollback-db 2 --fenced=node-5`"
+    assert told in bench.journal.runs.latest().comment
 
 
 def test_what_users_wait_for_is_taken_back_first_and_each_of_it_is_tried(bench):
