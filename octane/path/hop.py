@@ -43,14 +43,17 @@ class Schema:
 
 @dataclass(frozen=True)
 class Command:
-    """A command that migrates data; with ``repeat_until``, it is run again until it says that."""
+    """A command that migrates data; with ``repeat_until``, it is run again until it says that, with ``repeat_while``,
+    as long as it exits with that."""
 
     words: tuple[str, ...]
     repeat_until: str | None = None
+    repeat_while: int | None = None
 
     def __str__(self) -> str:
         again = f" (again until it says {self.repeat_until!r})" if self.repeat_until else ""
-        return " ".join(self.words) + again
+        more = f" (again while it exits with {self.repeat_while})" if self.repeat_while else ""
+        return " ".join(self.words) + again + more
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class Hop:
     breaking: tuple[Check, ...]
     in_flight: tuple[Check, ...]
     rewrite: tuple[Rewrite, ...]
+    unfinished: tuple[Check, ...] = ()
     fuel_from: tuple[str, ...] = ()
     fuel_to: str = ""
 
@@ -152,6 +156,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         breaking=chosen(data["breaking"], source),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
+        unfinished=chosen(data.get("unfinished", []), source),
         fuel_from=tuple(data.get("fuel", {}).get("from", ())),
         fuel_to=data.get("fuel", {}).get("to", ""),
     )
@@ -173,7 +178,7 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
 def _command(data: Mapping[str, Any] | list[str]) -> Command:
     if isinstance(data, list):
         return Command(tuple(data))
-    return Command(tuple(data["command"]), data.get("repeat_until"))
+    return Command(tuple(data["command"]), data.get("repeat_until"), data.get("repeat_while"))
 
 
 def _schema(database: str, data: Mapping[str, Any]) -> Schema:
@@ -195,7 +200,7 @@ def _check_consistency(hop: Hop, source: str) -> None:
             raise BadInput(f"{source}: {service.name}: databases and scripts differ: {', '.join(sorted(unproven))}")
         if not service.migrate:
             raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
-    checks = (*hop.breaking, *hop.in_flight)
+    checks = (*hop.breaking, *hop.in_flight, *hop.unfinished)
     named = {one.database for several in (hop.stale, checks, hop.rewrite) for one in several}
     foreign = (set(hop.expendable) | named) - set(hop.databases)
     if foreign:

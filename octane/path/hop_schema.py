@@ -12,8 +12,9 @@ _AGAIN: dict[str, Any] = {"type": "string", "minLength": 1}
 _REPEATED = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["command", "repeat_until"],
-    "properties": {"command": _COMMAND, "repeat_until": _AGAIN},
+    "required": ["command"],
+    "properties": {"command": _COMMAND, "repeat_until": _AGAIN, "repeat_while": {"type": "integer", "minimum": 1}},
+    "oneOf": [{"required": ["repeat_until"]}, {"required": ["repeat_while"]}],
 }
 _DATA_COMMANDS = {"type": "array", "items": {"oneOf": [_COMMAND, _REPEATED]}}
 _ETC = {"type": "string", "pattern": r"^/etc/[A-Za-z0-9_./-]+$"}
@@ -149,6 +150,7 @@ SCHEMA: dict[str, Any] = {
         "breaking": _CHECKS,
         "in_flight": _CHECKS,
         "rewrite": {"type": "array", "items": _REWRITE},
+        "unfinished": _CHECKS,
         "stale": {
             "type": "array",
             "items": {

@@ -28,6 +28,7 @@ def render(hop: Hop, releases: Iterable[Release] | None = None) -> str:
         (MIGRATED, [line for service in hop.services for line in _service(service, old, new)]),
         ("Put right on the copy", _rewrite(hop)),
         ("Run on the copy at last, with the new release", _online(hop)),
+        ("Found after it on the copy, and stops the stage", _checks(hop.unfinished)),
     ]
     fuel = [f"Fuel {', '.join(hop.fuel_from)} to {hop.fuel_to}"] if hop.fuel_to else []
     return "\n".join([hop.title, *fuel, *(line for title, lines in sections for line in _section(title, lines))]) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -10,6 +10,8 @@ from octane.path import Check
 from octane.sides import sides
 
 TIMEOUT = 600
+Ask = Callable[..., Any]
+"""Calls a function of the databases, named first, where the rows are that it is asked about."""
 STANDING_STILL = 3600
 """Seconds without a change after which work in flight is not waited for: whoever was at it is gone."""
 
@@ -32,6 +34,16 @@ def unmended(ctx: Context) -> list[str]:
     return _found(ctx, [check for check in ctx.path.breaking if check.mended_before])
 
 
+def unfinished(ctx: Context, ask: Ask) -> list[str]:
+    """Rows of a migrated copy that the new release's data migrations should have filled, a sentence each: they exit
+    with 0 whether they did or not (seen with nova 29)."""
+    checks = ctx.path.unfinished
+    if not checks:
+        return []
+    answers = ask("octane_rows.matching", _queries(checks))
+    return [_sentence(one, answers[one.name], False) for one in checks if answers[one.name]["count"]]
+
+
 def in_flight(ctx: Context, databases: Iterable[str]) -> list[str]:
     """Everything that the original's services are in the middle of at this moment, a sentence each."""
     wanted = set(databases)
@@ -46,12 +58,21 @@ def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Che
     if not asked:
         return []
     node = sides(ctx).originals[0]
-    queries = [
-        {"name": one.name, "database": one.database, "query": one.query, "older_than": aged.get(one.name, 0)}
-        for one in asked
-    ]
-    answers = ctx.nodes.call([node], "octane_rows.matching", queries, timeout=TIMEOUT)[node]
+    answers = ctx.nodes.call([node], "octane_rows.matching", _queries(asked, aged), timeout=TIMEOUT)[node]
     return [_sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]
+
+
+def _queries(checks: Iterable[Check], aged: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
+    """CHECKS as a node is asked them; AGED are those of which only rows that old count, in seconds."""
+    return [
+        {
+            "name": one.name,
+            "database": one.database,
+            "query": one.query,
+            "older_than": (aged or {}).get(one.name, 0),
+        }
+        for one in checks
+    ]
 
 
 def _sentence(check: Check, found: Mapping[str, Any], stands_still: bool) -> str:

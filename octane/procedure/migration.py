@@ -163,7 +163,10 @@ class FinishNewMigrations(LibraryStep):
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        return {"done": bool(ctx.recall(ONLINE))}
+        left = db_rows.unfinished(ctx, _on_seed(ctx)) if ctx.recall(ONLINE) else []
+        if left:
+            raise InvariantBroken("; ".join(left))
+        return {"done": bool(ctx.recall(ONLINE)), "left": 0}
 
 
 def migrations(services: Iterable[Service]) -> Orders:
@@ -183,6 +186,7 @@ def _order(service: Service, command: Command) -> dict[str, Any]:
     return {
         "command": list(command.words),
         "repeat_until": command.repeat_until,
+        "repeat_while": command.repeat_while,
         "configuration": list(service.configuration),
     }
 
@@ -198,6 +202,11 @@ def _manage(ctx: Context, node: str, groups: Orders) -> dict[str, float]:
 def seconds_by_group(ran: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, float]:
     """How long the commands of each group took, of what a node returned."""
     return {name: round(sum(command["seconds"] for command in commands), 1) for name, commands in ran.items()}
+
+
+def _on_seed(ctx: Context) -> db_rows.Ask:
+    target = sides(ctx).seeds[0]
+    return lambda function, *given: ctx.nodes.call([target], function, *given, timeout=db_rows.TIMEOUT)[target]
 
 
 def _compared(ctx: Context) -> Compared:

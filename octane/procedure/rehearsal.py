@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken
 from octane.path.identity import NEW, OLD
-from octane.procedure import db_verify, tables, transfer
+from octane.procedure import db_rows, db_verify, tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.migration import (
     AT_ONCE,
@@ -100,6 +101,9 @@ class Migrate(Rehearsing):
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=_seed(ctx))
         online = _manage(ctx, online_migrations(services))
+        unfinished = db_rows.unfinished(ctx, partial(_ask, ctx, timeout=db_rows.TIMEOUT))
+        if unfinished:
+            raise Failed("; ".join(unfinished), node=_seed(ctx))
         _learn_seconds(ctx, migrate=ran, online=online)
         return Outcome(
             changes={"migrated": [service.name for service in services]},

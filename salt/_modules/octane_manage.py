@@ -35,8 +35,9 @@ def run(command, timeout=1800, tail=TAIL, namespace=None):
     Run migration commands one after the other.
 
     :param command: words of one command, or a list of such lists; stops at the first that fails. Instead of words,
-        ``{"command": words, "repeat_until": text, "configuration": [files]}``, where it is run again and again until it
-        says the text, and is told to read those of the files that are there, without their ``read_timeout``
+        ``{"command": words, "repeat_until": text, "repeat_while": code, "configuration": [files]}``, where it is run
+        again and again until it says the text, or while its exit code is the one that says there is more to do, and is
+        told to read those of the files that are there, without their ``read_timeout``
     :param timeout: seconds for each, its repetitions included; it is ended with all its children then
     :param tail: lines of output that are returned
     :param namespace: network namespace of this node to run them in
@@ -101,7 +102,7 @@ def redact(text):
 
 
 def _orders(command):
-    """Every command as ``{"command", "repeat_until", "configuration"}``."""
+    """Every command as ``{"command", "repeat_until", "repeat_while", "configuration"}``."""
     single = isinstance(command, dict) or (command and isinstance(command[0], str))
     given = [one if isinstance(one, dict) else {"command": one} for one in ([command] if single else command)]
     for one in given:
@@ -161,27 +162,31 @@ def _without_read_timeout(url):
 def _run(orders, bounds):
     found = []
     for one in orders:
-        found.append(_repeated(one["command"], one.get("repeat_until"), bounds))
+        found.append(_repeated(one, bounds))
         last = found[-1]
         if last["exit"]:
             raise CommandExecutionError(f"{last['command']} failed with exit code {last['exit']}: {last['output']}")
     return found
 
 
-def _repeated(words, until, bounds):
-    """Run it once, or until it says UNTIL: within the same time, and told what it said last if it never does."""
+def _repeated(order, bounds):
+    """Run it once, or until it has said that nothing is left: within the same time, and told what it said last if it
+    never does."""
+    until, more = order.get("repeat_until"), order.get("repeat_while")
+    waited = f"did not say {until!r}" if more is None else f"still exits with {more}"
     started, times = time.monotonic(), 0
     while True:
-        done = _one(words, bounds._replace(timeout=bounds.timeout - (time.monotonic() - started)))
+        done = _one(order["command"], bounds._replace(timeout=bounds.timeout - (time.monotonic() - started)))
         times += 1
         done.update(times=times, seconds=round(time.monotonic() - started, 1))
-        if until is None or (until in done["output"] and not done["exit"]):
+        code = done["exit"]
+        if (until is None and more is None) or code not in (0, more, -signal.SIGKILL):
             return done
-        if done["exit"] not in (0, -signal.SIGKILL):
+        if code == 0 and (until is None or until in done["output"]):
             return done
-        if done["exit"] or time.monotonic() - started >= bounds.timeout:
+        if code == -signal.SIGKILL or time.monotonic() - started >= bounds.timeout:
             raise CommandExecutionError(
-                f"{done['command']} did not say {until!r} in {bounds.timeout} s, run {times} times: {done['output']}"
+                f"{done['command']} {waited} in {bounds.timeout} s, run {times} times: {done['output']}"
             )
 
 

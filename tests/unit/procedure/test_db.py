@@ -66,6 +66,7 @@ class Clouds:
                 }
                 for one in schemas
             },
+            "octane_rows.matching": lambda minion, queries: {one["name"]: {"count": 0, "first": []} for one in queries},
             "octane_cloud.resources": lambda minion: copy.deepcopy(self.resources),
             "octane_cloud.remove": self.remove,
         }
@@ -171,6 +172,18 @@ def test_another_copy_gets_its_data_migrated_too(ctx):
     for step in steps[:-1]:
         run(step, ctx)
     assert migration.FinishNewMigrations().pending(ctx)
+
+
+def test_rows_that_the_new_releases_migrations_left_stop_the_stage_whatever_they_exited_with(ctx):
+    left = {"instances_without_compute_id": {"count": 7, "first": ["i1", "i2", "i3", "i4", "i5"]}}
+    ctx.nodes.functions["octane_rows.matching"] = lambda minion, queries: {
+        one["name"]: left.get(one["name"], {"count": 0, "first": []}) for one in queries if minion == "node-4"
+    }
+    with pytest.raises(InvariantBroken, match=r"nova: 7 instances .*: i1, i2, i3, i4, i5, \.\.\.: run `nova-manage"):
+        run(migration.FinishNewMigrations(), ctx)
+    left.clear()
+    assert migration.FinishNewMigrations().pending(ctx) == {}, "what the operator finished is not run again"
+    assert run(migration.FinishNewMigrations(), ctx) == {"done": True, "left": 0}
 
 
 def test_a_finished_stage_has_nothing_left_to_do(ctx):
@@ -359,6 +372,7 @@ def test_a_command_is_told_what_ends_its_repetition_and_what_it_reads(ctx):
             {
                 "command": ["nova-manage", "db", "migrate_flavor_data", "--max-number", "500"],
                 "repeat_until": ", 0 completed",
+                "repeat_while": None,
                 "configuration": ["/etc/nova/nova.conf"],
             }
         ]

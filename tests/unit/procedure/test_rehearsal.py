@@ -26,6 +26,7 @@ class Cloud:
         self.heads = {"alembic": ["old"], "migrate": {}}
         self.reached = "migrated"
         self.lost = 0
+        self.unfilled = 0
 
     def functions(self):
         return {
@@ -65,6 +66,8 @@ class Cloud:
             return sums(arguments[0], self.lost if self.scratch == "migrated" else 0)
         if function == "octane_views.rows":
             return {one["name"]: [["r1", "'other'", "NULL"]] for one in arguments[0]}
+        if function == "octane_rows.matching":
+            return {one["name"]: {"count": self.unfilled, "first": ["i1"]} for one in arguments[0]}
         assert function == "octane_db.compare_schemas"
         found = {"alembic": ["new" if self.scratch == "migrated" else "old"], "migrate": {}}
         wanted = {"alembic": ["new"], "migrate": None}
@@ -120,6 +123,15 @@ def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
     rehearsal.Scratch().apply(ctx)
     rehearsal.Copy().apply(ctx)
     with pytest.raises(Failed, match="keystone"):
+        rehearsal.Migrate().apply(ctx)
+    assert ctx.recall(rehearsal.REHEARSED) is None
+
+
+def test_rows_that_the_data_migrations_left_fail_it_whatever_they_exited_with(ctx, cloud):
+    cloud.unfilled = 1
+    for step in STEPS[:2]:
+        step().apply(ctx)
+    with pytest.raises(Failed, match=r"nova: 1 instances .*: i1: run `nova-manage db online_data_migrations"):
         rehearsal.Migrate().apply(ctx)
     assert ctx.recall(rehearsal.REHEARSED) is None
 
