@@ -11,11 +11,11 @@ import threading
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from lab.cache import CACHE
 from octane.path import standing
 from octane.procedure import db_rows
 from tests.functional.injections import ANTELOPE
 from tests.functional.mariadb import MISSING, until
+from tests.functional.real_commands import Commands
 from tests.functional.real_databases import HOPS
 
 HOP = HOPS["antelope-caracal"]
@@ -35,39 +35,6 @@ pytestmark = [
 ]
 
 
-def programs(version: str) -> str:
-    """The folder of the lab's release; skips the test when the lab has not installed it yet."""
-    found = sorted(CACHE.glob(f"openstack-{version}-*/bin/cinder-manage"))
-    if not found:
-        pytest.skip(f"the lab has not installed OpenStack {version} yet")
-    return str(found[-1].parent)
-
-
-class Commands:
-    """Runs commands of either release on the node's database, as its services are configured."""
-
-    def __init__(self, cloud, folder, monkeypatch) -> None:
-        self.cloud, self.folder, self.monkeypatch = cloud, folder, monkeypatch
-        # Keystone's command trips over a percent sign in its URL, as the root password needs one here.
-        user = "service@localhost"
-        cloud.server.sql(f"CREATE OR REPLACE USER {user} IDENTIFIED BY 'hunter2'; GRANT ALL ON *.* TO {user};")
-
-    def configured(self, database: str, parameters: str = "") -> str:
-        path = self.folder / f"{database}.conf"
-        socket = f"{self.cloud.server.root}/socket"
-        url = f"mysql+pymysql://service:hunter2@localhost/{database}?unix_socket={socket}{parameters}"
-        path.write_text(f"[database]\nconnection = {url}\n")
-        return str(path)
-
-    def run(self, version: str, commands, configuration: str, **options):
-        folder = programs(version)
-        self.monkeypatch.setattr(self.cloud.server.node.modules["octane_manage"], "_PATH", f"{folder}:/usr/bin:/bin")
-        # Popen looks a program up by the caller's own path.
-        self.monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        orders = [{"command": list(words), "configuration": [configuration]} for words in commands]
-        return self.cloud.server.call("run_manage", orders, **options)["commands"]
-
-
 @pytest.fixture
 def commands(clouds, tmp_path, monkeypatch):
     return Commands(clouds("antelope"), tmp_path, monkeypatch)
@@ -84,13 +51,6 @@ def test_what_is_called_breaking_breaks_the_real_migration(planted, commands, na
     with pytest.raises(CommandExecutionError, match=words) as failure:
         commands.run("2024.1", migrations(database), commands.configured(database))
     assert "hunter2" not in str(failure.value)
-
-
-@pytest.mark.parametrize("database", sorted({database for database, _ in BREAKING.values()}))
-def test_without_it_the_schema_is_the_new_releases(planted, commands, database):
-    cloud = planted(HOP.name, database, "")
-    commands.run("2024.1", migrations(database), commands.configured(database))
-    assert standing(database, cloud.server.call("schema_heads", database)).releases == ("caracal",)
 
 
 def test_the_old_releases_command_mends_what_is_said_to_be_mended_by_it_and_no_deleted_row(planted, commands):
