@@ -17,6 +17,7 @@ from octane.errors import InvariantBroken
 from octane.path import standing
 from octane.procedure import db_rows, migration, schemas
 from octane.procedure.tables import COPIED
+from tests.functional.injections import ANTELOPE
 from tests.functional.mariadb import MISSING, until
 from tests.functional.real_commands import ENDS_WITHIN, Commands, daemon
 from tests.functional.real_databases import HOPS, Cloud
@@ -77,7 +78,9 @@ def world(cloud, commands):
     own = f"[DEFAULT]\ntransport_url = fake://\nstate_path = {commands.folder}\nhost = node-4.domain.tld\n"
     own += f"[oslo_concurrency]\nlock_path = {commands.folder}/locks\n"
     files = {service.name: commands.configured(service.name, text=own) for service in HOP.services}
-    files["nova"] = commands.configured("nova", more=("nova_api",), text=own)
+    # Placement is asked nothing at a start, but is to be known; one worker is no child that outlives its parent.
+    more = "[placement]\nauth_type = none\nendpoint_override = http://192.0.2.1\n[conductor]\nworkers = 1\n"
+    files["nova"] = commands.configured("nova", more=("nova_api",), text=own + more)
     # That of cell 0 leads to where it should, if by another way: by it nova's command finds what to migrate.
     cloud.plant(
         "nova_api",
@@ -217,6 +220,27 @@ def test_beside_a_record_of_the_old_controllers_cinder_does_not_start_and_withou
         until(lambda: process.poll() is not None or rows(rewritten, ours), "cinder-scheduler to register")
         assert process.poll() is None, (tmp_path / "log").read_text()[-2000:]
     assert [row["host"] for row in rows(rewritten, ours)] == ["node-4.domain.tld"]
+
+
+def test_beside_a_compute_that_the_check_calls_too_old_nova_does_not_start_and_beside_the_others_it_does(
+    rewritten, tmp_path
+):
+    server, log = rewritten.cloud.server, tmp_path / "log"
+    (check,) = [one for one in HOP.breaking if one.name == "computes_too_old"]
+    asked = [{"name": check.name, "database": check.database, "query": check.query}]
+    server.sql(f"USE nova; {ANTELOPE[check.name]} UPDATE services SET forced_down = 0;")
+    try:
+        assert server.node.call("octane_rows.matching", asked)[check.name]["first"] == ["planted"]
+        with daemon("2024.1", "nova-conductor", rewritten.files["nova"], log) as process:
+            assert process.wait(ENDS_WITHIN) == 1 and "TooOldComputeService" in log.read_text()
+    finally:
+        server.sql("DELETE FROM nova.services WHERE host IN ('planted', 'innocent')")
+    assert server.node.call("octane_rows.matching", asked)[check.name]["count"] == 0
+    ours = "SELECT host FROM nova.services WHERE `binary` = 'nova-conductor' AND deleted = 0"
+    with daemon("2024.1", "nova-conductor", rewritten.files["nova"], log) as process:
+        until(lambda: process.poll() is not None or rows(rewritten, ours), "nova-conductor to register")
+        assert process.poll() is None, log.read_text()[-2000:]
+    server.sql("DELETE FROM nova.services WHERE `binary` = 'nova-conductor'")
 
 
 def test_cells_lead_to_the_old_cloud_until_they_are_rewritten(undiscovered, rewritten):
