@@ -29,7 +29,7 @@ grep -rlI "$target" "$target/opt/salt/bin" | xargs sed -i "s|$target||g"
 
 say "services and identity"
 for unit in mariadb mariadb.socket mysql corosync pacemaker pcsd pcsd-ruby logd haproxy rabbitmq-server epmd.service epmd.socket memcached rsync nftables salt-minion \
-    e2scrub_reap systemd-pstore cron lvm2-monitor; do
+    openvswitch-switch ovs-record-hostname e2scrub_reap systemd-pstore cron lvm2-monitor; do
     inside systemctl disable "$unit" >/dev/null 2>&1 || say "$unit: nothing to disable"
 done
 inside systemctl enable ssh networking ssh-host-key >&2
@@ -37,6 +37,8 @@ inside systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer 
     systemd-tmpfiles-clean.timer getty@tty1.service console-getty.service systemd-logind.service systemd-update-utmp.service \
     systemd-update-utmp-runlevel.service systemd-firstboot.service >/dev/null 2>&1
 inside systemctl set-default multi-user.target >&2
+# Hosts have no modules of their own; Open vSwitch asks for its one before it starts, and needs none in user space.
+ln -sf /bin/true "$target/usr/sbin/modprobe"
 # An empty cluster configuration waits 20 s for other nodes before it elects; Fuel's computers have no fencing device.
 inside sh -c '
     rm -f /var/lib/pacemaker/cib/*

@@ -30,7 +30,9 @@ class Definition:
     (``module:function``) that compute more of them from the context. ``side`` is a word for targets that are looked up
     when the step runs. ``timeout`` is seconds for all targets together; ``holds`` are names of invariants. The effect
     of a step with ``until`` lasts until that later step of its stage is done, and is not asked for after that. An
-    ``always`` step puts things back and runs although an earlier one failed.
+    ``always`` step puts things back and runs although an earlier one failed. Steps with ``undo_first`` are taken back
+    before all others, each whatever became of the one before, on the nodes that answer. The undo of one with
+    ``undo_alone`` concerns no other step: when it fails the others are taken back all the same.
     """
 
     step: str
@@ -48,6 +50,8 @@ class Definition:
     holds: tuple[str, ...] = ()
     timeout: float = 300
     always: bool = False
+    undo_first: bool = False
+    undo_alone: bool = False
 
     def __post_init__(self) -> None:
         """:raises BadInput: the sentence names the step and what is wrong with it."""

@@ -99,7 +99,7 @@ def finish_stage(caller: Caller, name: str) -> Report:
 
 
 def undo_stage(caller: Caller, name: str) -> dict[str, dict[str, Any]]:
-    """``octane.undo``: what became of each step, by its name, the last one first.
+    """``octane.undo``: what became of each step, by its name, in the order in which they were taken back.
 
     :raises OctaneError: see :func:`octane.stage_run.undo_stage`.
     """

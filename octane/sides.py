@@ -49,7 +49,7 @@ def present(ctx: Context, nodes: Iterable[Node]) -> list[Node]:
 
 def sides(ctx: Context) -> Sides:
     """The nodes of both environments of this upgrade, as Fuel knew them when the step first asked, without those that
-    were stated to be powered off.
+    were stated to be powered off. Of the seed that may be all controllers: the original can do without them.
 
     :raises Refused: a side without a controller, naming it.
     :raises BadInput: a node that was stated to be powered off is of neither environment.
@@ -68,6 +68,9 @@ def _sides(ctx: Context, original: int, seed: int) -> Sides:
         raise BadInput(f"{named}: no node of environment {original} or {seed} is called so")
     nodes = present(ctx, known)
     originals, seeds = _controllers(nodes, original), _controllers(nodes, seed)
+    for environment, there in ((original, originals), (seed, _controllers(known, seed))):
+        if not there:
+            raise Refused(f"environment {environment} has no controller")
     both = {original, seed}
     members = [node for node in nodes if node.environment in both]
     return Sides(
@@ -80,7 +83,4 @@ def _sides(ctx: Context, original: int, seed: int) -> Sides:
 
 
 def _controllers(nodes: Iterable[Node], environment: int) -> tuple[str, ...]:
-    found = controllers(node for node in nodes if node.environment == environment)
-    if not found:
-        raise Refused(f"environment {environment} has no controller")
-    return tuple(node.minion for node in found)
+    return tuple(node.minion for node in controllers(node for node in nodes if node.environment == environment))

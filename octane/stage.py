@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,11 @@ BY_WORD = {"original": "ENV", "seed": "SEED", None: ""}
 
 FENCED = "fenced"
 """Controllers that the operator stated to be powered off."""
+
+DEFAULT_RATE = 50 << 20
+"""Bytes per second that a copy takes of the original while users work on it, as long as the operator says nothing else
+(option ``rate``): less than half of what 1 Gbit/s carries (119 MiB) or of what one disk reads in a row, and 20 GiB of
+databases are copied in 7 minutes. In the window, when users wait, there is no limit but the operator's."""
 
 OF_DB = (*BY_PAIR, "leave", "finish_migrations", "way", "rate", FENCED)
 
@@ -127,6 +133,7 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
     pair = find_pair(journal, stage, options)
     pair_id = pair.id if pair else MASTER_ID
     _refuse_beside(journal, stage, pair)
+    _refuse_half_back(journal, stage, pair)
     if is_done(journal, pair_id, stage.name):
         return pair
     for name in stage.after:
@@ -149,12 +156,15 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
         words += [stage.flag] if stage.flag else []
-        words += [f"--leave={name}" for name in (options or {}).get("leave") or ()]
+        words += [f"--leave={shlex.quote(str(name))}" for name in (options or {}).get("leave") or ()]
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
-        words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name)]
+        words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name) is not None]
         words += _stated(stage.name, options)
     return " ".join(words)
 
+
+TAKE_FENCED = ("upgrade-control", "rollback-control", "rollback-db")
+"""Commands that can be told of nodes that are powered off."""
 
 ROLLED_BACK = {f"rollback-{name}": f"upgrade-{name}" for name in ("env", "db", "control")}
 """Commands that take a stage back, and which."""
@@ -175,7 +185,8 @@ def undo_command(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
 
 def _stated(command: str, options: Mapping[str, Any] | None) -> list[str]:
     """Nodes that are powered off, for the commands that take them."""
-    return [f"--fenced={name}" for name in (options or {}).get(FENCED) or () if command.endswith("-control")]
+    stated = (options or {}).get(FENCED) or ()
+    return [f"--fenced={name}" for name in stated if command in TAKE_FENCED]
 
 
 def next_stage(stage: Stage) -> Stage | None:
@@ -226,6 +237,18 @@ def _refuse_beside(journal: Journal, stage: Stage, pair: Pair | None) -> None:
     for trial in STAGES.values():
         if trial.beside == stage.name and has_begun(journal, pair.id, trial.name):
             raise Refused(f"{trial.name} is half-way: run it again", next_command=command_line(trial, pair))
+
+
+def _refuse_half_back(journal: Journal, stage: Stage, pair: Pair | None) -> None:
+    """What was taken back first was so for users: what is left of the stage, a copy of their data too, is of before."""
+    if pair is None or not has_begun(journal, pair.id, stage.name):
+        return
+    records = journal.steps.of_stage(pair.id, stage.name)
+    first = [step.name for step in records if step.status == UNDONE and step.definition.get("undo_first")]
+    history = journal.runs.of_pair(pair.id, stage.name)
+    if first and history and history[-1].act == "undo":
+        back = undo_command(stage, pair)
+        raise Refused(f"{stage.name} is half taken back: that is to be finished first", next_command=back)
 
 
 def _refuse_unfinished(journal: Journal) -> None:

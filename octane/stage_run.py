@@ -71,9 +71,10 @@ def finish_stage(ctx: Context) -> Report:
 
 
 def undo_stage(ctx: Context) -> list[tuple[str, Report]]:
-    """Take back every standing step of the stage, the last one first, in a run of its own; (step, what became of it).
+    """Take back every standing step of the stage, in a run of its own; (step, what became of it).
 
-    It stops at the first failure, and the same call goes on from there.
+    Of those with ``undo_first`` each is tried. Else it stops at the first failure, unless that is of a step with
+    ``undo_alone``; the same call goes on from there.
 
     :raises BadInput: see :func:`octane.stage.find_pair`.
     :raises Refused: a later stage has begun, a step has no way back, or somebody else runs a stage.
@@ -86,7 +87,8 @@ def undo_stage(ctx: Context) -> list[tuple[str, Report]]:
 
 
 def to_undo(journal: Journal, stage: Stage, pair: Pair | None) -> list[StepRecord]:
-    """Steps of STAGE that stand and are to be taken back, the last one first.
+    """Steps of STAGE that stand and are to be taken back: those with ``undo_first``, then the others; of both the last
+    one first.
 
     :raises Refused: a later stage has begun, or a step has no way back.
     """
@@ -98,7 +100,8 @@ def to_undo(journal: Journal, stage: Stage, pair: Pair | None) -> list[StepRecor
     stuck = not_undoable(journal, pair_id, stage.name)
     if stuck:
         raise Refused(f"{stage.name} cannot be undone: there is no way back from {', '.join(stuck)}")
-    return [record for record in reversed(journal.steps.of_stage(pair_id, stage.name)) if record.status != steps.UNDONE]
+    standing = [one for one in reversed(journal.steps.of_stage(pair_id, stage.name)) if one.status != steps.UNDONE]
+    return sorted(standing, key=lambda one: not one.definition.get("undo_first"))
 
 
 def verify_stage(ctx: Context) -> dict[str, dict[str, Any]]:
@@ -205,14 +208,22 @@ def _undo_all(ctx: Context, standing: list[StepRecord]) -> list[tuple[str, Repor
     plan = [Definition.from_dict(record.definition) for record in standing]
     run = ctx.journal.runs.begin(replace(_new_run(ctx, plan, ""), act="undo"), Holder.current())
     reports: list[tuple[str, Report]] = []
+    stuck = False
     for definition in plan:
+        if stuck and not definition.undo_first:
+            break
         stopped = ctx.journal.runs.get(run.id).stop_requested
         report = _stopped_undo(ctx, definition) if stopped else StepRunner(ctx, definition).undo()
         reports.append((definition.step, report))
-        if report.result is False:
+        stuck = stuck or (report.result is False and not definition.undo_alone)
+        if stopped:
             break
-    _end_undo(ctx, run, reports[-1][1], len(plan))
+    _end_undo(ctx, run, plan, reports)
     return reports
+
+
+def _failed(reports: list[tuple[str, Report]]) -> list[Report]:
+    return [report for _, report in reports if report.result is False]
 
 
 def _stopped_undo(ctx: Context, definition: Definition) -> Report:
@@ -220,11 +231,19 @@ def _stopped_undo(ctx: Context, definition: Definition) -> Report:
     return Report(False, f"stopped before {definition.step} as asked; to go on: `{way}`", exit_code=130)
 
 
-def _end_undo(ctx: Context, run: Run, last: Report, planned: int) -> None:
+def _end_undo(ctx: Context, run: Run, plan: list[Definition], reports: list[tuple[str, Report]]) -> None:
+    """The verdict: all that failed, and the steps that are left; those that change nothing are nobody's business."""
     ctx.step = ""
-    failed: bool = last.result is False
-    comment = last.comment if failed else f"{planned} steps undone"
-    result = runs.INTERRUPTED if last.exit_code == 130 else runs.FAILED
-    ctx.journal.runs.end(run, result if failed else runs.DONE, comment, last.exit_code)
+    failed = _failed(reports)
+    undone = {step for step, report in reports if report.result is not False}
+    left = [one.step for one in plan if one.step not in undone and not load(one).changes_nothing]
+    comment = f"{len(plan)} steps undone"
+    if failed:
+        comment = "; ".join(dict.fromkeys(report.comment for report in failed))
+        comment += f"; left to be taken back: {', '.join(left)}" if left else ""
+    # A stop that was asked for comes last.
+    exit_code = reports[-1][1].exit_code or (failed[0].exit_code if failed else 0)
+    result = runs.INTERRUPTED if exit_code == 130 else runs.FAILED
+    ctx.journal.runs.end(run, result if failed else runs.DONE, comment, exit_code)
     data: dict[str, Any] = {"run": run.id, "comment": comment}
     ctx.event("failed" if failed else "undone", data)

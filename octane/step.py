@@ -8,7 +8,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.definition import NOTHING, Definition
-from octane.errors import BadInput, Refused
+from octane.errors import BadInput, NodeFailed, Refused
 from octane.stage import FENCED
 
 
@@ -80,8 +80,17 @@ class NodeStep(LibraryStep):
         definition = self.definition
         if definition.undo is None:
             raise Refused(f"step {definition.step} cannot be undone")
+        targets = list(with_targets(ctx, definition).targets)
+        # Those that answer are not kept waiting for those that do not; where none does, there is no hurry.
+        heard = (definition.undo_first and ctx.nodes.ping(targets)) or set(targets)
         computed = _computed(ctx, definition, definition.undo_kwargs_from)
-        return _outcome(self._state(ctx, definition.undo, {**definition.undo_kwargs, **computed}))
+        there = [node for node in targets if node in heard]
+        kwargs = {**definition.undo_kwargs, **computed}
+        returns = self._state(ctx, there, definition.undo, kwargs) if there else {}
+        silent = [node for node in targets if node not in heard]
+        if silent:
+            raise NodeFailed(silent[0], definition.undo, f"not asked, since {', '.join(silent)} did not answer a ping")
+        return _outcome(returns)
 
     @property
     def undoable(self) -> bool:
@@ -91,10 +100,12 @@ class NodeStep(LibraryStep):
         definition = self.definition
         assert definition.apply is not None
         computed = _computed(ctx, definition, definition.kwargs_from)
-        return self._state(ctx, definition.apply, {**definition.kwargs, **computed}, test)
+        targets = list(with_targets(ctx, definition).targets)
+        return self._state(ctx, targets, definition.apply, {**definition.kwargs, **computed}, test)
 
-    def _state(self, ctx: Context, fun: str, kwargs: dict[str, Any], test: bool = False) -> dict[str, dict[str, Any]]:
-        targets = list(with_targets(ctx, self.definition).targets)
+    def _state(
+        self, ctx: Context, targets: list[str], fun: str, kwargs: dict[str, Any], test: bool = False
+    ) -> dict[str, dict[str, Any]]:
         arguments = {"name": self.definition.step, **kwargs}
         return ctx.nodes.state(targets, fun, test=test, timeout=self.definition.timeout, arguments=arguments)
 
@@ -138,7 +149,7 @@ def _of_present(ctx: Context, definition: Definition) -> Definition:
     """An undo means the nodes of the step, but for those that were powered off since."""
     gone = ctx.options.get(FENCED) or ()
     targets = tuple(node for node in definition.targets or () if node not in gone)
-    return replace(definition, targets=targets) if gone and targets else definition
+    return replace(definition, targets=targets) if targets != definition.targets else definition
 
 
 def _computed(ctx: Context, definition: Definition, source: str | None) -> dict[str, Any]:

@@ -10,6 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import yaml
+
+from octane.definition import Definition
+
 SALT = Path(__file__).resolve().parents[1] / "salt"
 
 
@@ -20,6 +24,16 @@ def program(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         sys.path.pop(0)
+
+
+def orchestration(name: str) -> list[Definition]:
+    """The steps of an orchestration that is shipped, e.g. ``db``, in their order."""
+    found = []
+    for sentence, states in yaml.safe_load((SALT / "upgrade" / f"{name}.sls").read_text()).items():
+        for arguments in (given for state, given in states.items() if state == "octane.step"):
+            merged = {key: value for entry in arguments for key, value in entry.items()}
+            found.append(Definition.from_state(sentence, merged))
+    return found
 
 
 class Node:

@@ -9,10 +9,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from lab.bench.history import ARCHIVED, ORDER, Place, Server
+from lab.bench.history import ARCHIVED, ORDER, SEASON, START, YEARS, Place, Server
 from lab.command import run
 from lab.deployer.galera import literal
 from lab.state import LabError
@@ -73,9 +73,30 @@ def place(database: Database, draw: random.Random) -> Place:
         )
     ]
     names = [f"node-{number}.domain.tld" for number in range(7, 27)]
-    projects = [uuid.UUID(int=draw.getrandbits(128)).hex for _ in range(40)]
-    users = [uuid.UUID(int=draw.getrandbits(128)).hex for _ in range(120)]
+    projects = [uuid.UUID(int=draw.getrandbits(128)).hex for _ in range(300)]
+    users = [uuid.UUID(int=draw.getrandbits(128)).hex for _ in range(900)]
     return Place(hosts or [(name, name) for name in names], projects, users)
+
+
+@dataclass
+class Entry:
+    """A row that is to be written: when it was made, its values as SQL, whether it is marked as deleted. ``parent`` is
+    the row that it names by its id; its own is given to it when the batch is written."""
+
+    made: datetime
+    values: str
+    deleted: bool
+    parent: Entry | None = None
+    id: int = 0
+
+    def __str__(self) -> str:
+        # As nova marks what is deleted; actions outlive their server.
+        parent = f",{self.parent.id}" if self.parent else ""
+        return f"({self.values},{self.id},{self.id if self.deleted else 0}{parent})"
+
+
+KEYS = len(",1234567,1234567")
+"""About as many bytes as a row's keys have, which are given to it last."""
 
 
 class Batch:
@@ -83,45 +104,52 @@ class Batch:
 
     def __init__(self, columns: dict[str, list[str]], highest: dict[str, int]) -> None:
         self.columns, self.highest = columns, highest
-        self.tuples: dict[str, list[str]] = {}
+        self.entries: dict[str, list[Entry]] = {}
         self.heads: dict[str, str] = {}
 
     def add(self, server: Server, shadow: str) -> int:
         """Take all rows of a server; returns their bytes."""
-        action, total = 0, 0
+        action, total = None, 0
         for table, row in server.rows():
             name = shadow + table
             if name not in self.columns:
                 continue
-            # Free in the table and in its shadow, so that archiving later meets no row of the same id.
-            self.highest[table] += 1
-            row["id"] = self.highest[table]
-            # As nova marks what is deleted; actions outlive their server.
-            row["deleted"] = row["id"] if row.get("deleted_at") else 0
-            if table == "instance_actions":
-                action = row["id"]
-            elif table == "instance_actions_events":
-                row["action_id"] = action
+            parent = action if table == "instance_actions_events" else None
             if name not in self.heads:
-                self.heads[name] = f"INSERT INTO `{name}` ({','.join(f'`{column}`' for column in row)}) VALUES\n"
-            text = f"({','.join([FORMS[type(found)](found) for found in row.values()])})"
-            self.tuples.setdefault(name, []).append(text)
-            total += len(text)
+                columns = [*row, "id", "deleted", *(["action_id"] if parent else [])]
+                self.heads[name] = f"INSERT INTO `{name}` ({','.join(f'`{column}`' for column in columns)}) VALUES\n"
+            text = ",".join([FORMS[type(found)](found) for found in row.values()])
+            entry = Entry(row["created_at"], text, bool(row.get("deleted_at")), parent)
+            action = entry if table == "instance_actions" else action
+            self.entries.setdefault(name, []).append(entry)
+            total += len(text) + KEYS
         return total
 
     def statements(self) -> Iterator[str]:
         """Inserts in an order in which each row finds what it refers to; the batch is empty afterwards."""
+        self._number()
         for name in (*ORDER, *(f"shadow_{table}" for table in ORDER)):
             part: list[str] = []
             length = 0
-            for text in self.tuples.pop(name, ()):
-                part.append(text)
-                length += len(text)
+            for entry in self.entries.pop(name, ()):
+                part.append(str(entry))
+                length += len(part[-1])
                 if length >= STATEMENT:
                     yield self.heads[name] + ",\n".join(part) + ";\n"
                     part, length = [], 0
             if part:
                 yield self.heads[name] + ",\n".join(part) + ";\n"
+
+    def _number(self) -> None:
+        """Put each table's rows in the order in which they were made, those of all servers among each other as in a
+        cloud that is used, and number them: with ids that are free in the table and in its shadow, so that archiving
+        later meets no row of the same id."""
+        for table in ORDER:
+            for name in (table, f"shadow_{table}"):
+                for entry in sorted(self.entries.get(name, ()), key=lambda entry: entry.made):
+                    self.highest[table] += 1
+                    entry.id = self.highest[table]
+                self.entries.get(name, []).sort(key=lambda entry: entry.id)
 
 
 FORMS: dict[type, Callable[[Any], str]] = {
@@ -161,9 +189,9 @@ def servers(batch: Batch, draw: random.Random, where: Place, wanted: int) -> Ite
     done = 0
     while done < wanted:
         before = done
+        since = START + timedelta(days=draw.randrange(YEARS * 365 - SEASON))
         for _ in range(BATCH):
-            server = Server(draw, where, batch.highest["instances"] + 1)
-            done += batch.add(server, "shadow_" if draw.random() < ARCHIVED else "")
+            done += batch.add(Server(draw, where, since), "shadow_" if draw.random() < ARCHIVED else "")
             if done >= wanted:
                 break
         yield "".join(batch.statements()), done - before

@@ -21,12 +21,15 @@ def apply(host: Any, planned: Sequence[Device]) -> list[str]:
 
     ``host`` is a running lab host. Raises lab.command.CommandFailed when a device cannot be made.
     """
+    if any(device.switched for device in planned):
+        # From the next boot on before all bridges, which have devices of its making.
+        host.run(["systemctl", "enable", "--now", network.SWITCH])
     before = {device.path: current(host, device.path) or "" for device in planned}
     _remove_obsolete(host, planned)
     changed = write(host, network.files(planned))
     there = _links(host)
     for device in planned:
-        if device.is_bridge and device.name in there:
+        if device.is_bridge and not device.switched and device.name in there:
             _adjust_bridge(host, device, before[device.path])
         elif device.name not in there or device.path in changed:
             _bring_up(host, device, exists=device.name in there)

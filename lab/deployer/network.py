@@ -2,11 +2,15 @@
 
 Transformations are obeyed to the letter: an ``add-port`` that names no bridge, or that is not there, leaves the bridge
 without a port. That is how a seed's controllers are isolated.
+
+Bridges of Linux, and of Open vSwitch in user space: not every kernel has its module. Files say what Debian's scripts of
+both understand.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,16 +19,22 @@ from .errors import UnsupportedFacts
 from .files import File
 
 INTERFACES = "/etc/network/interfaces.d"
-NAME_LIMIT = 15
-"""Longest name of a device in Linux."""
+SWITCH = "openvswitch-switch"
+OVS = "ovs"
 
 
 @dataclass
 class Device:
-    """A device of a node. ``ports`` and ``patches`` only for a bridge; a patch is (own end, far end)."""
+    """A device of a node. ``ports`` and ``patches`` only for a bridge; a patch is (own end, far end).
+
+    ``switched``: what Open vSwitch makes of it, as its scripts call that ("OVSBridge", "OVSPort", "OVSIntPort"), or
+    nothing; ``within``: the bridge of Open vSwitch that it is a port of.
+    """
 
     name: str
     is_bridge: bool = False
+    switched: str = ""
+    within: str = ""
     addresses: list[str] = field(default_factory=list)
     gateway: str | None = None
     routes: list[tuple[str, str]] = field(default_factory=list)
@@ -58,24 +68,33 @@ def devices(scheme: Mapping[str, Any], node: str) -> list[Device]:
         _transform(found, transformation, node)
     for name, endpoint in scheme["endpoints"].items():
         _address(found.setdefault(name, Device(name)), endpoint)
-    return sorted(found.values(), key=lambda device: (device.is_bridge, device.vlan is not None, device.name))
+    return sorted(found.values(), key=lambda device: (_turn(device), device.name))
+
+
+def _turn(device: Device) -> int:
+    """Those first that others are made of: cards, VLANs, bridges of Open vSwitch, their ports, bridges of Linux."""
+    if device.is_bridge:
+        return 2 if device.switched else 4
+    if device.within:
+        return 3
+    return 1 if device.vlan else 0
 
 
 def _transform(found: dict[str, Device], transformation: Mapping[str, Any], node: str) -> None:
     action = transformation["action"]
     if action == "add-br":
         name = transformation["name"]
-        found[name] = Device(name, is_bridge=True, hardware=hardware_address(node, name))
+        switched = "OVSBridge" if transformation.get("provider") == OVS else ""
+        found[name] = Device(name, is_bridge=True, switched=switched, hardware=hardware_address(node, name))
     elif action == "add-port":
         name, bridge = transformation["name"], transformation.get("bridge")
-        found.setdefault(name, Device(name))
+        device = found.setdefault(name, Device(name))
         if bridge:
-            _bridge(found, bridge, node, f"port {name}").ports.append(name)
+            _plug(device, _bridge(found, bridge, node, f"port {name}"))
     elif action == "add-patch":
         first, second = transformation["bridges"]
-        ends = patch_ends(first)
-        _bridge(found, second, node, f"patch to {first}").patches.append(ends)
-        _bridge(found, first, node, f"patch to {second}").patches.append(ends[::-1])
+        ends = _bridge(found, first, node, f"patch to {second}"), _bridge(found, second, node, f"patch to {first}")
+        _join(found, ends, node)
     elif action == "add-bond":
         raise UnsupportedFacts(f"{node}: bond {transformation['name']}: this lab has no bonding")
     else:
@@ -89,12 +108,32 @@ def _bridge(found: Mapping[str, Device], name: str, node: str, what: str) -> Dev
     return bridge
 
 
-def patch_ends(bridge: str) -> tuple[str, str]:
-    """Names of the two ends of a patch that leads from ``bridge``: the far one, and the one plugged into ``bridge``."""
-    stem = f"p_{bridge}"
-    if len(stem) + len("-0") > NAME_LIMIT:
-        stem = f"p_{hashlib.sha256(bridge.encode()).hexdigest()[:8]}"
-    return f"{stem}-0", f"{stem}-1"
+def _plug(device: Device, bridge: Device) -> None:
+    bridge.ports.append(device.name)
+    if bridge.switched:
+        device.switched, device.within = "OVSPort", bridge.name
+
+
+def _join(found: dict[str, Device], ends: tuple[Device, Device], node: str) -> None:
+    """A patch: a pair of virtual devices between bridges of Linux, and between one of Linux and one of Open vSwitch a
+    device that the latter makes and both have, as Fuel does it."""
+    own, far = patch_ends(ends[0].name, ends[1].name)
+    switches = [bridge for bridge in ends if bridge.switched]
+    if len(switches) > 1:
+        raise UnsupportedFacts(f"{node}: patch {own}: this lab has none between two bridges of Open vSwitch")
+    if switches:
+        found[own] = Device(own, switched="OVSIntPort", within=switches[0].name)
+        for bridge in ends:
+            bridge.ports.append(own)
+    else:
+        ends[0].patches.append((own, far))
+        ends[1].patches.append((far, own))
+
+
+def patch_ends(first: str, second: str) -> tuple[str, str]:
+    """Names of the ends of a patch at either bridge, as Fuel 7.0 makes them from the names of both."""
+    number = zlib.crc32(f"patch__{'--'.join(sorted((first, second)))}".encode())
+    return f"p_{number:08x}-0", f"p_{number:08x}-1"
 
 
 def _address(device: Device, endpoint: Mapping[str, Any]) -> None:
@@ -111,7 +150,9 @@ def configuration(device: Device) -> File:
     lines = [f"auto {device.name}", f"iface {device.name} inet {'static' if device.addresses else 'manual'}"]
     if device.vlan:
         lines += [f"vlan-raw-device {device.vlan[0]}", f"pre-up ip link set {device.vlan[0]} up"]
-    if device.is_bridge:
+    if device.switched:
+        lines += _switched_lines(device)
+    elif device.is_bridge:
         lines += _bridge_lines(device)
     lines += [f"address {address}" for address in device.addresses[:1]]
     lines += [f"up ip address add {address} dev {device.name}" for address in device.addresses[1:]]
@@ -119,6 +160,13 @@ def configuration(device: Device) -> File:
         lines.append(f"gateway {device.gateway}")
     lines += [f"up ip route add {net} via {via}" for net, via in device.routes]
     return File(device.path, "\n".join(lines) + "\n")
+
+
+def _switched_lines(device: Device) -> list[str]:
+    lines = [f"ovs_type {device.switched}"]
+    if device.is_bridge:
+        return [*lines, f"ovs_extra set Bridge {device.name} datapath_type=netdev"]
+    return [*lines, f"ovs_bridge {device.within}"]
 
 
 def _bridge_lines(device: Device) -> list[str]:

@@ -177,19 +177,24 @@ class UpgradeDb(SeedCommand):
             "first that the original's server allows",
         )
         parser.add_argument(
-            "--rate", metavar="BYTES", type=_rate, help="bytes per second that the copy may take, e.g. 20M; no limit"
+            "--rate",
+            metavar="BYTES",
+            type=_rate,
+            help="bytes per second that the copy may take, e.g. 20M; 0: no limit; without it as many as go while users "
+            f"wait (dump), and {stages.DEFAULT_RATE >> 20}M as long as they work (--rehearse, replica)",
         )
 
     def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
         return (parsed.trial or self.stage_name,)
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
-        given = {name: getattr(parsed, name) for name in ("leave", "finish_migrations", "way", "rate")}
-        return {**super().options(parsed), **{name: value for name, value in given.items() if value}}
+        given = {name: getattr(parsed, name) or None for name in ("leave", "finish_migrations", "way")}
+        given["rate"] = parsed.rate
+        return {**super().options(parsed), **{name: value for name, value in given.items() if value is not None}}
 
 
-class ControlCommand(SeedCommand):
-    """Base of the commands that move addresses from one side to the other."""
+class FencedCommand(SeedCommand):
+    """Base of the commands that can do without a node that is powered off."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -198,7 +203,7 @@ class ControlCommand(SeedCommand):
             metavar="NODE",
             action="append",
             default=[],
-            help="a controller that does not answer, e.g. node-2: said by who knows that it is powered off and stays "
+            help="a node that does not answer, e.g. node-2: said by who knows that it is powered off and stays "
             "so; may be repeated",
         )
 
@@ -209,7 +214,7 @@ class ControlCommand(SeedCommand):
         return {**super().options(parsed), **({stages.FENCED: parsed.fenced} if parsed.fenced else {})}
 
 
-class UpgradeControl(ControlCommand):
+class UpgradeControl(FencedCommand):
     """Give the original's addresses to the seed's controllers, connect the computes, accept writes"""
 
     stage_name = "upgrade-control"
@@ -239,18 +244,23 @@ class RollbackEnv(RollbackCommand):
         return {"original": environment_id(parsed.original, "ENV")}
 
 
-class RollbackDb(RollbackCommand, SeedCommand):
-    """Let the original take writes again, its databases as they were, and empty the seed's"""
+class RollbackDb(RollbackCommand, FencedCommand):
+    """Let the original take writes again, its databases as they were, and empty the seed's
+
+    The original comes first and needs nothing of the seed for it. What of the seed does not answer is named in the end,
+    and the same command finishes the rest.
+    """
 
     stage_name = "upgrade-db"
-    examples = ("octane rollback-db 2", "octane rollback-db 2 --test")
+    examples = ("octane rollback-db 2", "octane rollback-db 2 --test", "octane rollback-db 2 --fenced node-5")
 
 
-class RollbackControl(RollbackCommand, ControlCommand):
+class RollbackControl(RollbackCommand, FencedCommand):
     """Give the addresses back to the original's controllers, which take writes again with their databases as they were
 
     What was written to the seed since the switch is kept in files, whose names are told: things that users know, and
-    every row. The seed is isolated again and empty, and can be upgraded to once more.
+    every row. The seed is isolated again and empty, and can be upgraded to once more. Where no controller of the seed
+    is left, state that of each: what was written is on their disks then.
     """
 
     stage_name = "upgrade-control"
@@ -258,6 +268,7 @@ class RollbackControl(RollbackCommand, ControlCommand):
         "octane rollback-control 2",
         "octane rollback-control 2 --test",
         "octane rollback-control 2 --fenced node-5",
+        "octane rollback-control 2 --fenced node-4 --fenced node-5 --fenced node-6",
     )
 
     def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:
@@ -310,11 +321,11 @@ def _configure_salt(console: Console, test: bool) -> bool:
 
 
 def _rate(value: str) -> int:
-    """Bytes, with K, M or G for powers of 1024.
+    """Bytes, with K, M or G for powers of 1024; 0 says that there is no limit.
 
     :raises argparse.ArgumentTypeError: it is no such number
     """
-    match = re.fullmatch(r"([1-9]\d{0,11})([KMG]?)", value)
+    match = re.fullmatch(r"(0|[1-9]\d{0,11})([KMG]?)", value)
     if not match:
         raise argparse.ArgumentTypeError(f"{value!r} is not a number of bytes, such as 500K or 20M")
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]

@@ -20,8 +20,9 @@ MANAGEMENT = ("mgmt/vip", "management")
 PUBLIC = ("public/vip", "ex")
 ADMIN = ("admin/pxe", "fw-admin")
 STORAGE = ("ceph/replication", "swift/replication", "cinder/iscsi", "storage")
-PRIVATE = ("neutron/private", "neutron/mesh", "private")
+PRIVATE = ("neutron/private", "private")
 ISOLATED = {"management": MANAGEMENT, "public": PUBLIC}
+"""Networks in which the controllers of both sides hold the same addresses."""
 
 LNX, OVS = "lnx", "ovs"
 JOINING = ("add-port", "add-bond")

@@ -1,4 +1,8 @@
-"""The ports by which a node's management and public networks leave it, and what makes them again. Pure."""
+"""The ports by which a controller's networks leave it that two sides must not share, and what makes them again. Pure.
+
+Those are management, public, and the private one: routers and DHCP servers of both sides would answer tenants with the
+same addresses.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from octane.fuel import scheme
 from octane.fuel.scheme import LNX, OVS, Scheme, Transformation
 
 PROTECTED = {"administration": scheme.ADMIN, "storage": scheme.STORAGE}
-"""Networks that stay connected. A tenants' network that leaves through the public bridge goes with it, as Nailgun lays
-it out where both share an interface: old agents must not be heard by tenants either."""
+"""Networks that stay connected."""
+
+PRIVATE = "private"
 
 BOND_PROPERTIES = ("mode", "lacp", "lacp_rate", "miimon", "updelay", "downdelay")
 """Those that Open vSwitch knows too."""
@@ -29,7 +34,7 @@ so itself (`octane_net.located`)."""
 class Uplink:
     """What is unplugged to cut a network off and plugged in to connect it.
 
-    `purpose` is "management" or "public"; `serves` the bridge that bears the network's addresses; `port` of `bridge`,
+    `purpose` is "management", "public" or "private"; `serves` the bridge that serves the network; `port` of `bridge`,
     which `provider` ("lnx" or "ovs") makes, is what moves. `kind` is "port", "bond" or "patch". `making` is what a node
     needs besides to make a port that is not there: {"peer": {"bridge", "port", "tag"}, "tag", "trunks", "bond"}, each
     only where it has one.
@@ -50,7 +55,10 @@ class Uplink:
 
 
 def uplinks(found: Scheme, node: str) -> tuple[Uplink, ...]:
-    """The uplinks of the management and public roles, in that order; a bridge that serves both is named once.
+    """The uplinks of the management, public and private roles, in that order; a bridge that serves two is named once.
+
+    The private network has none where it leaves through one of the others, as Nailgun lays it out where both share an
+    interface, or not at all.
 
     :raises Refused: naming NODE and the bridge that cannot be cut off, or not without administration or storage
     """
@@ -58,9 +66,17 @@ def uplinks(found: Scheme, node: str) -> tuple[Uplink, ...]:
     for purpose, roles in scheme.ISOLATED.items():
         bridge = scheme.bridge_of(found, roles, node)
         if bridge not in {uplink.serves for uplink in told}:
-            told.extend(_uplinks_of(found, purpose, bridge, node))
-    _refuse_others_cut(found, without(found, told), node)
+            told.extend(_needed(_uplinks_of(found, purpose, bridge, node), purpose, bridge, node))
+    for bridge in scheme.bridges_of(found, scheme.PRIVATE):
+        told.extend(_uplinks_of(without(found, told), PRIVATE, bridge, node))
+    _refuse_others_cut(found, told, node)
     return tuple(told)
+
+
+def _needed(told: list[Uplink], purpose: str, bridge: str, node: str) -> list[Uplink]:
+    if not told:
+        raise Refused(f"{node}: no port in its network_scheme joins {bridge}, which carries {purpose}", node=node)
+    return told
 
 
 def _uplinks_of(found: Scheme, purpose: str, bridge: str, node: str) -> list[Uplink]:
@@ -70,8 +86,6 @@ def _uplinks_of(found: Scheme, purpose: str, bridge: str, node: str) -> list[Upl
     for step in scheme.patches(found, bridge):
         if scheme.leads_out(found, scheme.far_end(step, bridge), avoiding=[bridge]):
             told.append(_patch(found, purpose, bridge, step))
-    if not told:
-        raise Refused(f"{node}: no port in its network_scheme joins {bridge}, which carries {purpose}", node=node)
     return told
 
 
@@ -170,20 +184,23 @@ def _alone(found: Scheme, step: Transformation) -> list[Transformation]:
     return [alone]
 
 
-def _refuse_others_cut(found: Scheme, cut: Scheme, node: str) -> None:
+def _refuse_others_cut(found: Scheme, told: list[Uplink], node: str) -> None:
+    cut = without(found, told)
+    meant = " and ".join(dict.fromkeys(uplink.purpose for uplink in told))
     for what, roles in PROTECTED.items():
         for bridge in scheme.bridges_of(found, roles):
             if scheme.leads_out(found, bridge) and not scheme.leads_out(cut, bridge):
                 raise Refused(
-                    f"{node}: cutting management and public off would cut off {what} on bridge {bridge} as well, which "
-                    "reaches the network through the same port; it cannot be isolated",
+                    f"{node}: cutting {meant} off would cut off {what} on bridge {bridge} as well, which reaches the "
+                    "network through the same port; it cannot be isolated",
                     node=node,
                 )
 
 
 def is_isolated(found: Scheme, node: str) -> bool:
-    """True when nothing leads from the bridges of management and public out of the node."""
+    """True when nothing leads from the bridges of management, public and private out of the node."""
     bridges = {scheme.bridge_of(found, roles, node) for roles in scheme.ISOLATED.values()}
+    bridges.update(scheme.bridges_of(found, scheme.PRIVATE))
     return not any(scheme.leads_out(found, bridge) for bridge in bridges)
 
 
@@ -196,7 +213,7 @@ class Isolation:
 
 
 def isolate(found: Scheme, node: str, admin_gateway: str) -> Isolation:
-    """FOUND with management and public cut off, as a new object.
+    """FOUND with management, public and private cut off, as a new object.
 
     The default route moves to the administration network, since public leads nowhere.
 
@@ -206,7 +223,7 @@ def isolate(found: Scheme, node: str, admin_gateway: str) -> Isolation:
     known = uplinks(found, node)
     cut = without(found, list(known))
     if not is_isolated(cut, node):
-        raise Refused(f"{node}: a way out of its management or public network would be left", node=node)
+        raise Refused(f"{node}: a way out of its management, public or private network would be left", node=node)
     endpoints = {bridge: dict(endpoint) for bridge, endpoint in cut.get("endpoints", {}).items()}
     for bridge in {uplink.serves for uplink in known}:
         if endpoints.get(bridge, {}).get("gateway"):

@@ -3,7 +3,20 @@ what releases are known by, under ``releases/``; checks that hops share, under `
 
 from octane.path.check import Check
 from octane.path.choice import for_pair
-from octane.path.hop import NAME, Command, Hop, Rewrite, Schema, Scripts, Service, Stale, choose, load_hops
+from octane.path.hop import (
+    NAME,
+    Command,
+    Hop,
+    Pass,
+    Rewrite,
+    Schema,
+    Scripts,
+    Service,
+    Setting,
+    Stale,
+    choose,
+    load_hops,
+)
 from octane.path.release import UNKNOWN, Standing, standing
 
 __all__ = [
@@ -12,10 +25,12 @@ __all__ = [
     "Check",
     "Command",
     "Hop",
+    "Pass",
     "Rewrite",
     "Schema",
     "Scripts",
     "Service",
+    "Setting",
     "Stale",
     "Standing",
     "choose",

@@ -17,7 +17,21 @@ from octane.errors import BadInput, Refused
 from octane.path.check import Check, chosen
 from octane.path.hop_schema import NAME, SCHEMA
 
-__all__ = ["HOPS", "NAME", "Command", "Hop", "Rewrite", "Schema", "Scripts", "Service", "Stale", "choose", "load_hops"]
+__all__ = [
+    "HOPS",
+    "NAME",
+    "Command",
+    "Hop",
+    "Pass",
+    "Rewrite",
+    "Schema",
+    "Scripts",
+    "Service",
+    "Setting",
+    "Stale",
+    "choose",
+    "load_hops",
+]
 
 HOPS = Path(__file__).parent / "hops"
 
@@ -43,17 +57,17 @@ class Schema:
 
 @dataclass(frozen=True)
 class Command:
-    """A command that migrates data; with ``repeat_until``, it is run again until it says that, with ``repeat_while``,
-    as long as it exits with that."""
+    """A command that migrates data; with ``repeat_until``, it is run again until it says that, with ``repeat_on``, as
+    long as it exits with that code, which is no failure then."""
 
     words: tuple[str, ...]
     repeat_until: str | None = None
-    repeat_while: int | None = None
+    repeat_on: int | None = None
 
     def __str__(self) -> str:
         again = f" (again until it says {self.repeat_until!r})" if self.repeat_until else ""
-        more = f" (again while it exits with {self.repeat_while})" if self.repeat_while else ""
-        return " ".join(self.words) + again + more
+        again += f" (again as long as it exits with {self.repeat_on})" if self.repeat_on else ""
+        return " ".join(self.words) + again
 
 
 @dataclass(frozen=True)
@@ -92,9 +106,36 @@ class Rewrite:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """Writes that pass while everything else is refused, on the ports of ``apis``; ``*`` in one of ``paths`` stands for
+    one part of it. ``writes``: tables that they may write, by database."""
+
+    method: str
+    paths: tuple[str, ...]
+    apis: tuple[str, ...]
+    writes: Mapping[str, tuple[str, ...]]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a file of the seed's controllers must say of the copied data: the one ``id`` that ``query`` finds there, as
+    OPTION of SECTION, if that is set at all."""
+
+    name: str
+    file: str
+    section: str
+    option: str
+    database: str
+    query: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Hop:
     """One release to the next, by the names of :mod:`octane.path.release`, and the versions of Fuel that deploy these,
-    where one does."""
+    where one does. ``unmigrated``: rows of the copy that the services' ``online`` commands must not leave; what these
+    rightly leave, their queries do not find."""
 
     name: str
     title: str
@@ -104,6 +145,7 @@ class Hop:
     nova_to: int
     compute_pin: str
     apis: Mapping[str, int]
+    passes: tuple[Pass, ...]
     writers: tuple[str, ...]
     expendable: Mapping[str, tuple[str, ...]]
     files: tuple[str, ...]
@@ -113,7 +155,8 @@ class Hop:
     breaking: tuple[Check, ...]
     in_flight: tuple[Check, ...]
     rewrite: tuple[Rewrite, ...]
-    unfinished: tuple[Check, ...] = ()
+    unmigrated: tuple[Check, ...] = ()
+    settings: tuple[Setting, ...] = ()
     fuel_from: tuple[str, ...] = ()
     fuel_to: str = ""
 
@@ -121,11 +164,6 @@ class Hop:
     def databases(self) -> tuple[str, ...]:
         """Every database the hop moves, in the order of its services."""
         return tuple(name for service in self.services for name in service.databases)
-
-    @property
-    def keystone_ports(self) -> tuple[int, ...]:
-        """Ports that go on issuing tokens while everything else refuses writes."""
-        return tuple(port for name, port in self.apis.items() if name.startswith("keystone"))
 
 
 def parse(data: Mapping[str, Any], source: str) -> Hop:
@@ -147,6 +185,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         nova_to=data["nova"]["to"],
         compute_pin=data["compute_pin"],
         apis={name: api["port"] for name, api in data["apis"].items()},
+        passes=tuple(_pass(entry) for entry in data["passes"]),
         writers=tuple(data["writers"]),
         expendable={database: tuple(tables) for database, tables in data["expendable"].items()},
         files=tuple(data["files"]),
@@ -156,12 +195,18 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         breaking=chosen(data["breaking"], source),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
-        unfinished=chosen(data.get("unfinished", []), source),
+        unmigrated=chosen(data.get("unmigrated", []), source),
+        settings=tuple(Setting(**entry) for entry in data.get("settings", [])),
         fuel_from=tuple(data.get("fuel", {}).get("from", ())),
         fuel_to=data.get("fuel", {}).get("to", ""),
     )
     _check_consistency(hop, source)
     return hop
+
+
+def _pass(data: Mapping[str, Any]) -> Pass:
+    writes = {database: tuple(tables) for database, tables in data["writes"].items()}
+    return Pass(data["method"], tuple(data["paths"]), tuple(data["apis"]), writes, data["reason"])
 
 
 def _service(name: str, data: Mapping[str, Any]) -> Service:
@@ -178,7 +223,7 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
 def _command(data: Mapping[str, Any] | list[str]) -> Command:
     if isinstance(data, list):
         return Command(tuple(data))
-    return Command(tuple(data["command"]), data.get("repeat_until"), data.get("repeat_while"))
+    return Command(tuple(data["command"]), data.get("repeat_until"), data.get("repeat_on"))
 
 
 def _schema(database: str, data: Mapping[str, Any]) -> Schema:
@@ -193,22 +238,41 @@ def _stale(data: Mapping[str, Any]) -> Stale:
 
 def _check_consistency(hop: Hop, source: str) -> None:
     """A service once had its data moved and its migration forgotten (lessons of the predecessor): every database of a
-    hop has scripts to prove its head with, and every table named elsewhere is in a database that moves."""
+    hop has scripts to prove its head with, every table named elsewhere is in a database that moves, and what migrates
+    data without a version of it is proven by rows."""
     for service in hop.services:
         unproven = set(service.databases) ^ {schema.database for schema in service.schemas}
         if unproven:
             raise BadInput(f"{source}: {service.name}: databases and scripts differ: {', '.join(sorted(unproven))}")
         if not service.migrate:
             raise BadInput(f"{source}: {service.name} moves its databases but names no migration")
-    checks = (*hop.breaking, *hop.in_flight, *hop.unfinished)
-    named = {one.database for several in (hop.stale, checks, hop.rewrite) for one in several}
+        if service.online and not any(check.database in service.databases for check in hop.unmigrated):
+            raise BadInput(f"{source}: nothing tells what the online migrations of {service.name} leave")
+    _check_passes(hop, source)
+    checks = (*hop.breaking, *hop.in_flight, *hop.unmigrated)
+    named = {one.database for several in (hop.stale, checks, hop.rewrite, hop.settings) for one in several}
     foreign = (set(hop.expendable) | named) - set(hop.databases)
     if foreign:
         raise BadInput(f"{source}: tables of databases that do not move: {', '.join(sorted(foreign))}")
-    names = Counter([*(check.name for check in checks), *(one.name for one in hop.rewrite)])
+    others = (*(one.name for one in hop.rewrite), *(one.name for one in hop.settings))
+    names = Counter([*(check.name for check in checks), *others])
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise BadInput(f"{source}: named twice: {', '.join(twice)}")
+
+
+def _check_passes(hop: Hop, source: str) -> None:
+    for one in hop.passes:
+        unknown = sorted(set(one.apis) - set(hop.apis))
+        if unknown:
+            raise BadInput(f"{source}: {one.method} {one.paths[0]} passes on what is no API: {', '.join(unknown)}")
+        kept = sorted(
+            f"{database}.{table}"
+            for database, tables in one.writes.items()
+            for table in set(tables) - set(hop.expendable.get(database, ()))
+        )
+        if kept:
+            raise BadInput(f"{source}: {one.method} {one.paths[0]} writes what is not expendable: {', '.join(kept)}")
 
 
 @cache

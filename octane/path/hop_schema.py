@@ -8,13 +8,17 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _NAMES = {"type": "array", "items": {"type": "string", "pattern": NAME}}
 _COMMAND = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[A-Za-z0-9_./=:@#-]+$"}}
 _COMMANDS = {"type": "array", "items": _COMMAND}
-_AGAIN: dict[str, Any] = {"type": "string", "minLength": 1}
+_AGAIN: dict[str, Any] = {
+    "repeat_until": {"type": "string", "minLength": 1},
+    "repeat_on": {"type": "integer", "minimum": 1, "maximum": 255},
+}
 _REPEATED = {
     "type": "object",
     "additionalProperties": False,
     "required": ["command"],
-    "properties": {"command": _COMMAND, "repeat_until": _AGAIN, "repeat_while": {"type": "integer", "minimum": 1}},
-    "oneOf": [{"required": ["repeat_until"]}, {"required": ["repeat_while"]}],
+    "minProperties": 2,
+    "maxProperties": 2,
+    "properties": {"command": _COMMAND, **_AGAIN},
 }
 _DATA_COMMANDS = {"type": "array", "items": {"oneOf": [_COMMAND, _REPEATED]}}
 _ETC = {"type": "string", "pattern": r"^/etc/[A-Za-z0-9_./-]+$"}
@@ -46,6 +50,32 @@ _REWRITE = {
         "reason": _SENTENCE,
     },
 }
+_PASS = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["method", "paths", "apis", "writes", "reason"],
+    "properties": {
+        "method": {"enum": ["POST", "PUT", "PATCH", "DELETE"]},
+        "paths": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^/[A-Za-z0-9._/*-]+$"}},
+        "apis": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": NAME}},
+        "writes": {"type": "object", "additionalProperties": _NAMES},
+        "reason": _SENTENCE,
+    },
+}
+_SETTING = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "file", "section", "option", "database", "query", "reason"],
+    "properties": {
+        "name": CHECK["properties"]["name"],
+        "file": _ETC,
+        "section": {"type": "string", "pattern": r"^[A-Za-z0-9_]+$"},
+        "option": {"type": "string", "pattern": r"^[a-z0-9_]+$"},
+        "database": CHECK["properties"]["database"],
+        "query": _QUERY,
+        "reason": _SENTENCE,
+    },
+}
 _FUEL = {"type": "string", "pattern": r"^\d+\.\d+$"}
 _SCRIPTS = {
     "directory": {"type": "string", "pattern": r"^[A-Za-z0-9_/]+$"},
@@ -63,6 +93,7 @@ SCHEMA: dict[str, Any] = {
         "nova",
         "compute_pin",
         "apis",
+        "passes",
         "writers",
         "expendable",
         "files",
@@ -99,6 +130,7 @@ SCHEMA: dict[str, Any] = {
                 "properties": {"port": {"type": "integer", "minimum": 1, "maximum": 65535}},
             },
         },
+        "passes": {"type": "array", "items": _PASS},
         "writers": _NAMES,
         "expendable": {"type": "object", "additionalProperties": _NAMES},
         "files": {"type": "array", "items": _ETC},
@@ -111,7 +143,7 @@ SCHEMA: dict[str, Any] = {
                 "properties": {
                     "service": {"type": "string", "pattern": NAME},
                     "command": _COMMAND,
-                    "repeat_until": _AGAIN,
+                    **_AGAIN,
                 },
             },
         },
@@ -149,8 +181,9 @@ SCHEMA: dict[str, Any] = {
         },
         "breaking": _CHECKS,
         "in_flight": _CHECKS,
+        "unmigrated": _CHECKS,
         "rewrite": {"type": "array", "items": _REWRITE},
-        "unfinished": _CHECKS,
+        "settings": {"type": "array", "items": _SETTING},
         "stale": {
             "type": "array",
             "items": {

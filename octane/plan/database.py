@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from octane.path import Check, Hop, Service
+from octane.path import Check, Hop, Pass, Service
 from octane.path.release import Heads, Release, load_releases
 
 INDENT = "  "
@@ -27,8 +27,9 @@ def render(hop: Hop, releases: Iterable[Release] | None = None) -> str:
         ("In the window", _window(hop)),
         (MIGRATED, [line for service in hop.services for line in _service(service, old, new)]),
         ("Put right on the copy", _rewrite(hop)),
+        ("Set in the seed's configuration to what the copy says", _settings(hop)),
         ("Run on the copy at last, with the new release", _online(hop)),
-        ("Found after it on the copy, and stops the stage", _checks(hop.unfinished)),
+        ("Again until nothing of this is left there; stops the stage if no run leaves less", _checks(hop.unmigrated)),
     ]
     fuel = [f"Fuel {', '.join(hop.fuel_from)} to {hop.fuel_to}"] if hop.fuel_to else []
     return "\n".join([hop.title, *fuel, *(line for title, lines in sections for line in _section(title, lines))]) + "\n"
@@ -48,16 +49,24 @@ def _before(hop: Hop) -> list[str]:
 
 
 def _window(hop: Hop) -> list[str]:
-    tokens = set(hop.keystone_ports)
-    ports = [f"{name} {port}{' (but tokens)' if port in tokens else ''}" for name, port in hop.apis.items()]
+    ports = [f"{name} {port}" for name, port in hop.apis.items()]
     expendable = [f"{database}.{table}" for database, tables in hop.expendable.items() for table in tables]
     return [
         f"writes refused by {', '.join(ports)}",
+        *(_pass(one) for one in hop.passes),
         f"stopped on the original: {', '.join(hop.writers)}",
         f"may still be written there: {', '.join(expendable)}",
         f"copied: {', '.join(hop.databases)}",
         *(f"copied with them: {path}" for path in hop.files),
     ]
+
+
+def _pass(one: Pass) -> str:
+    written = [f"{database}.{table}" for database, tables in one.writes.items() for table in tables]
+    return (
+        f"but {one.method} {', '.join(one.paths)} passes on {', '.join(one.apis)}, and may write "
+        f"{', '.join(written) or 'nothing'}: {one.reason}"
+    )
 
 
 def _service(service: Service, old: Mapping[str, Heads], new: Mapping[str, Heads]) -> list[str]:
@@ -77,6 +86,10 @@ def _rewrite(hop: Hop) -> list[str]:
         for one in hop.stale
     ]
     return [*records, *(f"{one.database}: {one.name.replace('_', ' ')}: {one.reason}" for one in hop.rewrite)]
+
+
+def _settings(hop: Hop) -> list[str]:
+    return [f"{one.option} in {one.file}: {one.reason}" for one in hop.settings]
 
 
 def _online(hop: Hop) -> list[str]:

@@ -12,14 +12,17 @@ from typing import Any
 from octane.errors import Refused
 from octane.fuel import scheme
 from octane.fuel.scheme import Scheme
-from octane.fuel.uplinks import uplinks
+from octane.fuel.uplinks import PRIVATE, uplinks
 
 ORIGINAL, SEED = "original", "seed"
 ISOLATION, SWITCH = "upgrade-env", "upgrade-control"
 """The stages that move ports; each is taken back by the rollback command of its name."""
 
+MOVED = {**scheme.ISOLATED, PRIVATE: scheme.PRIVATE}
+"""Networks whose ports move, and the roles that they serve."""
+
 OVERLAY_KEYS = {"management": 1, "public": 2}
-"""Number of the overlay of each network, which joins isolated controllers."""
+"""Number of the overlay of each network that joins isolated controllers; tenants have nothing there yet."""
 
 Ports = dict[str, list[dict[str, Any]]]
 """{minion id: [what `Uplink.as_dict` returns]}"""
@@ -39,8 +42,8 @@ class Member:
 class Move:
     """One line of the plan: PORT of BRIDGE `leaves`, `comes` or `stays` WHEN a stage runs ("" for what stays).
 
-    `purpose` is "management", "public" or, of a bridge that serves both, "management,public"; `kind` is "port", "bond",
-    "patch" or "overlay".
+    `purpose` is "management", "public", "private" or, of a bridge that serves several, those joined by commas; `kind`
+    is "port", "bond", "patch" or "overlay".
     """
 
     side: str
@@ -113,7 +116,7 @@ def _with_node(error: Refused) -> str:
 def _moving(member: Member, found: list[dict[str, Any]], with_overlay: bool) -> list[Move]:
     if member.side == ORIGINAL:
         return [_move(member, port, "leaves", SWITCH) for port in found]
-    overlays = [_overlay(member, port) for port in _one_a_bridge(found)] if with_overlay else []
+    overlays = [_overlay(member, port) for port in _joined(found)] if with_overlay else []
     return [
         *(_move(member, port, "leaves", ISOLATION) for port in found),
         *(_move(member, port, "comes", ISOLATION) for port in overlays),
@@ -122,8 +125,9 @@ def _moving(member: Member, found: list[dict[str, Any]], with_overlay: bool) -> 
     ]
 
 
-def _one_a_bridge(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({port["serves"]: port for port in reversed(found)}.values())[::-1]
+def _joined(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One port of each bridge that gets an overlay."""
+    return list({port["serves"]: port for port in reversed(found) if port["purpose"] in OVERLAY_KEYS}.values())[::-1]
 
 
 def _overlay(member: Member, port: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def _overlay(member: Member, port: dict[str, Any]) -> dict[str, Any]:
 
 def _move(member: Member, port: dict[str, Any], does: str, when: str) -> Move:
     plugged = {name: port[name] for name in ("bridge", "provider", "port", "kind")}
-    served = [purpose for purpose, roles in scheme.ISOLATED.items() if _serves(member, port, roles)]
+    served = [purpose for purpose, roles in MOVED.items() if _serves(member, port, roles)]
     purpose = ",".join(served) or port["purpose"]
     return Move(side=member.side, node=member.node, purpose=purpose, does=does, when=when, **plugged)
 
@@ -150,7 +154,7 @@ def _staying(member: Member) -> list[Move]:
     """
     told = []
     scheme.bridge_of(member.scheme, scheme.MANAGEMENT, member.node)
-    for purpose, roles in scheme.ISOLATED.items():
+    for purpose, roles in MOVED.items():
         for bridge in scheme.bridges_of(member.scheme, roles)[:1]:
             provider = scheme.provider(member.scheme, bridge)
             names = [step["name"] for step in scheme.joining(member.scheme, bridge)] or ["-"]

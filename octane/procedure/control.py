@@ -28,7 +28,6 @@ RECONNECT_TIMEOUT = 180
 REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
 ANSWER_TIMEOUT = 60
-FENCE_TIMEOUT = 600
 HANDOVER_TIMEOUT = 180
 RAN = "control.ran"
 """Resources of the original's cluster that ran before the switch."""
@@ -50,12 +49,20 @@ class Answering(Check):
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         side, gone = sides(ctx), sorted(fenced(ctx))
+        if not side.seeds:
+            raise Refused(f"every controller of environment {ctx.seed} was stated to be powered off: nobody is left")
         wanted = [*side.originals, *side.seeds, *side.computes]
+        silent = wanted
+
+        def all_answer() -> bool:
+            nonlocal silent
+            silent = sorted(set(wanted) - ctx.nodes.ping(wanted, timeout=5))
+            return not silent
+
         try:
             # A minion that comes back to the master is heard a moment later.
-            until(lambda: not _silent(ctx, wanted), ANSWER_TIMEOUT, "every node to answer")
+            until(all_answer, ANSWER_TIMEOUT, "every node to answer")
         except WaitTimeout as error:
-            silent = _silent(ctx, wanted)
             said = {**ctx.options, FENCED: [*gone, *silent]}
             raise Refused(
                 f"no answer from {', '.join(silent)}: start it, or state that it is powered off and stays so",
@@ -192,6 +199,7 @@ class Switch(LibraryStep):
         ctx.nodes.call(originals, "octane_cluster.ignore_gateway")
         timeout = START_TIMEOUT
         ctx.nodes.call(originals[:1], "octane_cluster.wait_serving", ctx.recall(RAN), timeout, timeout=timeout + 30)
+        _await_brokers(ctx, originals)
         leave, take = _reversed(_take(ctx)), _reversed(_leave(ctx))
         if not joined:
             leave = {node: [entry for entry in plan if entry["do"] == "detach"] for node, plan in leave.items()}
@@ -217,32 +225,6 @@ class Switch(LibraryStep):
         )
 
 
-class Fence(LibraryStep):
-    """The original's controllers are stopped for good, also after a boot; taken back, they wait behind the fence until
-    their ports are plugged in."""
-
-    check_first = False
-
-    def pending(self, ctx: Context) -> dict[str, Any]:
-        found = self._fenced(ctx, test=True)
-        return {node: returned["changes"] for node, returned in found.items() if returned["changes"]}
-
-    def apply(self, ctx: Context) -> Outcome:
-        found = self._fenced(ctx)
-        changes = {node: returned["changes"] for node, returned in found.items() if returned["changes"]}
-        return Outcome(changes=changes, comment=f"{len(found)} controllers are fenced")
-
-    def undo(self, ctx: Context) -> Outcome:
-        originals = list(sides(ctx).originals)
-        given = {"ports": False, "resources": ctx.recall(RAN)}
-        ctx.nodes.state(originals, "octane_net.unfenced", timeout=FENCE_TIMEOUT, **given)
-        return Outcome(changes={"back": originals}, comment="the original's controllers run behind the fence")
-
-    def _fenced(self, ctx: Context, test: bool = False) -> dict[str, dict[str, Any]]:
-        targets = list(sides(ctx).originals)
-        return ctx.nodes.state(targets, "octane_net.fence", test=test, timeout=FENCE_TIMEOUT, arguments=fence(ctx))
-
-
 class DropOverlay(LibraryStep):
     """Removes what joined the seed's controllers while they were isolated; beside the real ports it would be a loop."""
 
@@ -250,13 +232,13 @@ class DropOverlay(LibraryStep):
         ports = ctx.nodes.call(list(sides(ctx).seeds), "octane_net.macs")
         left = {
             node: [overlay["port"] for overlay in overlays if overlay["port"] in ports[node]]
-            for node, overlays in self._overlays(ctx).items()
+            for node, overlays in isolation.overlays(ctx).items()
         }
         return {node: names for node, names in left.items() if names}
 
     def apply(self, ctx: Context) -> Outcome:
         changes = self.pending(ctx)
-        overlays = self._overlays(ctx)
+        overlays = isolation.overlays(ctx)
         if overlays:
             ctx.nodes.state(list(overlays), "octane_net.overlays_absent", plans=overlays)
         return Outcome(changes=changes, comment="the overlay between the seed's controllers is gone", evidence=changes)
@@ -266,10 +248,6 @@ class DropOverlay(LibraryStep):
         if left:
             raise InvariantBroken(f"the overlay is still there: {left}")
         return {"overlays": 0}
-
-    def _overlays(self, ctx: Context) -> dict[str, list[dict[str, Any]]]:
-        there = sides(ctx).seeds
-        return {node: mine for node, mine in isolation.overlays(ctx).items() if node in there}
 
 
 class Reconnect(LibraryStep):
@@ -333,6 +311,12 @@ def fence(ctx: Context) -> dict[str, Any]:
     }
 
 
+def behind_the_fence(ctx: Context) -> dict[str, Any]:
+    """Arguments of ``octane_net.unfenced``: the original's controllers come back to life where their ports are plugged
+    in later, in the moment in which those of the seed leave."""
+    return {"ports": False, "resources": ctx.recall(RAN)}
+
+
 def _fence_plan(uplinks: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "bridges": sorted({uplink["serves"] for uplink in uplinks}),
@@ -349,10 +333,6 @@ def computes_down(ctx: Context) -> list[str]:
     return [node for node in side.computes if not {node, side.fqdn[node]} & up]
 
 
-def _silent(ctx: Context, nodes: list[str]) -> list[str]:
-    return sorted(set(nodes) - ctx.nodes.ping(nodes, timeout=5))
-
-
 def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:
     """Cut the computes' connections to brokers and wait until BROKERS have them; how many each had."""
     computes = _reachable(ctx)
@@ -363,6 +343,24 @@ def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:
     what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
     until(lambda: not set(_unconsumed(ctx, brokers)) & set(computes), RECONNECT_TIMEOUT, what, 0.5)
     return {node: found["before"] for node, found in cut.items()}
+
+
+def _await_brokers(ctx: Context, brokers: list[str]) -> None:
+    """A broker is there for Pacemaker before it takes connections: half a minute in the lab."""
+    trouble: list[str] = []
+
+    def answer() -> bool:
+        try:
+            ctx.nodes.call(brokers, "octane_nova.compute_queues")
+        except NodeFailed as error:
+            trouble.append(str(error))
+            return False
+        return True
+
+    try:
+        until(answer, START_TIMEOUT, f"the brokers of {', '.join(brokers)} to answer")
+    except WaitTimeout as error:
+        raise Failed(f"{error.message}; last: {trouble[-1]}") from error
 
 
 def _reachable(ctx: Context) -> list[str]:

@@ -7,13 +7,15 @@ world cannot: both sides were equal, a migration has begun, all are done (:mod:`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused, WaitTimeout
-from octane.procedure import tables, transfer
+from octane.procedure import standstill, tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.db_rows import in_flight
+from octane.procedure.reach import Reach
+from octane.procedure.standstill import STOOD_STILL
 from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends
 from octane.procedure.way import REPLICATING, is_replica, release
@@ -25,8 +27,6 @@ EMPTIED = "db.seed_emptied"
 SEED_RESOURCES = "db.seed_resources"
 """What was found in the seed's own cloud and is removed: {kind: [{"id", "name"}]}; recorded before the removal."""
 QUIESCE_TIMEOUT = 300
-QUIET_SECONDS = 0.5
-"""A stretch of the log without a write that ends the waiting; what is written after it is found before the end."""
 
 
 class EmptySeed(LibraryStep):
@@ -88,9 +88,8 @@ class WorkEnds(LibraryStep):
 class Freeze(LibraryStep):
     """Takes the checksum of every table the moment writes are refused: what everything later is compared with.
 
-    The proof that nothing writes any more is that, read again, only rows the path calls expendable have moved; what
-    was committed between the readings, and who was seen writing, is kept beside it. With a replica the log tells what
-    moved, and no table is read.
+    With a replica the log tells what was written, and no table is read. What has to be seen before the original counts
+    as frozen, and is kept: :mod:`octane.procedure.standstill`.
     """
 
     _watched = False
@@ -101,31 +100,12 @@ class Freeze(LibraryStep):
     def apply(self, ctx: Context) -> Outcome:
         if is_replica(ctx):
             return self._by_log(ctx)
-        source = sides(ctx).originals[0]
-        committed = [_committed(ctx, source)]
-        readings = [tables.every_checksum(ctx, source)]
-
-        def settled() -> bool:
-            readings.append(tables.every_checksum(ctx, source))
-            return not tables.moved(tables.lasting(ctx, readings[-2]), tables.lasting(ctx, readings[-1]))
-
-        until(settled, QUIESCE_TIMEOUT, "the original's tables to stand still")
-        committed.append(_committed(ctx, source))
-        writers = tables.writing_sessions(ctx)
-        frozen = tables.lasting(ctx, readings[-1])
+        frozen, seen = standstill.by_checksums(ctx)
         ctx.record(FROZEN, frozen)
-        count = sum(len(found) for found in frozen.values())
         return Outcome(
-            changes={"frozen": f"{count} tables"},
-            comment=f"nothing writes to the original; {count} tables counted in",
-            evidence={
-                "tables": count,
-                "readings": len(readings),
-                "moved": [],
-                "expendable_moved": tables.moved(readings[0], readings[-1]),
-                "wsrep_last_committed": committed,
-                "writing_sessions": writers,
-            },
+            changes={"frozen": f"{seen['tables']} tables"},
+            comment=f"nothing writes to the original; {seen['tables']} tables counted in",
+            evidence=seen,
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
@@ -133,29 +113,21 @@ class Freeze(LibraryStep):
         return {} if self._watched else tables.unmoved(ctx)
 
     def undo(self, ctx: Context) -> Outcome:
-        ctx.record(FROZEN, None)
-        ctx.record(FROZEN_AT, None)
-        return Outcome(changes={}, comment="the record of the freeze is dropped", evidence={})
+        try:
+            found = standstill.since_freeze(ctx)
+        finally:
+            # Before the original is written to: from then on the seed's copy is of a moment that passed.
+            for mark in (COPIED, MIGRATING, MIGRATED, FROZEN, FROZEN_AT, STOOD_STILL):
+                ctx.record(mark, None)
+        return Outcome(comment=f"{_since_freeze(found)}; the seed's copy counts as none", evidence=found)
 
     def _by_log(self, ctx: Context) -> Outcome:
         mark = ctx.recall(REPLICATING)
         if not mark:
             raise Refused("nothing follows the original's log, so nothing tells what is written to it")
         at: dict[str, Any] = {"node": mark["source"], "foreign": mark["foreign"]}
-        seen: list[str] = []
-
-        def settled() -> bool:
-            found = tables.quiet(ctx, at, QUIET_SECONDS)
-            seen.extend(found["moved"])
-            at["position"] = found["at"]["position"]
-            return not found["moved"]
-
         release(ctx, mark["source"])
-        try:
-            until(settled, QUIESCE_TIMEOUT, "the original's log to hold no more writes", interval=0.1)
-        except WaitTimeout as error:
-            raise Failed(f"{error.message}; written meanwhile: {', '.join(sorted(set(seen)))}") from error
-        writers = tables.writing_sessions(ctx)
+        seen = standstill.by_log(ctx, at)
         # What was caught up at an earlier freeze, after which something was written, is not all.
         ctx.record(COPIED, None)
         ctx.record(FROZEN_AT, at)
@@ -163,7 +135,7 @@ class Freeze(LibraryStep):
         return Outcome(
             changes={"frozen": f"the log of {mark['source']}"},
             comment="nothing writes to the original, as its log says",
-            evidence={"position": at["position"], "moved_before": sorted(set(seen)), "writing_sessions": writers},
+            evidence=seen,
         )
 
 
@@ -189,7 +161,7 @@ class Copy(LibraryStep):
         databases = list(tables.databases(ctx))
         server = tables.seed_server(ctx, side)
         ctx.record(COPIED, None)
-        sent = transfer.databases(ctx, Ends(side, source, target), databases, server)
+        sent = transfer.databases(ctx, Ends(side, source, target), databases, server, transfer.rate(ctx))
         different = tables.differences(ctx)
         if different:
             raise Failed(f"not equal after the copy: {', '.join(different[:10])}", node=target)
@@ -210,18 +182,14 @@ class Copy(LibraryStep):
         return {"different": []}
 
     def undo(self, ctx: Context) -> Outcome:
-        side = sides(ctx)
-        server = tables.seed_server(ctx, side)
-        ctx.nodes.state(
-            [side.seeds[0]],
-            "octane_db.absent_databases",
-            databases=list(tables.databases(ctx)),
-            server=server,
-            timeout=tables.CHECKSUM_TIMEOUT,
-        )
+        # A replica's goes with the replication, which writes to it.
+        if not is_replica(ctx):
+            reach = Reach(ctx)
+            tables.drop_copy(ctx, reach)
+            reach.require_all()
         for mark in (COPIED, MIGRATING, MIGRATED):
             ctx.record(mark, None)
-        return Outcome(changes={"dropped": list(tables.databases(ctx))}, comment="the seed holds no copy", evidence={})
+        return Outcome(changes={"dropped": list(ctx.path.databases)}, comment="the seed's copy counts as none")
 
 
 def _follows_up(ctx: Context) -> bool:
@@ -283,8 +251,13 @@ def writers(ctx: Context) -> dict[str, list[str]]:
     return {"services": list(ctx.path.writers)}
 
 
-def _committed(ctx: Context, node: str) -> int | None:
-    return cast("int | None", ctx.nodes.call([node], "octane_db.last_committed")[node])
+def _since_freeze(found: Mapping[str, Any]) -> str:
+    """What :func:`standstill.since_freeze` says, in words."""
+    if "not_compared" in found:
+        return f"the original was not compared with the freeze: {found['not_compared']}"
+    if found["moved"]:
+        return f"the original has been written to since the freeze: {', '.join(found['moved'][:10])}"
+    return f"the original is as it was at the freeze, {found['compared']}"
 
 
 def _resources(ctx: Context) -> dict[str, list[dict[str, str]]]:

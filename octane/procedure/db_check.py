@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -14,18 +15,25 @@ from octane.procedure.checks import Precondition
 from octane.procedure.db_rows import findings, in_flight
 from octane.procedure.schemas import compared, is_at_head, of_another_release
 from octane.procedure.tables import COPIED
-from octane.procedure.way import REPLICATING
+from octane.procedure.way import REPLICA, REPLICATING, way
 from octane.sides import Sides, sides
 from octane.step import Outcome
 
 ROOM = 3
 """Free bytes that a seed's controller needs for each byte that is moved: the copy, the table that a migration rebuilds
 beside it, and Galera's cache and the binary log of both."""
+LOG_SHARE = 0.5
+"""Free bytes that each of the original's controllers needs for a byte that is moved to a replica: its binary log from
+the copy until the seed has caught up, and what the copy's snapshot keeps of rows that change meanwhile. To use it up,
+users would have to write half of all there is anew in the time of one copy."""
+LOG_LEAST = 256 << 20
+"""For however little data: an hour of heartbeats of a hundred computes is 180 MB of log (four services of each every
+10 to 30 s, two images of a row of 1 to 2 KB)."""
 
 
 class Preflight(Precondition):
-    """The servers of both sides, the room for a copy, the databases nobody asked to move, the old schemas' heads,
-    rows that the path knows to break what follows, work in flight that stands still.
+    """The servers of both sides, the room for a copy and for the log meanwhile, the databases nobody asked to move, the
+    old schemas' heads, rows that the path knows to break what follows, work in flight that stands still.
 
     Nothing to find out any more once a copy was made: the seed holds it then, and the original is read-only.
     """
@@ -42,8 +50,8 @@ class Preflight(Precondition):
         if ctx.recall(COPIED):
             return {}
         side = sides(ctx)
-        leave = left_behind(ctx)
         present = tables.present(ctx)
+        leave = left_behind(ctx, present)
         missing = [name for name in ctx.path.databases if name not in present]
         moved = [name for name in ctx.path.databases if name in present]
         sizes = dict(ctx.nodes.call([side.originals[0]], "octane_db.sizes", moved)[side.originals[0]])
@@ -52,6 +60,8 @@ class Preflight(Precondition):
         # A replica that an earlier run made takes its room already.
         mark = ctx.recall(REPLICATING) or {}
         free = {} if mark.get("position") else ctx.nodes.call(list(side.seeds), "octane_db.free_space")
+        chosen, no_way = ({}, []) if missing else _way(ctx)
+        logs = ctx.nodes.call(list(side.originals), "octane_source.free_space") if _is_to_be_made(chosen, mark) else {}
         problems = [
             *(
                 f"the original has no database {name}, which this path moves: its service would start empty"
@@ -61,33 +71,37 @@ class Preflight(Precondition):
             *unlike_servers(servers[side.originals[0]], servers[side.seeds[0]]),
             *incomplete_clusters(galera, (side.originals, side.seeds)),
             *too_small(free, sum(sizes.values())),
+            *no_way,
+            *no_room_for_log(logs, sum(sizes.values())),
             *_behind(ctx, side, moved),
             *findings(ctx, moved),
         ]
         if problems:
             raise Refused("; ".join(problems))
-        return {"databases": len(moved), "bytes": sum(sizes.values()), "left": sorted(leave & present)}
+        told = {"databases": len(moved), "bytes": sum(sizes.values()), "left": sorted(leave & present)}
+        return {**told, "way": chosen["way"]}
 
 
-def left_behind(ctx: Context) -> set[str]:
-    """Databases of which the operator said that they are not to be moved.
+def left_behind(ctx: Context, present: Collection[str]) -> set[str]:
+    """Databases of which the operator said that they are not to be moved; whatever their names are, if they are there.
 
-    :raises BadInput: one has no possible name, or is one that the path moves
+    :raises BadInput: one is neither there nor has a name as databases do, or is one that the path moves
     """
-    names = set(ctx.options.get("leave") or ())
-    for name in names:
-        if not isinstance(name, str) or not re.fullmatch(NAME, name):
-            raise BadInput(f"leave takes names of databases, not {name!r}")
+    given = list(ctx.options.get("leave") or ())
+    for name in given:
+        if not isinstance(name, str) or (name not in present and not re.fullmatch(NAME, name)):
+            raise BadInput(f"leave takes names of databases, and the original has none of the name {name!r}")
         if name in ctx.path.databases:
             raise BadInput(f"the database {name} is one that this path moves: it cannot be left behind")
-    return names
+    return set(given)
 
 
 def foreign(present: Iterable[str], moved: Iterable[str], leave: Iterable[str]) -> list[str]:
     """Databases that nobody asked to move and nobody said to leave: their service would start empty on the seed."""
     unknown = sorted(set(present) - set(moved) - set(leave))
     return [
-        f"the original has a database {name}, which is not moved: say --leave {name} if so be it" for name in unknown
+        f"the original has a database {name}, which is not moved: say --leave={shlex.quote(name)} if so be it"
+        for name in unknown
     ]
 
 
@@ -125,6 +139,30 @@ def too_small(free: Mapping[str, Mapping[str, Any]], size: int) -> list[str]:
         for node, found in sorted(free.items())
         if found["bytes"] < size * ROOM
     ]
+
+
+def no_room_for_log(free: Mapping[str, Mapping[str, Any]], size: int) -> list[str]:
+    """Controllers of the original without room for the log of what is written while SIZE bytes of data are copied."""
+    needed = max(int(size * LOG_SHARE), LOG_LEAST)
+    return [
+        f"{node}: {found['bytes'] >> 20} MiB are free in {found['path']}, {needed >> 20} MiB are needed there for the "
+        f"binary log until the seed has caught up ({LOG_SHARE:g} of the {size >> 20} MiB to be moved, at least "
+        f"{LOG_LEAST >> 20}): make room there, or say --way dump, which needs none"
+        for node, found in sorted(free.items())
+        if found["bytes"] < needed
+    ]
+
+
+def _way(ctx: Context) -> tuple[Mapping[str, Any], list[str]]:
+    """How the databases will come to the seed, and why not so if that was asked for."""
+    try:
+        return way(ctx), []
+    except Refused as error:
+        return {}, [f"{error.message}: say --way dump, or neither"]
+
+
+def _is_to_be_made(chosen: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
+    return chosen.get("way") == REPLICA and not mark.get("position")
 
 
 def _is_whole(found: Mapping[str, Any], size: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -10,8 +10,6 @@ from octane.path import Check
 from octane.sides import sides
 
 TIMEOUT = 600
-Ask = Callable[..., Any]
-"""Calls a function of the databases, named first, where the rows are that it is asked about."""
 STANDING_STILL = 3600
 """Seconds without a change after which work in flight is not waited for: whoever was at it is gone."""
 
@@ -34,20 +32,27 @@ def unmended(ctx: Context) -> list[str]:
     return _found(ctx, [check for check in ctx.path.breaking if check.mended_before])
 
 
-def unfinished(ctx: Context, ask: Ask) -> list[str]:
-    """Rows of a migrated copy that the new release's data migrations should have filled, a sentence each: they exit
-    with 0 whether they did or not (seen with nova 29)."""
-    checks = ctx.path.unfinished
-    if not checks:
-        return []
-    answers = ask("octane_rows.matching", _queries(checks))
-    return [_sentence(one, answers[one.name], False) for one in checks if answers[one.name]["count"]]
-
-
 def in_flight(ctx: Context, databases: Iterable[str]) -> list[str]:
     """Everything that the original's services are in the middle of at this moment, a sentence each."""
     wanted = set(databases)
     return _found(ctx, [check for check in ctx.path.in_flight if check.database in wanted])
+
+
+def questions(checks: Iterable[Check], aged: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
+    """CHECKS as ``octane_rows.matching`` takes them; AGED: least seconds without a change, by name."""
+    ages = aged or {}
+    return [
+        {"name": one.name, "database": one.database, "query": one.query, "older_than": ages.get(one.name, 0)}
+        for one in checks
+    ]
+
+
+def sentence(check: Check, found: Mapping[str, Any], stands_still: bool = False) -> str:
+    """What FOUND says of CHECK: how many rows, some of their ids, the remedy."""
+    age = f" that have not changed for {STANDING_STILL // 60} minutes" if stands_still else ""
+    more = ", ..." if found["count"] > len(found["first"]) else ""
+    ids = ", ".join(found["first"])
+    return f"{check.database}: {found['count']} {check.finding}{age}: {ids}{more}: {check.remedy}"
 
 
 def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Check] = ()) -> list[str]:
@@ -58,25 +63,5 @@ def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Che
     if not asked:
         return []
     node = sides(ctx).originals[0]
-    answers = ctx.nodes.call([node], "octane_rows.matching", _queries(asked, aged), timeout=TIMEOUT)[node]
-    return [_sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]
-
-
-def _queries(checks: Iterable[Check], aged: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
-    """CHECKS as a node is asked them; AGED are those of which only rows that old count, in seconds."""
-    return [
-        {
-            "name": one.name,
-            "database": one.database,
-            "query": one.query,
-            "older_than": (aged or {}).get(one.name, 0),
-        }
-        for one in checks
-    ]
-
-
-def _sentence(check: Check, found: Mapping[str, Any], stands_still: bool) -> str:
-    age = f" that have not changed for {STANDING_STILL // 60} minutes" if stands_still else ""
-    more = ", ..." if found["count"] > len(found["first"]) else ""
-    ids = ", ".join(found["first"])
-    return f"{check.database}: {found['count']} {check.finding}{age}: {ids}{more}: {check.remedy}"
+    answers = ctx.nodes.call([node], "octane_rows.matching", questions(asked, aged), timeout=TIMEOUT)[node]
+    return [sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]

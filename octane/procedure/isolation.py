@@ -20,7 +20,7 @@ from octane.plan import network
 from octane.procedure.checks import Check
 from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
 from octane.procedure.networks import UPLINKS, computed, members
-from octane.sides import present
+from octane.sides import fenced, present
 from octane.step import Outcome
 
 SCHEMES = "env.schemes"
@@ -263,8 +263,9 @@ def uplinks_of_both_sides(ctx: Context) -> network.Ports:
 
 
 def overlays(ctx: Context) -> dict[str, list[dict[str, Any]]]:
-    """{minion id: [{"bridge", "port", "key"}]} of what joins the seed's controllers; {} for one alone."""
-    return ctx.recall(OVERLAYS) or {}
+    """{minion id: [{"bridge", "port", "key"}]} of what joins the seed's controllers, but for those that were stated to
+    be powered off; {} for one alone."""
+    return {node: ports for node, ports in (ctx.recall(OVERLAYS) or {}).items() if node not in fenced(ctx)}
 
 
 def management_network(ctx: Context) -> str:

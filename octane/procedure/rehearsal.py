@@ -6,8 +6,7 @@ The original serves its users meanwhile; nothing but reading is done to it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -20,8 +19,9 @@ from octane.procedure.migration import (
     GRACE,
     MIGRATION_TIMEOUT,
     Orders,
+    finish,
+    left_by,
     migrations,
-    online_migrations,
     seconds_by_group,
 )
 from octane.procedure.schemas import TIMEOUT, Compared, as_they_are, asked, behind, of_new_release
@@ -32,8 +32,8 @@ from octane.verify.identities import Rows, Sums, compare
 from octane.verify.identities import asked as asked_views
 
 REHEARSED = "db.rehearsed"
-"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "seconds": {"copy": float, "migrate":
-{service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
+"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "limit": bytes per second, "seconds": {"copy":
+float, "migrate": {service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
 
 UNDER_WAY = "db.rehearsal"
 """What is known of the one that runs, in the same shape, and "identities", of the copy before its migration: as
@@ -75,14 +75,14 @@ class Copy(Rehearsing):
     def apply(self, ctx: Context) -> Outcome:
         side = sides(ctx)
         names = list(tables.databases(ctx))
-        server = _ask(ctx, "octane_db.server")["id"]
-        sent = transfer.databases(ctx, Ends(side, side.originals[0], _seed(ctx), ASK), names, server)
-        _learn(ctx, bytes=sent["bytes"], identities=_sums(ctx, OLD))
+        server, limit = _ask(ctx, "octane_db.server")["id"], transfer.rate_beside_users(ctx)
+        sent = transfer.databases(ctx, Ends(side, side.originals[0], _seed(ctx), ASK), names, server, limit)
+        _learn(ctx, bytes=sent["bytes"], limit=limit, identities=_sums(ctx, OLD))
         _learn_seconds(ctx, copy=sent["seconds"])
         return Outcome(
             changes={"copied": names},
-            comment=f"{len(names)} databases, {sent['bytes']} bytes in {sent['seconds']} s",
-            evidence={name: sent[name] for name in ("bytes", "sha256", "seconds")},
+            comment=f"{len(names)} databases, {sent['bytes']} bytes in {sent['seconds']} s, {transfer.at_most(limit)}",
+            evidence={**{name: sent[name] for name in ("bytes", "sha256", "seconds")}, "limit": limit},
         )
 
     def undo(self, ctx: Context) -> Outcome:
@@ -90,7 +90,8 @@ class Copy(Rehearsing):
 
 
 class Migrate(Rehearsing):
-    """The real migrations of the new release, services side by side, each proven by the release's own scripts."""
+    """The real migrations of the new release, services side by side, each proven by the release's own scripts, and the
+    online ones by the rows that they leave."""
 
     what = "migrate on"
 
@@ -100,10 +101,7 @@ class Migrate(Rehearsing):
         left = behind(_seed(ctx), _compared(ctx), of_new_release(ctx), ctx.path.release_to)
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=_seed(ctx))
-        online = _manage(ctx, online_migrations(services))
-        unfinished = db_rows.unfinished(ctx, partial(_ask, ctx, timeout=db_rows.TIMEOUT))
-        if unfinished:
-            raise Failed("; ".join(unfinished), node=_seed(ctx))
+        online = finish(ctx.path, lambda groups: _manage(ctx, groups), lambda: left_by(ctx.path, _matching(ctx)))
         _learn_seconds(ctx, migrate=ran, online=online)
         return Outcome(
             changes={"migrated": [service.name for service in services]},
@@ -191,7 +189,8 @@ class Estimate(Check):
         if rehearsed["schemas"] != as_they_are(ctx):
             return Outcome(comment=f"the original's schemas have changed since the last rehearsal: `{command}`")
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(rehearsed["at"]))
-        return Outcome(comment=f"in the rehearsal of {when}: {in_words(rehearsed['seconds'])}")
+        rate = f" (the copy {transfer.at_most(rehearsed['limit'])})" if "limit" in rehearsed else ""
+        return Outcome(comment=f"in the rehearsal of {when}: {in_words(rehearsed['seconds'])}{rate}")
 
 
 def in_words(seconds: Mapping[str, Any]) -> str:
@@ -217,6 +216,10 @@ def _sums(ctx: Context, side: str) -> Sums:
 def _compared(ctx: Context) -> Compared:
     found: Compared = _ask(ctx, "octane_db.compare_schemas", asked(of_new_release(ctx)), timeout=TIMEOUT)
     return found
+
+
+def _matching(ctx: Context) -> Callable[[list[dict[str, Any]]], Mapping[str, Mapping[str, Any]]]:
+    return lambda questions: dict(_ask(ctx, "octane_rows.matching", questions, timeout=db_rows.TIMEOUT))
 
 
 def _manage(ctx: Context, groups: Orders) -> dict[str, float]:

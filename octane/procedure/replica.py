@@ -13,7 +13,8 @@ from octane.context import Context
 from octane.errors import Failed
 from octane.procedure import proof, tables, transfer
 from octane.procedure.proof import PROVEN
-from octane.procedure.tables import CHECKSUM_TIMEOUT, COPIED, MIGRATED, MIGRATING
+from octane.procedure.reach import Reach
+from octane.procedure.tables import COPIED, MIGRATED, MIGRATING
 from octane.procedure.transfer import Ends, rate
 from octane.procedure.way import REPLICA, REPLICATING, is_replica, way
 from octane.sides import Sides, sides
@@ -56,7 +57,7 @@ class Replicate(LibraryStep):
         names = list(tables.databases(ctx))
         return Outcome(
             changes={"replicated": names},
-            comment=f"{mark['target']} follows {mark['source']}, {status['lag_seconds'] or 0} s behind",
+            comment=f"{mark['target']} follows {mark['source']}, {status['lag_seconds'] or 0} s behind{_copy(copied)}",
             evidence={"databases": names, "account": mark["account"], "lag_seconds": status["lag_seconds"], **copied},
         )
 
@@ -69,26 +70,23 @@ class Replicate(LibraryStep):
         return {name: status[name] for name in ("running", "filtered", "lag_seconds", "behind")}
 
     def undo(self, ctx: Context) -> Outcome:
+        """Until here the seed may follow the original, which takes writes again: its copy counts as none by then."""
         if not is_replica(ctx) and not ctx.recall(REPLICATING):
             return Outcome(comment="there was no replica")
-        side = sides(ctx)
-        server = tables.seed_server(ctx, side)
-        take_away(ctx)
-        names = list(tables.databases(ctx))
-        ctx.nodes.state(
-            [side.seeds[0]],
-            "octane_db.absent_databases",
-            databases=names,
-            server=server,
-            timeout=CHECKSUM_TIMEOUT,
-        )
-        for key in (PROVEN, COPIED, MIGRATING, MIGRATED):
+        reach, names = Reach(ctx), list(ctx.path.databases)
+        _take_away(ctx, reach)
+        tables.drop_copy(ctx, reach)
+        reach.require_all()
+        for key in (REPLICATING, PROVEN, COPIED, MIGRATING, MIGRATED):
             ctx.record(key, None)
         return Outcome(changes={"dropped": names}, comment="no replica, no account, no tunnel and no copy is left")
 
 
 class ProveEqual(LibraryStep):
-    """Compares every table of both sides at one point of the log, then what changed meanwhile, until that is little."""
+    """Compares every table of both sides at one point of the log, then what changed meanwhile, until that is little.
+
+    It is the last look at the replica before writes are refused: each run tells how far it is behind, and waits for it.
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         if _is_over(ctx) or proof.proven(ctx, ctx.recall(REPLICATING)):
@@ -112,8 +110,13 @@ class ProveEqual(LibraryStep):
         return Outcome(changes={"proven": f"{first} tables"}, comment=comment, evidence=evidence)
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        known = proof.proven(ctx, ctx.recall(REPLICATING))
-        return {"position": known["position"]} if known else {}
+        mark = ctx.recall(REPLICATING)
+        known = proof.proven(ctx, mark)
+        if not mark or not known or _is_over(ctx):
+            return {"position": known["position"]} if known else {}
+        before = _tell_lag(ctx, mark)
+        _follow(ctx, mark)
+        return {**_tell_lag(ctx, mark), "waited_for": before, "position": known["position"]}
 
     def undo(self, ctx: Context) -> Outcome:
         ctx.record(PROVEN, None)
@@ -154,11 +157,9 @@ class CatchUp(LibraryStep):
         return {} if ctx.recall(MIGRATED) or not is_replica(ctx) else {"copied": ctx.recall(COPIED)}
 
     def undo(self, ctx: Context) -> Outcome:
-        if ctx.recall(REPLICATING):
-            take_away(ctx)
         if is_replica(ctx):
             ctx.record(COPIED, None)
-        return Outcome(comment="the copy is followed up no more")
+        return Outcome(comment="the copy counts as none")
 
     def _prove(self, ctx: Context) -> dict[str, Any]:
         mark = _mark(ctx)
@@ -176,7 +177,10 @@ class CatchUp(LibraryStep):
 
 
 class EndReplication(LibraryStep):
-    """What the replication leaves behind when it has stopped, its tunnel and its account, can go at leisure."""
+    """What the replication leaves behind when it has stopped, its tunnel and its account, can go at leisure.
+
+    What is left of them on the way back goes with the copy (:meth:`Replicate.undo`).
+    """
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         mark = ctx.recall(REPLICATING)
@@ -190,19 +194,34 @@ class EndReplication(LibraryStep):
         return Outcome(changes=removed, comment="no account and no tunnel is left")
 
     def undo(self, ctx: Context) -> Outcome:
-        return self.apply(ctx)
+        return Outcome(comment="nothing to put back")
 
 
 def take_away(ctx: Context) -> None:
-    """No replica, account, tunnel or changed setting is left on any node; what is looked for by name is in the mark."""
-    side, mark = sides(ctx), ctx.recall(REPLICATING)
-    ctx.nodes.call(list(side.seeds), "octane_replica.remove")
-    ends = [mark["source"], mark["target"]] if mark else [way(ctx)["source"], side.seeds[0]]
-    ctx.nodes.call([node for node in ends if node], "octane_tunnel.end")
-    ctx.nodes.call([node for node in ends if node], "octane_proof.abandon")
-    if mark:
-        ctx.nodes.call([mark["source"]], "octane_source.dismiss", mark["account"])
+    """No replica, account, tunnel or changed setting is left on any node; what is looked for by name is in the mark.
+
+    :raises Failed: naming the nodes where something may be left; all others were asked.
+    """
+    reach = Reach(ctx, patient=True)
+    _take_away(ctx, reach)
+    reach.require_all()
     ctx.record(REPLICATING, None)
+
+
+def _take_away(ctx: Context, reach: Reach) -> None:
+    side, mark = sides(ctx), ctx.recall(REPLICATING)
+    ends = [mark["source"], mark["target"]] if mark else [way(ctx)["source"], *side.seeds[:1]]
+    reach.call(side.seeds, "octane_replica.remove")
+    for function in ("octane_tunnel.end", "octane_proof.abandon"):
+        reach.call(filter(None, ends), function)
+    if mark:
+        reach.call([mark["source"]], "octane_source.dismiss", mark["account"])
+
+
+def _copy(copied: Mapping[str, Any]) -> str:
+    if not copied:
+        return ""
+    return f"; {copied['bytes']} bytes copied in {copied['seconds']} s, {transfer.at_most(copied['limit'])}"
 
 
 def _is_over(ctx: Context) -> bool:
@@ -237,15 +256,15 @@ def _seed(ctx: Context, side: Sides, server: str) -> tuple[dict[str, Any], dict[
     if not chosen["whole_log"]:
         mark["foreign"] = ctx.nodes.call([mark["source"]], "octane_source.foreign_writes")[mark["source"]]
     port = _connect(ctx, side, mark)
-    ends = Ends(side, mark["source"], mark["target"])
-    copied = transfer.databases(ctx, ends, list(tables.databases(ctx)), server)
+    ends, limit = Ends(side, mark["source"], mark["target"]), transfer.rate_beside_users(ctx)
+    copied = transfer.databases(ctx, ends, list(tables.databases(ctx)), server, limit)
     if not copied.get("position"):
         raise Failed("the copy does not say where in the log it stands", node=mark["source"])
     position = {name: copied["position"][name] for name in ("file", "position")}
     _start(ctx, mark, position, port)
     mark["position"] = position
     ctx.record(REPLICATING, mark)
-    return mark, {name: copied[name] for name in ("bytes", "seconds")}
+    return mark, {"bytes": copied["bytes"], "seconds": copied["seconds"], "limit": limit}
 
 
 def _connect(ctx: Context, side: Sides, mark: Mapping[str, Any]) -> int:
@@ -281,6 +300,16 @@ def _follow(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
         [mark["target"]], "octane_replica.wait_for", now, transfer.TIMEOUT, timeout=transfer.TIMEOUT + proof.GRACE
     )
     return dict(found[mark["target"]])
+
+
+def _tell_lag(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
+    """How far the replica is behind the end of the source's log, as progress: {"lag_seconds", "behind": bytes}."""
+    source, target = mark["source"], mark["target"]
+    now = ctx.nodes.call([source], "octane_source.position")[source]
+    found = ctx.nodes.call([target], "octane_replica.status", list(tables.databases(ctx)), now)[target]
+    lag = {"lag_seconds": found["lag_seconds"] or 0, "behind": found["behind"]}
+    ctx.progress(f"{target} follows {source}", **lag)
+    return lag
 
 
 def _proof(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, last: bool = False) -> proof.Round:

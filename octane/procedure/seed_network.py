@@ -126,7 +126,7 @@ def overlay_plans(
     members: Mapping[str, str], bridges: Mapping[str, Mapping[str, str]], keys: Mapping[str, int]
 ) -> OverlayPlans:
     """Join the BRIDGES ({minion id: {purpose: bridge}}) of MEMBERS ({minion id: administration address}) by overlays
-    numbered KEYS; {} for a single one."""
+    numbered KEYS, those of them that have a number; {} for a single member."""
     if len(members) < 2:
         return {}
     return {
@@ -139,6 +139,7 @@ def overlay_plans(
                 "mtu": OVERLAY_MTU,
             }
             for purpose, bridge in bridges[minion].items()
+            if purpose in keys
         ]
         for minion, address in members.items()
     }

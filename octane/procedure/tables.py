@@ -7,6 +7,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import InvariantBroken, Refused
+from octane.procedure.reach import Reach
 from octane.sides import Sides, sides
 
 COPIED = "db.copied"
@@ -52,9 +53,9 @@ def checksums(ctx: Context, node: str) -> Checksums:
     return lasting(ctx, every_checksum(ctx, node))
 
 
-def every_checksum(ctx: Context, node: str) -> Checksums:
+def every_checksum(ctx: Context, node: str, timeout: float = CHECKSUM_TIMEOUT) -> Checksums:
     """Checksums of all tables of the path's databases: {database: {table: checksum}}."""
-    found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=CHECKSUM_TIMEOUT)[node]
+    found = ctx.nodes.call([node], "octane_db.checksums", list(databases(ctx)), timeout=timeout)[node]
     return {database: {table: _number(value) for table, value in tables.items()} for database, tables in found.items()}
 
 
@@ -100,20 +101,21 @@ def still(ctx: Context) -> bool:
     return bool(frozen) and not moved(frozen, original_checksums(ctx))
 
 
-def logged(ctx: Context, at: Mapping[str, Any]) -> dict[str, Any]:
-    """What the log of AT's node says was written since AT, expendable tables left out: {"moved": names, "at": up to
-    where it was read, in AT's form}."""
-    return _told(at, _log_of(ctx, at["node"], since=at["position"]))
+def logged(ctx: Context, at: Mapping[str, Any], timeout: float = CHECKSUM_TIMEOUT) -> dict[str, Any]:
+    """What the log of AT's node says was written since AT: {"moved": names, "expendable": tables that the path calls
+    so, "elsewhere": databases that it does not move, "committed": wsrep_last_committed before and after the reading
+    (None without Galera), "at": up to where it was read, in AT's form}."""
+    return _told(at, _log_of(ctx, at["node"], timeout, since=at["position"]))
 
 
 def quiet(ctx: Context, at: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """As :func:`logged`, of the SECONDS from now on."""
-    return _told(at, _log_of(ctx, at["node"], since=None, watch=seconds))
+    return _told(at, _log_of(ctx, at["node"], CHECKSUM_TIMEOUT, since=None, watch=seconds))
 
 
-def _log_of(ctx: Context, node: str, **since: Any) -> Mapping[str, Any]:
-    names, skip = list(databases(ctx)), expendable(ctx)
-    found = ctx.nodes.call([node], "octane_proof.changed", names, skip=skip, timeout=CHECKSUM_TIMEOUT, **since)
+def _log_of(ctx: Context, node: str, timeout: float, **since: Any) -> Mapping[str, Any]:
+    names, skip = list(ctx.path.databases), expendable(ctx)
+    found = ctx.nodes.call([node], "octane_proof.changed", names, skip=skip, timeout=timeout, **since)
     return dict(found[node])
 
 
@@ -124,7 +126,8 @@ def _told(at: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     foreign = None if at["foreign"] is None else found["foreign"]
     if foreign is not None and foreign > at["foreign"]:
         names.append(f"{foreign - at['foreign']} writes by other nodes of the cluster, which are not in its log")
-    return {"moved": names, "at": {"node": at["node"], "position": found["position"], "foreign": foreign}}
+    told = {name: list(found[name]) for name in ("expendable", "elsewhere", "committed")}
+    return {"moved": names, **told, "at": {"node": at["node"], "position": found["position"], "foreign": foreign}}
 
 
 def expendable(ctx: Context) -> dict[str, list[str]]:
@@ -132,19 +135,36 @@ def expendable(ctx: Context) -> dict[str, list[str]]:
     return {database: list(names) for database, names in ctx.path.expendable.items()}
 
 
-def writing_sessions(ctx: Context) -> list[str]:
-    """Sessions seen writing on any original controller, each as ``node: user@host command``; heartbeats show here."""
-    found = ctx.nodes.call(list(sides(ctx).originals), "octane_db.writers")
-    return [
-        f"{node}: {session['user']}@{session['host']} {session['command']}"
-        for node, sessions in found.items()
-        for session in sessions
-    ]
+def writing_sessions(ctx: Context) -> tuple[list[str], list[str]]:
+    """Sessions that any original controller sees writing, each as ``node: user@host command in database``: to databases
+    of the path or none that is told, and to others."""
+    ours: list[str] = []
+    others: list[str] = []
+    for node, sessions in ctx.nodes.call(list(sides(ctx).originals), "octane_db.writers").items():
+        for one in sessions:
+            within = ours if one["database"] in ("", *ctx.path.databases) else others
+            where = one["database"] or "no database"
+            within.append(f"{node}: {one['user']}@{one['host']} {one['command']} in {where}")
+    return ours, others
 
 
 def differences(ctx: Context) -> list[str]:
     side = sides(ctx)
     return moved(checksums(ctx, side.originals[0]), checksums(ctx, side.seeds[0]))
+
+
+def drop_copy(ctx: Context, reach: Reach) -> None:
+    """The databases of the path are not on the seed. Its server was recorded before anything came there, and none but
+    that one obeys: the original need not answer."""
+    side = sides(ctx)
+    there = reach.heard(side.seeds[:1])
+
+    def drop() -> None:
+        server, names = ctx.recall(SEED_SERVER) or seed_server(ctx, side), list(ctx.path.databases)
+        ctx.nodes.state(there, "octane_db.absent_databases", databases=names, server=server, timeout=CHECKSUM_TIMEOUT)
+
+    if there:
+        reach.attempt(drop)
 
 
 def seed_server(ctx: Context, side: Sides) -> str:

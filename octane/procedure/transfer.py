@@ -9,6 +9,7 @@ from typing import Any
 from octane.context import Context
 from octane.errors import Failed
 from octane.sides import Sides
+from octane.stage import DEFAULT_RATE
 
 TIMEOUT = 4 * 3600
 
@@ -28,19 +29,32 @@ class Ends:
 
 
 def rate(ctx: Context) -> int:
-    """Bytes per second that bulk data may take of the network, option ``rate``; 0: no limit."""
+    """Bytes per second that bulk data may take while users wait, option ``rate``; 0: no limit."""
     return int(ctx.options.get("rate") or 0)
 
 
-def databases(ctx: Context, ends: Ends, names: list[str], server: str) -> Sent:
+def rate_beside_users(ctx: Context) -> int:
+    """Bytes per second that a copy may take while users work, option ``rate``; 0: no limit."""
+    given = ctx.options.get("rate")
+    return DEFAULT_RATE if given is None else int(given)
+
+
+def at_most(limit: int) -> str:
+    """LIMIT in words."""
+    return f"at most {limit / 2**20:.3g} MiB/s" if limit else "without a limit"
+
+
+def databases(ctx: Context, ends: Ends, names: list[str], server: str, limit: int) -> Sent:
     """Databases NAMES of the source on the target, whose database server is SERVER; those it had are replaced.
 
+    :param limit: bytes per second over all streams; 0: none
     :raises Failed: other bytes arrived than were sent.
     """
     expected = sum(ctx.nodes.call([ends.source], "octane_db.sizes", names)[ends.source].values())
-    ctx.progress(f"streaming {len(names)} databases from {ends.source} to {ends.target}", bytes=expected)
-    limit = {"limit": rate(ctx)} if rate(ctx) else {}
-    return _transferred(ctx, ends, "", names, limit, server=server, replace=True)
+    where = f"from {ends.source} to {ends.target}, {at_most(limit)}"
+    ctx.progress(f"streaming {len(names)} databases {where}", bytes=expected)
+    given = {"limit": limit} if limit else {}
+    return _transferred(ctx, ends, "", names, given, server=server, replace=True)
 
 
 def directories(ctx: Context, ends: Ends, names: list[str]) -> Sent:

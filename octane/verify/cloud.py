@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
@@ -13,8 +14,9 @@ from octane.verify.invariants import invariant
 
 @invariant("writes_refused", before=False)
 def writes_refused(ctx: Context) -> dict[str, Any]:
-    """Every API of the original answers a write with 503 and Retry-After, and still serves reads."""
-    return _prove(ctx, sides(ctx).originals, "ro")
+    """Every API of the path is there on each controller of the original, answers a write with 503 and Retry-After, and
+    still serves reads; so does every other frontend."""
+    return _prove(ctx, sides(ctx).originals, "ro", ctx.path.apis)
 
 
 @invariant("writes_accepted", before=False)
@@ -29,15 +31,26 @@ def original_silent(ctx: Context) -> dict[str, Any]:
     return isolation.Hearing(ctx).only_seed()
 
 
-def _prove(ctx: Context, nodes: tuple[str, ...], expect: str) -> dict[str, Any]:
-    """:raises InvariantBroken: naming each frontend that answers otherwise, and on which node."""
+def _prove(ctx: Context, nodes: tuple[str, ...], expect: str, apis: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """:raises InvariantBroken: naming each frontend that answers otherwise and each of APIS (ports by name) that no
+    frontend was found of, and on which node."""
     proofs = ctx.nodes.call(list(nodes), "octane_api.prove", expect)
+    missing = [
+        f"{name} (port {port}) on {node}" for node in proofs for name, port in _unasked(proofs[node], apis or {})
+    ]
+    if missing:
+        raise InvariantBroken(f"no frontend in HAProxy's files, and so nobody who refuses: {', '.join(missing)}")
     failed = [f"{name} on {node}" for node, proof in proofs.items() for name in proof["failed"]]
     if failed:
         raise InvariantBroken(
             f"does not answer as {'read-only' if expect == 'ro' else 'writable'}: {', '.join(failed)}"
         )
     return {node: _seen(proof) for node, proof in proofs.items()}
+
+
+def _unasked(proof: Mapping[str, Any], apis: Mapping[str, int]) -> list[tuple[str, int]]:
+    ports = {bind["port"] for binds in proof["frontends"].values() for bind in binds}
+    return [(name, port) for name, port in apis.items() if port not in ports]
 
 
 def _seen(proof: dict[str, Any]) -> dict[str, list[str]]:

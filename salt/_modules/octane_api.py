@@ -5,10 +5,14 @@ Read-only OpenStack APIs: every write is answered 503 with ``Retry-After`` by HA
 From then on a map, keyed by the port that the client called, decides: it is flipped at run time on our administration
 socket and in its file, so that the mode holds over reloads and moves of the addresses. Frontends in ``mode tcp``
 (MySQL) are never touched.
+
+Some writes may *pass* where the caller says so when it arms: tokens are given out by a POST, and without one nobody
+could read. What was said is kept beside the rules (``octane-passes.json``) and holds until something else is said.
 """
 
 import http.client
 import ipaddress
+import json
 import os
 import ssl
 
@@ -22,7 +26,7 @@ def frontends():
     """
     The HTTP and TCP frontends of this node's HAProxy.
 
-    :return: ``[{"name", "file", "mode": "http" | "tcp", "kind": "keystone" | "query" | "plain", "binds": [{"address",
+    :return: ``[{"name", "file", "mode": "http" | "tcp", "kind": "query" | "plain", "binds": [{"address",
         "port", "ssl"}]}]``
 
     CLI Example:
@@ -35,9 +39,11 @@ def frontends():
     return [{**one, "kind": __salt__["octane_api_rules.kind"](one["name"])} for one in found]
 
 
-def armed():
+def armed(passes=None):
     """
     Whether the files and the running HAProxy are ready to be flipped.
+
+    :param passes: as :func:`arm` takes it
 
     CLI Example:
 
@@ -45,7 +51,7 @@ def armed():
 
         salt node-1 octane_api.armed
     """
-    return not pending_files() and not _needs_reload()
+    return not pending_files(passes) and not _needs_reload()
 
 
 def mode():
@@ -71,9 +77,11 @@ def mode():
     }
 
 
-def pending_files():
+def pending_files(passes=None):
     """
     Files that arming would write.
+
+    :param passes: as :func:`arm` takes it
 
     CLI Example:
 
@@ -81,13 +89,15 @@ def pending_files():
 
         salt node-1 octane_api.pending_files
     """
-    return sorted(path for path, text in _wanted().items() if _text(path) != text)
+    return sorted(path for path, text in _wanted(passes).items() if _text(path) != text)
 
 
-def arm():
+def arm(passes=None):
     """
     Write the files, let HAProxy judge them, reload. The mode of the APIs does not change.
 
+    :param passes: ``[{"method", "paths": [path], "ports": [port]}]``: writes that go on while read-only, on those
+        ports; ``*`` in a path stands for one part of it. What was said before when not given, else none
     :return: ``{"files": [paths], "reload": {"current", "old", "ended"}}``, empty when nothing was to be done
     :raises CommandExecutionError: HAProxy refuses the result (then every byte is put back); a file somebody changed
 
@@ -97,10 +107,10 @@ def arm():
 
         salt node-1 octane_api.arm
     """
-    pending, fresh = pending_files(), not __salt__["octane_files.status"](OWNER)
+    pending, fresh = pending_files(passes), not __salt__["octane_files.status"](OWNER)
     if not pending and not _needs_reload():
         return {}
-    wanted = _wanted()
+    wanted = _wanted(passes)
     for path in pending:
         __salt__["octane_files.write"](path, wanted[path], OWNER)
     verdict = __salt__["octane_haproxy.check"]()
@@ -218,22 +228,34 @@ def prove(expect, addresses=None, frontends=None, timeout=5):
 # What is written
 
 
-def _wanted():
+def _wanted(passes=None):
     """Paths and whole texts of all files of an armed HAProxy; the maps keep what they say."""
+    passing = json.loads(_text(_passes_file()) or "[]") if passes is None else passes
     texts = {
         os.path.join(ROOT, "conf.d", "000-octane.cfg"): __salt__["octane_api_rules.own_file"](),
         os.path.join(ROOT, "octane-503.http"): __salt__["octane_api_rules.refusal"](),
+        _passes_file(): json.dumps(passing, sort_keys=True) + "\n",
     }
     http_frontends = _http()
     for path in sorted({one["file"] for one in http_frontends}):
         pristine = __salt__["octane_files.pristine"](path, OWNER)
-        names = [one["name"] for one in http_frontends if one["file"] == path]
-        texts[path] = __salt__["octane_api_rules.with_rules"](pristine, names)
+        here = {one["name"]: _passing(one, passing) for one in http_frontends if one["file"] == path}
+        texts[path] = __salt__["octane_api_rules.with_rules"](pristine, list(here), here)
     modes = _entries(_modes_map())
     ports = sorted({str(bind["port"]) for one in http_frontends for bind in one["binds"]}, key=int)
     texts[_modes_map()] = _map_text({port: modes.get(port, "rw") for port in ports})
     texts[_allowed_map()] = _map_text(_entries(_allowed_map()))
     return texts
+
+
+def _passes_file():
+    return os.path.join(ROOT, "octane-passes.json")
+
+
+def _passing(frontend, passes):
+    """Those of PASSES that are meant for one of the frontend's ports."""
+    ports = {bind["port"] for bind in frontend["binds"]}
+    return [one for one in passes if ports.intersection(one["ports"])]
 
 
 # The maps

@@ -3,11 +3,14 @@ ARP from a node's own raw sockets: announcing addresses, and hearing who answers
 """
 
 import contextlib
+import ctypes
 import fcntl
 import ipaddress
+import os
 import select
 import socket
 import struct
+import threading
 import time
 
 from salt.exceptions import CommandExecutionError
@@ -17,6 +20,8 @@ _NOBODY = b"\x00" * 4
 _REQUEST, _REPLY = 1, 2
 _ETH_P_ARP = 0x0806
 _SIOCGIFHWADDR = 0x8927
+_CLONE_NEWNET = 0x40000000
+_NAMESPACES = "/var/run/netns"
 _ARP_IGNORE = "/proc/sys/net/ipv4/conf/all/arp_ignore"
 _SYSCTL_FILE = "/etc/sysctl.d/60-octane-isolation.conf"
 _SYSCTL_TEXT = "# Written by octane for the time of the isolation.\nnet.ipv4.conf.all.arp_ignore = 1\n"
@@ -27,7 +32,9 @@ def announce(addresses, repeat=3, interval=0.2):
     """
     Tell the neighbours by gratuitous ARP, as requests and as replies, where addresses are.
 
-    :param addresses: ``[{"address": str, "interface": str, "mac": str or None}]``; the interface's own mac when none
+    :param addresses: ``[{"address": str, "interface": str, "netns": str or None, "mac": str or None}]``; the
+        interface's own mac when none; ``netns``: where the interface is, unless it is outside of all of them; one that
+        is gone meanwhile is left out
     :param repeat: times, ``interval`` seconds apart
     :return: ``{"sent": [address]}``
     :raises CommandExecutionError: an interface that is not there or is down
@@ -38,15 +45,17 @@ def announce(addresses, repeat=3, interval=0.2):
 
         salt node-4 octane_arp.announce '[{address: 192.168.0.2, interface: br-mgmt}]'
     """
-    with contextlib.ExitStack() as stack:
-        sockets = _sockets(stack, {one["interface"] for one in addresses})
-        frames = [(sockets[one["interface"]], frame) for one in addresses for frame in _gratuitous(one)]
-        for number in range(int(repeat)):
-            if number:
-                time.sleep(interval)
-            for sender, frame in frames:
-                _send(sender, frame)
-    return {"sent": [one["address"] for one in addresses]}
+    places = {}
+    for one in addresses:
+        places.setdefault(one.get("netns"), []).append(one)
+    sent = {}
+    for number in range(int(repeat)):
+        if number:
+            time.sleep(interval)
+        for namespace, mine in places.items():
+            if _announced_in(namespace, mine):
+                sent[namespace] = mine
+    return {"sent": [one["address"] for mine in sent.values() for one in mine]}
 
 
 def hears(addresses, timeout=3, own=()):
@@ -123,6 +132,36 @@ def _sockets(stack, interfaces):
             raise CommandExecutionError(f"no ARP on {name}: {error.strerror}") from error
         found[name] = one
     return found
+
+
+def _announced_in(namespace, addresses):
+    """Whether it could be done: agents end their namespaces when they like."""
+    if namespace is None:
+        _announce(addresses)
+        return True
+    done = []
+
+    def inside():
+        with contextlib.suppress(OSError, CommandExecutionError):
+            with open(os.path.join(_NAMESPACES, namespace), encoding="ascii") as handle:
+                entered = ctypes.CDLL(None).setns(handle.fileno(), _CLONE_NEWNET) == 0
+            if entered:
+                _announce(addresses)
+                done.append(True)
+
+    # What enters a namespace is a thread, and this one ends there.
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    return bool(done)
+
+
+def _announce(addresses):
+    with contextlib.ExitStack() as stack:
+        sockets = _sockets(stack, {one["interface"] for one in addresses})
+        for one in addresses:
+            for frame in _gratuitous(one):
+                _send(sockets[one["interface"]], frame)
 
 
 def _send(sender, frame):

@@ -37,11 +37,13 @@ class Changes:
 
     ``keys``: ``{(database, table): {key: whether the row is there after it}}``, ``whole``: tables whose rows are not
     known by key, ``gone``: tables that lost a row or changed a key (a cascade may follow), ``statements``: how many
-    that are no row events and concern the databases.
+    that are no row events and concern the databases, ``elsewhere``: other databases that were written to (a statement
+    that is in none, such as one about accounts, is in ``mysql``).
     """
 
     def __init__(self):
         self.keys, self.whole, self.gone, self.touched, self.statements = {}, set(), set(), set(), 0
+        self.elsewhere = set()
         self._count = 0
 
     def row(self, table, key, there):
@@ -176,6 +178,8 @@ class _Reader:
         elif self.current in self.databases or any(name in line for name in self.databases):
             self.found.statements += 1
             self.statement = False
+        else:
+            self.found.elsewhere.add(self.current.decode(errors="replace") or "mysql")
 
     def _rows(self, line):
         value = _VALUE.match(line)
@@ -191,6 +195,9 @@ class _Reader:
             elif head and any(head.group(2).startswith(b"`%s`." % name) for name in self.databases):
                 # A table that is not there now: it came or went meanwhile.
                 self.found.statements += 1
+            elif head:
+                name = head.group(2)[1:].partition(b"`.`")[0]
+                self.found.elsewhere.add(name.replace(b"``", b"`").decode(errors="replace"))
 
     def _value(self, number, text):
         if self.row and self.row["images"]:

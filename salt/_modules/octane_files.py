@@ -93,6 +93,20 @@ def write(path, content, owner, mode=None):
     return before != data
 
 
+def replace(path, content):
+    """
+    Write a file that is there whole and atomically; its owner and its mode stay, and no copy is kept.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_files.replace /etc/neutron/neutron.conf '[DEFAULT]'
+    """
+    entry = _attributes(path)
+    _replace(path, content.encode(), entry["mode"], entry["uid"], entry["gid"])
+
+
 def restore(owner, test=False):
     """
     Put every file of an owner back as it was, then forget them.

@@ -2,6 +2,7 @@
 Settings of this node's database server that are changed while it runs, written down before and put back afterwards.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -10,7 +11,12 @@ import secrets
 from salt.exceptions import CommandExecutionError
 
 SETTINGS = "/var/lib/octane-node/database-settings.json"
-_CHANGED = {"server_id": r"[0-9]{1,10}", "read_only": "ON|OFF", "wsrep_restart_slave": "ON|OFF"}
+LIMITS = ("wsrep_max_ws_rows", "wsrep_max_ws_size")
+_MOST_ROWS, _MOST_BYTES = 1048576, 2**31 - 1
+_CHANGED = {
+    "server_id": r"[0-9]{1,10}", "read_only": "ON|OFF", "wsrep_restart_slave": "ON|OFF",
+    **dict.fromkeys(LIMITS, r"[0-9]{1,10}"),
+}  # fmt: skip
 
 
 def values():
@@ -65,6 +71,60 @@ def restore(names=None):
         __salt__["octane_mysql.execute"](_statement(back))
     _keep({name: value for name, value in kept.items() if name not in back})
     return back
+
+
+def lift_limits():
+    """
+    Let one transaction be as large as Galera takes at all. A migration fills a table in one statement, which breaks off
+    at ``wsrep_max_ws_rows`` (131072 with the Galera of MySQL 5.6) and cannot be run again.
+
+    :return: the limits as they are now, ``{}`` on a server without Galera; a number of rows of 0 is none
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_globals.lift_limits
+    """
+    rows, size = LIMITS
+    there = set(values()).intersection(LIMITS)
+    if not there:
+        return {}
+    if limits()[rows] != "0":
+        change({rows: _MOST_ROWS})
+        # Some servers' least is 1: they refuse 0, or take it for that.
+        with contextlib.suppress(CommandExecutionError):
+            change({rows: 0})
+        if limits()[rows] not in ("0", str(_MOST_ROWS)):
+            change({rows: _MOST_ROWS})
+    change({size: _MOST_BYTES})
+    return limits()
+
+
+def limits():
+    """
+    What Galera lets one transaction have: ``{"wsrep_max_ws_rows": text, "wsrep_max_ws_size": text}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_globals.limits
+    """
+    return {name: value for name, value in values().items() if name in LIMITS}
+
+
+def restore_limits():
+    """
+    Put those limits back: ``{name: text}`` as they are again.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_globals.restore_limits
+    """
+    return restore(LIMITS)
 
 
 def changed():

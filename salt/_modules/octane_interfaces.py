@@ -9,6 +9,7 @@ import functools
 import glob
 import os
 import re
+import shlex
 
 from salt.exceptions import CommandExecutionError
 
@@ -148,6 +149,27 @@ def make_pair(bridge, first, second):
     line = f"pre-up ip link show {first} >/dev/null 2>&1 || {make}"
 
     _rewrite(bridge, functools.partial(_with_line, line=line))
+
+
+def make_internal(bridge, switch, words):
+    """
+    Let the file of a Linux bridge make the port of Open vSwitch that it has too, before it takes it: a clean shutdown
+    takes the bridges of Open vSwitch that have files down, and with them out of its database (Debian's and Ubuntu's
+    if-post-down.d/openvswitch).
+
+    :param switch: the bridge of Open vSwitch, which is brought up before if a file describes it
+    :param words: of ``ovs-vsctl``, which make the port unless it is there
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_interfaces.make_internal br-aux br-prv '[--may-exist, add-port, br-prv, p_e52381cd-0]'
+    """
+    make = " ".join(map(shlex.quote, ["ovs-vsctl", "--timeout=20", *words]))
+    _rewrite(bridge, functools.partial(_with_line, line=f"pre-up {make}"))
+    if _read(_file(switch)) is not None:
+        _rewrite(bridge, functools.partial(_with_line, line=f"pre-up ifup {checked(switch)}"))
 
 
 def checked(name):

@@ -35,9 +35,9 @@ def run(command, timeout=1800, tail=TAIL, namespace=None):
     Run migration commands one after the other.
 
     :param command: words of one command, or a list of such lists; stops at the first that fails. Instead of words,
-        ``{"command": words, "repeat_until": text, "repeat_while": code, "configuration": [files]}``, where it is run
-        again and again until it says the text, or while its exit code is the one that says there is more to do, and is
-        told to read those of the files that are there, without their ``read_timeout``
+        ``{"command": words, "repeat_until": text, "repeat_on": code, "configuration": [files]}``, where it is run again
+        and again until it says the text, or as long as it exits with the code, and is told to read those of the files
+        that are there, without their ``read_timeout``
     :param timeout: seconds for each, its repetitions included; it is ended with all its children then
     :param tail: lines of output that are returned
     :param namespace: network namespace of this node to run them in
@@ -102,7 +102,7 @@ def redact(text):
 
 
 def _orders(command):
-    """Every command as ``{"command", "repeat_until", "repeat_while", "configuration"}``."""
+    """Every command as ``{"command", "repeat_until", "repeat_on", "configuration"}``."""
     single = isinstance(command, dict) or (command and isinstance(command[0], str))
     given = [one if isinstance(one, dict) else {"command": one} for one in ([command] if single else command)]
     for one in given:
@@ -170,24 +170,28 @@ def _run(orders, bounds):
 
 
 def _repeated(order, bounds):
-    """Run it once, or until it has said that nothing is left: within the same time, and told what it said last if it
-    never does."""
-    until, more = order.get("repeat_until"), order.get("repeat_while")
-    waited = f"did not say {until!r}" if more is None else f"still exits with {more}"
+    """Run it once, or as long as it is not at its end: within the same time, and told what it said last if it never
+    comes there."""
+    words, until, more = order["command"], order.get("repeat_until"), order.get("repeat_on")
     started, times = time.monotonic(), 0
     while True:
-        done = _one(order["command"], bounds._replace(timeout=bounds.timeout - (time.monotonic() - started)))
+        done = _one(words, bounds._replace(timeout=bounds.timeout - (time.monotonic() - started)))
         times += 1
         done.update(times=times, seconds=round(time.monotonic() - started, 1))
-        code = done["exit"]
-        if (until is None and more is None) or code not in (0, more, -signal.SIGKILL):
+        if not _wants_more(done, until, more):
             return done
-        if code == 0 and (until is None or until in done["output"]):
-            return done
-        if code == -signal.SIGKILL or time.monotonic() - started >= bounds.timeout:
+        if done["exit"] == -signal.SIGKILL or time.monotonic() - started >= bounds.timeout:
+            never = f"still exited with {more}" if until is None else f"did not say {until!r}"
             raise CommandExecutionError(
-                f"{done['command']} {waited} in {bounds.timeout} s, run {times} times: {done['output']}"
+                f"{done['command']} {never} in {bounds.timeout} s, run {times} times: {done['output']}"
             )
+
+
+def _wants_more(done, until, more):
+    """Whether a command that is repeated is not at its end; one that failed or is not repeated is."""
+    if until is not None:
+        return done["exit"] == -signal.SIGKILL or (not done["exit"] and until not in done["output"])
+    return more is not None and done["exit"] in (more, -signal.SIGKILL)
 
 
 def _one(words, bounds):

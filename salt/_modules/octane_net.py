@@ -102,10 +102,12 @@ def macs():
 
 def announceable():
     """
-    Every IPv4 address that neighbours may know of this node, and the bridge they know it through: those of the bridges
-    and the virtual ones in namespaces behind a veth.
+    Every IPv4 address that neighbours may know of this node, and the interface they know it through: those of the
+    bridges, the virtual ones in namespaces behind a veth, and those of routers and DHCP servers of tenants, whose
+    interfaces in namespaces are ports of Open vSwitch.
 
-    :return: ``[{"address": str, "interface": bridge, "mac": str, "netns": str or None}]``
+    :return: ``[{"address": str, "interface": str, "netns": str or None, "mac": str, "virtual": bool}]``; ``netns``:
+        where the interface is; ``virtual``: the hardware address is not that of a bridge
 
     CLI Example:
 
@@ -117,18 +119,17 @@ def announceable():
     joined = {port: bridge for bridge, names in known.items() for port in names}
     for name, one in addresses().items():
         if name in known:
-            found += [_announceable(network, name, one["mac"], None) for network in one["addresses"]]
+            found += [_announceable(network, name, one["mac"], virtual=False) for network in one["addresses"]]
     for namespace in namespaces():
         hardware = _macs(_ip(["-o", "link", "show"], namespace))
         networks = _inet(_ip(["-4", "-o", "addr", "show"], namespace))
-        for inside, outside in peers(namespace).items():
-            bridge = joined.get(outside)
+        outside = peers(namespace)
+        for name, mac in hardware.items():
+            bridge = joined.get(outside.get(name))
             if bridge:
-                found += [
-                    _announceable(one, bridge, hardware[inside], namespace)
-                    for one in networks.get(inside, [])
-                    if inside in hardware
-                ]
+                found += [_announceable(one, bridge, mac) for one in networks.get(name, [])]
+            elif name in joined:
+                found += [_announceable(one, name, mac, namespace) for one in networks.get(name, [])]
     return found
 
 
@@ -143,7 +144,7 @@ def to_announce():
 
         salt node-1 octane_net.to_announce
     """
-    return [{**one, "mac": one["netns"] and one["mac"]} for one in announceable()]
+    return [{**one, "mac": one["mac"] if one["virtual"] else None} for one in announceable()]
 
 
 def peers(namespace):
@@ -386,8 +387,9 @@ def _left(plan, known):
     return [entry for entry in plan if not __salt__["octane_ports.is_done"](entry, known)]
 
 
-def _announceable(network, bridge, mac, namespace):
-    return {"address": network.partition("/")[0], "interface": bridge, "mac": mac, "netns": namespace}
+def _announceable(network, interface, mac, namespace=None, virtual=True):
+    known = {"address": network.partition("/")[0], "interface": interface, "netns": namespace}
+    return {**known, "mac": mac, "virtual": virtual}
 
 
 def _answers(target, payload):

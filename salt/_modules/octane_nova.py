@@ -33,7 +33,7 @@ def upgrade_level(config=CONFIG):
 
         salt node-4 octane_nova.upgrade_level
     """
-    return _settings(config).get("upgrade_levels", "compute", fallback=None)
+    return __salt__["octane_options.get"](config, "upgrade_levels", "compute")
 
 
 def set_upgrade_level(compute, config=CONFIG):
@@ -51,43 +51,7 @@ def set_upgrade_level(compute, config=CONFIG):
     """
     if compute is not None and not re.fullmatch(r"[a-z]+", compute):
         raise CommandExecutionError(f"not the name of a release: {compute!r}")
-    with open(config, encoding="utf-8") as stream:
-        before = stream.read()
-    after = with_upgrade_level(before, compute)
-    if after != before:
-        # In place: owner, group and mode stay as the package made them.
-        with open(config, "w", encoding="utf-8") as stream:
-            stream.write(after)
-    if upgrade_level(config) != compute:
-        raise CommandExecutionError(f"{config} does not say compute={compute} although it was written")
-    return after != before
-
-
-def with_upgrade_level(text, compute):
-    """
-    The text of ``nova.conf`` with that one option set (LP1583596: the section is often missing) or removed.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-4 octane_nova.with_upgrade_level '[DEFAULT]' auto
-    """
-    lines, section, at = [], None, None
-    for line in text.splitlines():
-        header = re.fullmatch(r"\s*\[([^\]]+)\]\s*", line)
-        section = header.group(1) if header else section
-        if section == "upgrade_levels" and re.match(r"\s*compute\s*[=:]", line):
-            continue
-        lines.append(line)
-        if header and section == "upgrade_levels" and at is None:
-            at = len(lines)
-    if compute is not None:
-        if at is None:
-            lines += ["", "[upgrade_levels]"]
-            at = len(lines)
-        lines.insert(at, f"compute={compute}")
-    return "\n".join(lines) + "\n"
+    return __salt__["octane_options.put"](config, "upgrade_levels", "compute", compute)
 
 
 def services():

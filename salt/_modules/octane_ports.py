@@ -102,7 +102,11 @@ def write_down(entry, known):
             __salt__["octane_interfaces.plug"](bridge, port, _interfaces(entry, "ovs"))
         return
     _write_ports(bridge, port, wanted)
-    if wanted and _is_pair(entry, known) and not _is_made_by_files(entry):
+    if not wanted or not entry.get("peer") or _is_made_by_files(entry):
+        return
+    if not _is_pair(entry, known):
+        __salt__["octane_interfaces.make_internal"](bridge, entry["peer"]["bridge"], _far_end(entry, known))
+    else:
         peer = entry["peer"]
         __salt__["octane_interfaces.make_pair"](bridge, port, peer["port"])
         __salt__["octane_interfaces.make_pair"](peer["bridge"], port, peer["port"])
@@ -278,18 +282,22 @@ def _make_patch(entry, known):
     if peer["port"] in _members(peer["bridge"], known):
         return []
     if _kind(peer["bridge"], known) == "ovs":
-        is_mixed = _kind(entry["bridge"], known) == "lnx"
-        given = {name: peer[name] for name in ("tag", "trunks") if peer.get(name)}
-        wanted = __salt__["octane_ovs.described"](
-            peer["port"], peer=None if is_mixed else port, internal=is_mixed, **given
-        )
-        return [("ovs", __salt__["octane_ovs.addition"](peer["bridge"], peer["port"], wanted))]
+        return [("ovs", _far_end(entry, known))]
     made = [] if _exists(port) else [("ip", f"link add {port} type veth peer name {peer['port']}")]
     return [
         *made,
         ("ip", f"link set dev {peer['port']} master {peer['bridge']}"),
         ("ip", f"link set dev {peer['port']} up"),
     ]
+
+
+def _far_end(entry, known):
+    """Words that make the end of a patch in a bridge of Open vSwitch: a Linux bridge at the other end has the same."""
+    peer, is_mixed = entry["peer"], _kind(entry["bridge"], known) == "lnx"
+    given = {name: peer[name] for name in ("tag", "trunks") if peer.get(name)}
+    other = None if is_mixed else entry["port"]
+    wanted = __salt__["octane_ovs.described"](peer["port"], peer=other, internal=is_mixed, **given)
+    return __salt__["octane_ovs.addition"](peer["bridge"], peer["port"], wanted)
 
 
 def _plug(entry, known):

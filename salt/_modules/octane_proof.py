@@ -100,8 +100,9 @@ def changed(databases, since=None, skip=None, timeout=600, watch=0):
 
     :param since: not given: from now on
     :param watch: seconds to let pass before the log is read
-    :return: ``{"tables": ["database.table"], "statements": int (other than row events), "position": up to here,
-        "foreign": as octane_source.foreign_writes}``
+    :return: ``{"tables": ["database.table"], "expendable": those of ``skip``, "elsewhere": [other databases],
+        "statements": int (other than row events), "position": up to here, "foreign": as octane_source.foreign_writes,
+        "committed": [wsrep_last_committed before and after, None without Galera]}``
 
     CLI Example:
 
@@ -109,10 +110,12 @@ def changed(databases, since=None, skip=None, timeout=600, watch=0):
 
         salt node-1 octane_proof.changed '[nova]' '{file: mysql-bin.000007, position: 1234}'
     """
+    committed = [__salt__["octane_sessions.last_committed"]()]
     place = position(since or __salt__["octane_source.position"]())
     time.sleep(float(watch))
     found = finished(_start({**_order("log", databases, skip), "since": place}), timeout)
-    return {**found, "foreign": __salt__["octane_source.foreign_writes"](0)}
+    committed.append(__salt__["octane_sessions.last_committed"]())
+    return {**found, "foreign": __salt__["octane_source.foreign_writes"](0), "committed": committed}
 
 
 def abandon():

@@ -16,6 +16,8 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
+_SETTINGS = ("server_id", "read_only", "wsrep_restart_slave")
+"""Of the server, that a replication changes; others are changed for other purposes."""
 REPLICA = "/var/lib/octane-node/replica.json"
 CONNECTION = "octane"
 _ACCOUNT = re.compile(r"octane_[0-9a-f]{8}")
@@ -254,7 +256,7 @@ def remove():
     if there:
         unfiltered = "SET GLOBAL replicate_wild_do_table='';\n" if select else ""
         _execute(f"{select}STOP SLAVE;\n{unfiltered}RESET SLAVE ALL")
-    _globals("restore")
+    _globals("restore", list(_SETTINGS))
     if os.path.exists(REPLICA):
         os.unlink(REPLICA)
     if _row() is not None:

@@ -5,6 +5,7 @@ Fuel 6.x configures ``log_bin`` and row events, but neither ``log_slave_updates`
 ``wsrep.cnf``): the log of a node holds what clients wrote through that node, and a number has to be given.
 """
 
+import os
 import re
 import shutil
 import time
@@ -58,6 +59,22 @@ def position():
         raise CommandExecutionError("this node's database server writes no binary log")
     gtid = _variables().get("gtid_binlog_pos") or None
     return {"file": rows[0]["File"], "position": int(rows[0]["Position"]), "gtid": gtid}
+
+
+def free_space():
+    """
+    Room left where this node's server keeps its binary log: ``{"path": str, "bytes": int}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_source.free_space
+    """
+    values = _variables()
+    path = os.path.dirname(values.get("log_bin_basename") or "") or values["datadir"]
+    found = os.statvfs(path)
+    return {"path": path, "bytes": found.f_bavail * found.f_frsize}
 
 
 def foreign_writes(seconds=1):
@@ -129,7 +146,7 @@ def dismiss(account):
     user, there = _account(account), _has(account)
     if there:
         __salt__["octane_mysql.execute"](f"DROP USER {user}")
-    _globals("restore")
+    _globals("restore", ["server_id"])
     if _has(account):
         raise CommandExecutionError(f"the account {account} is still there")
     return {"was": there}

@@ -127,8 +127,11 @@ def log(order, session, status):
     tables = described(order, session)
     found = octane_binlog.read(order["log_reader"], order["options"], tables, order["databases"], order["since"], until)
     found.cascade(references(order, session))
-    names = [f"{database}.{table}" for database, table in sorted(found.touched) if not skipped(order, database, table)]
-    return {"position": until, "tables": names, "statements": found.statements}
+    lasting, expendable = [], []
+    for database, table in sorted(found.touched):
+        (expendable if skipped(order, database, table) else lasting).append(f"{database}.{table}")
+    told = {"tables": lasting, "expendable": expendable, "elsewhere": sorted(found.elsewhere)}
+    return {"position": until, **told, "statements": found.statements}
 
 
 def snapshot(order, session):

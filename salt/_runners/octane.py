@@ -59,8 +59,8 @@ def verify(stage, seed=None, original=None):
 
 def undo(stage, seed=None, original=None, test=False, fenced=None):
     """
-    Take back every step of a stage, the last one first. Refused when a later stage has begun or when there is no way
-    back. The same command goes on after a failure.
+    Take back every step of a stage: those that users wait for, then the others, of both the last one first. Refused
+    when a later stage has begun or when there is no way back. The same command goes on after a failure.
 
     stage
         Such as ``upgrade-db``.

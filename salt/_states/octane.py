@@ -66,6 +66,8 @@ def step(
     timeout=300,
     until=None,
     always=False,
+    undo_first=False,
+    undo_alone=False,
 ):
     """
     Carry out one step, or verify it when an earlier run has done it.
@@ -99,6 +101,12 @@ def step(
 
     always
         Run although an earlier step failed: for steps that put things back.
+
+    undo_first
+        Taken back before all other steps of the stage, and on every node that answers: for what users wait for.
+
+    undo_alone
+        Its undo concerns no other step: when it fails the others are taken back all the same.
 
     CLI Example:
 

@@ -21,9 +21,11 @@ def _said(function):
 
 
 @_said
-def armed(name):
+def armed(name, passes=None):
     """
     HAProxy can be flipped between read-only and read-write; the mode itself does not change.
+
+    :param passes: writes that will go on while read-only, as ``octane_api.arm`` takes them
 
     CLI Example:
 
@@ -31,23 +33,25 @@ def armed(name):
 
         salt node-1 state.single octane_api.armed apis
     """
-    pending = __salt__["octane_api.pending_files"]()
-    if __salt__["octane_api.armed"]():
+    pending = __salt__["octane_api.pending_files"](passes)
+    if __salt__["octane_api.armed"](passes):
         return _result(name, {}, "armed already")
     changes = {"files": {"old": "", "new": pending}, "reload": {"old": "", "new": "haproxy"}}
     if __opts__["test"]:
         return _result(name, changes, "haproxy would be armed")
-    done = __salt__["octane_api.arm"]()
+    done = __salt__["octane_api.arm"](passes)
     return _result(name, {**changes, "processes": {"old": "", "new": done["reload"]}}, "haproxy armed")
 
 
 @_said
-def read_only(name, frontends=None, services_allowed_from=None):
+def read_only(name, frontends=None, services_allowed_from=None, passes=None):
     """
     Writes to the APIs are refused, now and after a reload or a move of the addresses.
 
     :param frontends: names of HTTP frontends; all when not given
     :param services_allowed_from: networks whose writes still pass
+    :param passes: writes that pass from everywhere, as ``octane_api.arm`` takes them; without any, and none said
+        before, nobody gets a token
 
     CLI Example:
 
@@ -55,7 +59,7 @@ def read_only(name, frontends=None, services_allowed_from=None):
 
         salt node-1 state.single octane_api.read_only apis
     """
-    return _in_mode(name, "ro", frontends, services_allowed_from)
+    return _in_mode(name, "ro", frontends, services_allowed_from, passes)
 
 
 @_said
@@ -93,14 +97,16 @@ def absent(name):
     return _result(name, changes, "haproxy's files put back")
 
 
-def _in_mode(name, wanted, frontends, allowed_from):
+def _in_mode(name, wanted, frontends, allowed_from, passes=None):
     changes = __salt__["octane_api.pending_modes"](wanted, frontends, allowed_from)
+    if passes is not None and not __salt__["octane_api.armed"](passes):
+        changes["passes"] = {"old": "", "new": [f"{one['method']} {path}" for one in passes for path in one["paths"]]}
     if not changes:
         return _result(name, {}, f"{wanted} already")
     if __opts__["test"]:
         return _result(name, changes, f"frontends would become {wanted}")
-    if not __salt__["octane_api.armed"]():
-        __salt__["octane_api.arm"]()
+    if not __salt__["octane_api.armed"](passes):
+        __salt__["octane_api.arm"](passes)
     __salt__["octane_api.set_mode"](wanted, frontends, allowed_from)
     return _result(name, changes, f"frontends are {wanted}")
 

@@ -63,7 +63,7 @@ def started(name, services=None, enable=False, remember=False):
 
     :param services: names; those that were written down when not given
     :param remember: only those of SERVICES that :func:`stopped` wrote down under the state's name, which is then
-        forgotten; all of them when nothing was written down
+        forgotten; none when nothing is written down: they were not stopped, or have been started again
 
     CLI Example:
 
@@ -72,23 +72,25 @@ def started(name, services=None, enable=False, remember=False):
         salt node-1 state.single octane_service.started openstack
     """
     wanted = _wanted(services, record=False)
-    ran = __salt__["octane_service.recorded"](name) if remember else None
-    wanted = wanted if ran is None else [one for one in wanted if one in ran]
+    if remember:
+        ran = __salt__["octane_service.recorded"](name) or []
+        wanted = [one for one in wanted if one in ran]
     changes = {}
     for one in wanted:
         if not __salt__["service.status"](one):
             changes[one] = {"old": "stopped", "new": "running"}
         if enable and not __salt__["service.enabled"](one):
             changes[f"{one} at boot"] = {"old": "disabled", "new": "enabled"}
-    if not changes or __opts__["test"]:
+    if __opts__["test"]:
         return _result(name, changes, "jobs would be started" if changes else "started already")
     for one in wanted:
         if f"{one} at boot" in changes:
             __salt__["service.enable"](one)
-    __salt__["octane_service.act"]("start", [one for one in wanted if one in changes])
+    if changes:
+        __salt__["octane_service.act"]("start", [one for one in wanted if one in changes])
     if remember:
         __salt__["octane_service.forget"](name)
-    return _result(name, changes, "jobs started")
+    return _result(name, changes, "jobs started" if changes else "started already")
 
 
 @_said

@@ -34,6 +34,7 @@ Refuse writes on the seed's APIs until the computes are back:
     - until: control.accept_writes
     - tgt: seeds
     - apply: octane_api.read_only
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.absent
 
 Forget what the seed cached of the cloud it was before the copy:
@@ -96,6 +97,7 @@ Accept writes again:
     - tgt: seeds
     - apply: octane_api.absent
     - undo: octane_api.read_only
+    - undo_kwargs_from: octane.procedure.apis:passes
     - holds: [writes_accepted]
 
 Remove the overlay between the seed's controllers:
@@ -114,7 +116,12 @@ Answer ARP as before the isolation:
 Fence the original's controllers, also against a reboot:
   octane.step:
     - step: control.fenced
-    - library: octane.procedure.control:Fence
+    - tgt: originals
+    - apply: octane_net.fence
+    - kwargs_from: octane.procedure.control:fence
+    - undo: octane_net.unfenced
+    - undo_kwargs_from: octane.procedure.control:behind_the_fence
+    - timeout: 600
     - holds: [original_silent]
 
 Wait for every compute to report:

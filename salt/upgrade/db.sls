@@ -1,5 +1,6 @@
 # The database stage: the original goes read-only, its data moves to the seed, is compared, migrated and proven.
-# Until the last step the original is untouched, and `octane rollback-db SEED` gives it back its writes.
+# Until the last step the original is untouched, and `octane rollback-db SEED` gives it back its writes: that needs the
+# original alone and comes first (undo_first), the last one of these steps first; then the seed is emptied.
 
 The stage may run:
   octane.stage:
@@ -71,19 +72,31 @@ Copy the key repositories:
     - library: octane.procedure.db:CopyKeys
     - undo: nothing
 
+# Before the window, which it would make longer.
+Let no migration end at the number of rows that Galera takes at once:
+  octane.step:
+    - step: db.limits_lifted
+    - library: octane.procedure.limits:Lift
+    - until: db.limits_restored
+    - undo_alone: true
+
 Make the original's HAProxy ready to refuse writes:
   octane.step:
     - step: db.refusal_armed
     - tgt: originals
     - apply: octane_api.armed
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.absent
+    - undo_first: true
 
 Refuse writes on the original cloud's APIs:
   octane.step:
     - step: db.refuse_writes
     - tgt: originals
     - apply: octane_api.read_only
+    - kwargs_from: octane.procedure.apis:passes
     - undo: octane_api.read_write
+    - undo_first: true
     - holds: [writes_refused]
 
 Let the services finish what they are in the middle of:
@@ -104,11 +117,13 @@ Stop what writes to the original without being asked:
     - undo_kwargs:
         remember: true
     - undo_kwargs_from: octane.procedure.db:writers
+    - undo_first: true
 
 Nothing writes any more, as every table or the log says:
   octane.step:
     - step: db.frozen
     - library: octane.procedure.db:Freeze
+    - undo_first: true
 
 Note what users know of their things:
   octane.step:
@@ -143,10 +158,23 @@ Put right what the copy says of the cloud it came from:
     - library: octane.procedure.migration:Rewrite
     - undo: nothing
 
+# Read when the services of the seed are started, in the next stage.
+Let the seed's configuration say what the copy says:
+  octane.step:
+    - step: db.settings
+    - library: octane.procedure.settings:FollowCopy
+    - undo_alone: true
+
 Finish the data migrations of the new release:
   octane.step:
     - step: db.new_migrations
     - library: octane.procedure.migration:FinishNewMigrations
+    - undo: nothing
+
+Limit transactions of the seed's databases as before:
+  octane.step:
+    - step: db.limits_restored
+    - library: octane.procedure.limits:Restore
     - undo: nothing
 
 Everything that users know is on the seed as it was:

@@ -1,13 +1,15 @@
 """
 A host's network as a boot makes it: what ifupdown reads in ``interfaces.d``, and what Open vSwitch remembers.
 
-Only what a machine keeps without power lasts over a boot: its network cards, its files, the database of Open vSwitch.
+Only what a machine keeps without power lasts over a boot: its network cards, its files, the database of Open vSwitch;
+and of that database, after a clean shutdown, no bridge that has a file.
 Not every kernel makes VLANs: the switch outside does, and has a cable for each of a machine's.
 """
 
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.functional.network_hosts import Host
@@ -37,6 +39,10 @@ class Switched(Host):
         # Without --no-wait it ends when the switch has made all that the database names.
         self.vsctl("set", "Open_vSwitch", ".", f"external_ids:booted={time.monotonic()}")
 
+    def sum_up(self, name: str) -> None:
+        """Virtual cards leave out the checksums of TCP; a switch in user space passes such packets on as they are."""
+        self.run("ethtool", "-K", name, "tx", "off")
+
     def stop_switch(self) -> None:
         for daemon in reversed(self.daemons):
             daemon.kill()
@@ -65,6 +71,8 @@ class Machine(Switched):
         super().__init__(name, root)
         self.cards = cards
         self.has_switch = False
+        self.is_shut_down_cleanly = False
+        self.agent_of_tenants: Callable[[], None] = lambda: None
         self._up: set[str] = set()
 
     def write(self, name: str, *lines: str) -> None:
@@ -82,6 +90,7 @@ class Machine(Switched):
             for words in map(str.split, path.read_text().splitlines()):
                 if words[:1] == ["auto"]:
                     self.ifup(words[1])
+        self.agent_of_tenants()
 
     def ifup(self, name: str, allowed: str = "auto") -> None:
         """As ifupdown does it; without a file, or not ALLOWED there, nothing."""
@@ -101,13 +110,11 @@ class Machine(Switched):
         self._commands(options, "up")
         self.run("env", f"IFACE={name}", "run-parts", "--exit-on-error", str(self.root / "network"))
 
-    def sum_up(self, name: str) -> None:
-        """Virtual cards leave out the checksums of TCP; a switch in user space passes such packets on as they are."""
-        self.run("ethtool", "-K", name, "tx", "off")
-
     def _commands(self, options: list[list[str]], when: str) -> None:
         for words in options:
-            if words[0] == when:
+            if words[:2] == [when, "ifup"]:
+                self.ifup(words[2])
+            elif words[0] == when:
                 self.run("sh", "-c", " ".join(words[1:]))
 
     def _make(self, name: str, options: dict[str, list[str]]) -> None:
@@ -135,8 +142,17 @@ class Machine(Switched):
             for interface in options["ovs_bonds"]:
                 self.run("ip", "link", "set", interface, "up")
 
+    def _shut_down(self) -> None:
+        """What the script of Debian's package does when interfaces go down."""
+        for path in (self.root / "interfaces.d").glob("ifcfg-*"):
+            if "ovs_type OVSBridge" in path.read_text().splitlines():
+                self.vsctl("--if-exists", "del-br", path.name.removeprefix("ifcfg-"))
+
     def _power_off(self) -> None:
+        if self.is_shut_down_cleanly and self.daemons:
+            self._shut_down()
         self.stop_switch()
+        self.run("ip", "-all", "netns", "delete")
         for link in json.loads(self.run("ip", "-j", "link", "show").stdout):
             name = link["ifname"]
             if name not in ("lo", *self.cards):

@@ -47,11 +47,18 @@ def salt_master(salt_daemons):
 
 
 @pytest.fixture(scope="module")
-def clouds():
+def in_memory():
+    """A folder in memory where that is possible: a schema of a hundred tables waits for the disk at each of them."""
+    root = Path(tempfile.mkdtemp(prefix="octane-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    yield root
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def clouds(in_memory):
     """Clouds by release, each made when it is first asked for."""
     made: dict[str, Cloud] = {}
-    # In memory where that is possible: a schema of a hundred tables waits for the disk at each of them.
-    root = Path(tempfile.mkdtemp(prefix="octane-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    root = in_memory
 
     def cloud(release):
         if release not in made:
@@ -62,7 +69,6 @@ def clouds():
     yield cloud
     for one in made.values():
         one.server.stop()
-    shutil.rmtree(root)
 
 
 @pytest.fixture

@@ -16,6 +16,11 @@ JUNO_KILO = {
     ),
     "role assignment": ("keystone", "DELETE FROM assignment LIMIT 1", "role assignment .* is missing on the seed"),
     "endpoint": ("keystone", "UPDATE endpoint SET url = 'http://192.0.2.1/' LIMIT 1", "endpoint .*: url was"),
+    "endpoint of heat": (
+        "keystone",
+        "UPDATE endpoint SET url = REPLACE(url, ':8000', ':8004') WHERE url LIKE '%:8000/%'",
+        "endpoint .*: url was .*:8000/.* is .*:8004/",
+    ),
     "image": ("glance", "UPDATE images SET checksum = REPEAT('0', 32) LIMIT 1", "image .*: checksum was"),
     "image owner": ("glance", "UPDATE images SET owner = 'nobody' LIMIT 1", "image .*: owner was .* is 'nobody'"),
     "volume": ("cinder", "UPDATE volumes SET size = size + 1 LIMIT 1", "volume .*: size was"),
@@ -176,4 +181,70 @@ LIBERTY_MITAKA = {
     ),
 }
 
-PLANTED = {"juno-kilo": JUNO_KILO, "kilo-liberty": KILO_LIBERTY, "liberty-mitaka": LIBERTY_MITAKA}
+ANTELOPE_CARACAL = {
+    **{
+        name: JUNO_KILO[name]
+        for name in (
+            *("project", "role assignment", "endpoint", "image", "image owner", "snapshot", "subnet"),
+            *("router", "port", "floating", "rule", "something more"),
+        )
+    },
+    "user": ("keystone", "UPDATE user SET enabled = 1 - enabled LIMIT 1", "user .*: enabled was"),
+    "user's name": ("keystone", "UPDATE local_user SET name = 'other' LIMIT 1", "user .*: name was .* is 'other'"),
+    "password": (
+        "keystone",
+        "UPDATE password SET password_hash = 'x' LIMIT 1",
+        "password of the user .* is another one",
+    ),
+    "attachment": ("cinder", "DELETE FROM volume_attachment LIMIT 1", "attachment of a volume .* is missing"),
+    "application credential": (
+        "keystone",
+        "UPDATE application_credential SET secret_hash = 'x' LIMIT 1",
+        "application credential .*: secret is another one",
+    ),
+    "volume": ("cinder", "UPDATE volumes SET size = size + 1 WHERE deleted = 0 LIMIT 1", "volume .*: size was"),
+    "volume type": (
+        "cinder",
+        "UPDATE volume_types SET name = 'other' WHERE deleted = 0 LIMIT 1",
+        "volume type .*: name was .* is 'other'",
+    ),
+    "network": ("neutron", "UPDATE networks SET mtu = 576 LIMIT 1", "network .*: mtu was .* is '576'"),
+    "sharing": (
+        "neutron",
+        "UPDATE networkrbacs SET target_project = '*' LIMIT 1",
+        "sharing of a network .*: target_project was .* is '\\*'",
+    ),
+    "segment": (
+        "neutron",
+        "UPDATE networksegments SET segmentation_id = 77 LIMIT 1",
+        "segment of a network .*: segmentation_id was .* is '77'",
+    ),
+    "security group": ("neutron", "UPDATE securitygroups SET name = 'other' LIMIT 1", "security group .*: name was"),
+    "flavor": ("nova_api", "UPDATE flavors SET vcpus = 64 LIMIT 1", "flavor .*: vcpus was .* is '64'"),
+    "keypair": ("nova_api", "UPDATE key_pairs SET public_key = 'x' LIMIT 1", "keypair .*: public_key is another one"),
+    "server's cell": ("nova_api", "UPDATE instance_mappings SET cell_id = 77", "mapping of a server .*: cell_id was"),
+    "server": (
+        "nova",
+        "UPDATE instances SET host = 'node-99' WHERE deleted = 0 LIMIT 1",
+        "server .*: host was .* is 'node-99'",
+    ),
+    "server flavor": (
+        "nova",
+        'UPDATE instance_extra SET flavor = REPLACE(flavor, \'"flavorid": "\', \'"flavorid": "x\')',
+        "flavor of the server .*: flavor was .* is 'x",
+    ),
+    "stack": ("heat", "UPDATE stack SET status = 'FAILED' LIMIT 1", "stack .*: status was .* is 'FAILED'"),
+    "stack template": (
+        "heat",
+        "UPDATE raw_template SET template = '{}' LIMIT 1",
+        "template of the stack .*: template is another one",
+    ),
+    "allocation": ("placement", "UPDATE allocations SET used = 77 LIMIT 1", "allocation .*: used was .* is '77'"),
+}
+
+PLANTED = {
+    "juno-kilo": JUNO_KILO,
+    "kilo-liberty": KILO_LIBERTY,
+    "liberty-mitaka": LIBERTY_MITAKA,
+    "antelope-caracal": ANTELOPE_CARACAL,
+}

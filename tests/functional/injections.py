@@ -149,6 +149,32 @@ ANTELOPE = {
     "computes_too_old": """
         INSERT INTO services (`binary`, host, topic, report_count, deleted, version) VALUES
         ('nova-compute', 'planted', 'compute', 0, 0, 61), ('nova-compute', 'innocent', 'compute', 0, 0, 66);""",
+    "nova_block_devices_without_uuid": "INSERT INTO block_device_mapping (id, deleted) VALUES (77, 0);",
+    "nova_migrations_without_uuid": "INSERT INTO migrations (id, deleted, status) VALUES (77, 0, 'done');",
+    "nova_pci_devices_without_uuid": """
+        INSERT INTO compute_nodes (id, vcpus, memory_mb, local_gb, vcpus_used, memory_mb_used, local_gb_used,
+        hypervisor_type, hypervisor_version, cpu_info, deleted) VALUES (1, 1, 1, 1, 0, 0, 0, 'x', 1, '', 1);
+        INSERT INTO pci_devices (id, deleted, compute_node_id, address, vendor_id, product_id, dev_type, dev_id, label,
+        status, extra_info) VALUES (77, 0, 1, 'a', 'b', 'c', 'type-PCI', 'd', 'e', 'available', '{}');""",
+    "nova_instances_without_zone": """
+        INSERT INTO instances (uuid, deleted, host) VALUES ('planted', 0, 'node-7'), ('innocent', 0, NULL);""",
+    "nova_computes_without_ratio": """
+        INSERT INTO compute_nodes (hypervisor_hostname, host, uuid, deleted, vcpus, memory_mb, local_gb, vcpus_used,
+        memory_mb_used, local_gb_used, hypervisor_type, hypervisor_version, cpu_info, ram_allocation_ratio,
+        cpu_allocation_ratio, disk_allocation_ratio)
+        VALUES ('planted', 'a', 'u1', 0, 1, 1, 1, 0, 0, 0, 'x', 1, '', 1.5, 16.0, NULL),
+        ('innocent', 'b', 'u2', 0, 1, 1, 1, 0, 0, 0, 'x', 1, '', 1.5, 16.0, 1.0);""",
+    "nova_quotas_of_the_cell": """
+        INSERT INTO quotas (id, deleted, project_id, resource, hard_limit) VALUES (77, 0, 'p', 'cores', 5);""",
+    "nova_mappings_without_deletion": """
+        INSERT IGNORE INTO cell_mappings (id, uuid, name) VALUES (7, 'c', 'c');
+        INSERT INTO instance_mappings (instance_uuid, cell_id, project_id, user_id)
+        VALUES ('planted1', 7, 'p', 'u'), ('innocent1', NULL, 'p', 'u');""",
+    "nova_mappings_without_user": """
+        INSERT IGNORE INTO cell_mappings (id, uuid, name) VALUES (7, 'c', 'c');
+        REPLACE INTO nova_cell0.instances (uuid, deleted, user_id) VALUES ('planted2', 0, 'alice');
+        INSERT INTO instance_mappings (instance_uuid, cell_id, project_id, queued_for_delete)
+        VALUES ('planted2', 7, 'p', 0), ('innocent2', 7, 'p', 0);""",
     "projects_with_several_ha_networks": """
         INSERT INTO standardattributes (id, resource_type) VALUES (1, 'networks'), (2, 'networks');
         INSERT INTO networks (id, standard_attr_id, mtu) VALUES ('a', 1, 1500), ('b', 2, 1500);
@@ -156,3 +182,34 @@ ANTELOPE = {
 }
 
 INJECTIONS = {"juno-kilo": JUNO, "kilo-liberty": KILO, "liberty-mitaka": LIBERTY, "antelope-caracal": ANTELOPE}
+
+NODE = """
+INSERT INTO compute_nodes (id, hypervisor_hostname, host, uuid, deleted, vcpus, memory_mb, local_gb, vcpus_used,
+memory_mb_used, local_gb_used, hypervisor_type, hypervisor_version, cpu_info, ram_allocation_ratio,
+cpu_allocation_ratio, disk_allocation_ratio)
+VALUES (7, 'node-7', 'node-7', 'u7', 0, 1, 1, 1, 0, 0, 0, 'x', 1, '', 1.5, 16.0, 1.0);
+"""
+UNMIGRATED = {
+    "juno-kilo": {
+        "instances_whose_flavor_stayed": """
+            INSERT INTO instance_system_metadata (instance_uuid, `key`, value, deleted)
+            SELECT uuid, 'instance_type_id', '1', 0 FROM instances WHERE deleted = 0;""",
+    },
+    "kilo-liberty": {},
+    "liberty-mitaka": {
+        "aggregates_without_uuid": "UPDATE aggregates SET uuid = NULL LIMIT 1;",
+        "volumes_of_the_renamed_backend": "UPDATE volumes SET host = 'rbd:volumes#old' WHERE deleted = 0 LIMIT 1;",
+    },
+    "antelope-caracal": {
+        "instances_without_compute_id": NODE
+        + """
+            INSERT INTO instances (uuid, deleted, host, node)
+            VALUES ('planted', 0, 'node-7', 'node-7'), ('innocent', 0, 'gone', 'gone'),
+            ('innocent2', 0, NULL, NULL);""",
+        "volumes_with_temporary_metadata": """
+            INSERT INTO volumes (id, deleted, volume_type_id, use_quota) SELECT 'v', 0, id, 1 FROM volume_types LIMIT 1;
+            INSERT INTO volume_admin_metadata (id, volume_id, `key`, value, deleted)
+            VALUES (77, 'v', 'temporary', 'True', 0);""",
+    },
+}
+"""SQL for a database of the release that the hop leads to, after its migrations, by hop."""

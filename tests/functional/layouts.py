@@ -1,7 +1,8 @@
 """
 Layouts of networks that real clouds have, as network_schemes, and machines deployed with them as Fuel does it.
 
-``eth0`` is administration; ``eth1`` carries public; ``eth2`` management and storage, VLANs 101 and 102.
+``eth0`` is administration; ``eth1`` carries public; ``eth2`` management and storage, VLANs 101 and 102; ``eth4``
+tenants, VLAN 1000.
 """
 
 from typing import Any
@@ -44,7 +45,8 @@ def made(*transformations: dict[str, Any], roles: dict[str, str] | None = None, 
     return {"version": "1.1", "provider": "lnx", "roles": roles or ROLES, "transformations": steps, **keys}
 
 
-PLAIN = made(bridge("br-mgmt"), port("eth2.101", "br-mgmt"), bridge("br-ex"), port("eth1", "br-ex"))
+PLAIN_STEPS = (bridge("br-mgmt"), port("eth2.101", "br-mgmt"), bridge("br-ex"), port("eth1", "br-ex"))
+PLAIN = made(*PLAIN_STEPS)
 
 BOND = made(
     *(bridge("br-mgmt"), bridge("br-ex"), bridge("br-storage")),
@@ -98,6 +100,14 @@ RENAMED = made(
 )
 """A template that moves both roles to one bridge of another name, which has two ports."""
 
+TENANTS_ROLES = {**ROLES, "neutron/private": "br-prv"}
+TENANTS_PATCHED = made(
+    *(*PLAIN_STEPS, bridge("br-prv", "ovs"), bridge("br-aux")),
+    *(patch("br-prv", "br-aux"), port("eth4", "br-aux")),
+    roles=TENANTS_ROLES,
+)
+TENANTS = made(*PLAIN_STEPS, bridge("br-prv", "ovs"), port("eth4", "br-prv"), roles=TENANTS_ROLES)
+
 ROLE_NAMES = {"management": "mgmt/vip", "ex": "public/vip", "storage": "ceph/replication", "fw-admin": "admin/pxe"}
 
 
@@ -106,6 +116,8 @@ def numbered(layout: Scheme, number: int, own: int) -> Scheme:
     endpoints: dict[str, dict[str, Any]] = {}
     for role, name in layout["roles"].items():
         role = ROLE_NAMES.get(role, role)
+        if role not in NETWORKS:
+            continue
         address = NETWORKS[role].format(number if role in ("mgmt/vip", "public/vip") else own)
         endpoints.setdefault(name, {"IP": []})["IP"].append(address)
     return {**layout, "endpoints": endpoints}

@@ -2,16 +2,18 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from lab.cache import CACHE
+from octane.path import Command, Service
 from tests.functional.real_databases import Cloud
 
 SECTIONS = {"placement": "placement_database", "nova_api": "api_database"}
 """Where a service's file names its database, if not in ``database``."""
+NO_BROKER = "[DEFAULT]\ntransport_url = fake://\n"
 ENDS_WITHIN = 60
 
 
@@ -36,11 +38,20 @@ class Commands:
         return f"mysql+pymysql://service:hunter2@localhost/{database}?unix_socket={self.cloud.server.root}/socket"
 
     def configured(self, database: str, parameters: str = "", more: tuple[str, ...] = (), text: str = "") -> str:
-        """A service's file with its database, MORE databases of it, and TEXT."""
+        """A service's file with its database, MORE databases of it, and TEXT; PARAMETERS end each URL."""
         path = self.folder / f"{database}.conf"
-        named = (f"[{SECTIONS.get(one, 'database')}]\nconnection = {self.url(one)}" for one in (database, *more))
-        path.write_text("\n".join([text, *named]) + f"{parameters}\n")
+        named = (
+            f"[{SECTIONS.get(one, 'database')}]\nconnection = {self.url(one)}{parameters}\n"
+            for one in (database, *more)
+        )
+        path.write_text("".join([text, *named]))
         return str(path)
+
+    def of(self, service: Service, text: str = NO_BROKER) -> str:
+        """A file for all commands of SERVICE, with TEXT: nova's read two databases."""
+        if service.name == "nova":
+            return self.configured("nova", more=("nova_api",), text=text)
+        return self.configured(service.databases[0], text=text)
 
     def use(self, version: str) -> None:
         """The node has the commands of that release alone."""
@@ -51,9 +62,18 @@ class Commands:
         # Popen looks a program up by the caller's own path.
         self.monkeypatch.setenv("PATH", f"{folder}:/usr/sbin:/usr/bin:/bin")
 
-    def run(self, version: str, commands, configuration: str, **options):
+    def run(self, version: str, commands: Iterable[Command | Sequence[str]], configuration: str, **options):
         self.use(version)
-        orders = [{"command": list(words), "configuration": [configuration]} for words in commands]
+        given = [one if isinstance(one, Command) else Command(tuple(one)) for one in commands]
+        orders = [
+            {
+                "command": list(one.words),
+                "repeat_until": one.repeat_until,
+                "repeat_on": one.repeat_on,
+                "configuration": [configuration],
+            }
+            for one in given
+        ]
         return self.cloud.server.call("run_manage", orders, **options)["commands"]
 
 

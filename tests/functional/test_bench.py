@@ -46,7 +46,7 @@ def make_schema(server):
     seen = {}
     draw = random.Random(0)
     while len(seen) < len(ORDER):
-        seen |= dict(Gone(draw, Place([("c", "c")], ["p"], ["u"]), 1).rows())
+        seen |= dict(Gone(draw, Place([("c", "c")], ["p"], ["u"])).rows())
     tables = "".join(definition(table, seen[table], shadow) for shadow in (False, True) for table in ORDER)
     server.sql(
         "DROP DATABASE IF EXISTS nova; CREATE DATABASE nova CHARACTER SET utf8; USE nova;"

@@ -21,7 +21,7 @@ PROVIDER = next((path for path in PROVIDERS if path.exists()), None)
 pytestmark = [*NEEDED, pytest.mark.skipif(PROVIDER is None, reason="needs galera-4, or the lab's image")]
 
 
-def node(root):
+def node(root, *options):
     """A cluster of one node, with the limits of the releases that Fuel installs."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -37,6 +37,7 @@ def node(root):
         "--binlog-format=ROW",
         "--innodb-autoinc-lock-mode=2",
         "--innodb-flush-log-at-trx-commit=0",
+        *options,
     )
     until(lambda: made.call("wsrep")["state"] == "Synced", "the node to be synced")
     return made
@@ -81,6 +82,51 @@ def test_more_rows_than_one_transaction_may_have_are_taken(nodes):
     assert committed(new) - before >= 200000 // 131072 + 4
     made = [one.node.call("octane_mysql.query", "SHOW CREATE TABLE nova.many")[0] for one in nodes]
     assert made[0] == made[1]
+
+
+def test_a_migration_of_more_rows_than_one_transaction_may_have_passes_with_the_limits_lifted(nodes):
+    """As heat's migration 056 fills a new table from all rows of another: first the trap itself."""
+    new = nodes[1]
+    new.sql(
+        "CREATE DATABASE heat; USE heat; CREATE TABLE resource (id INT PRIMARY KEY, name CHAR(9));"
+        "INSERT INTO resource SELECT seq, 'name' FROM seq_1_to_100000;"
+        "INSERT INTO resource SELECT seq, 'name' FROM seq_100001_to_140000;"
+        "CREATE TABLE moved (id INT PRIMARY KEY, name CHAR(9));"
+    )
+    migration = "INSERT INTO heat.moved SELECT id, name FROM heat.resource"
+    before = new.node.call("octane_globals.limits")
+    assert before["wsrep_max_ws_rows"] == "131072"
+    with pytest.raises(CommandExecutionError, match="wsrep_max_ws_rows"):
+        new.node.call("octane_mysql.execute", migration)
+    assert new.node.call("octane_globals.lift_limits") == {
+        "wsrep_max_ws_rows": "0", "wsrep_max_ws_size": "2147483647"
+    }  # fmt: skip
+    was = committed(new)
+    new.node.call("octane_mysql.execute", migration)
+    assert new.call("row_counts", ["heat"])["heat"] == {"moved": 140000, "resource": 140000}
+    assert committed(new) == was + 1
+    # A replication that ends in between puts back what is its own.
+    new.node.call("octane_replica.remove")
+    assert new.node.call("octane_globals.limits")["wsrep_max_ws_rows"] == "0"
+    # A second run, after which the first values are still known.
+    new.node.call("octane_globals.lift_limits")
+    new.node.call("octane_globals.restore_limits")
+    assert new.node.call("octane_globals.limits") == before and new.node.call("octane_globals.changed") == {}
+
+
+def test_a_server_that_cannot_do_without_a_limit_gets_its_largest(nodes, monkeypatch):
+    node, least = nodes[1].node, 1
+    execute = node.salt["octane_mysql.execute"]
+
+    def of_another_server(statement):
+        return execute(statement.replace("wsrep_max_ws_rows=0", f"wsrep_max_ws_rows={least}"))
+
+    monkeypatch.setitem(node.salt, "octane_mysql.execute", of_another_server)
+    try:
+        assert node.call("octane_globals.lift_limits")["wsrep_max_ws_rows"] == "1048576"
+    finally:
+        node.call("octane_globals.restore_limits")
+    assert node.call("octane_globals.limits")["wsrep_max_ws_rows"] == "131072"
 
 
 def sessions(server):

@@ -16,10 +16,15 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from octane.path import load_hops
+from octane.procedure import apis
 from tests.saltfiles import Node
+
+HOP = next(hop for hop in load_hops() if hop.name == "juno-kilo")
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
 pytestmark = [
@@ -236,13 +241,49 @@ def test_what_answers_by_no_tls_is_no_proof(controller):
     assert not asked["ok"] and asked["write"]["status"] is None and asked["why"].startswith("a read was answered ")
 
 
-def test_tokens_are_given_out_while_read_only_but_nothing_else_is_created_in_keystone(controller):
-    controller.node.state("octane_api.read_only", "apis")
-    assert controller.ask("keystone-1", "POST", "/v3/auth/tokens")[0] == 200
-    assert controller.ask("keystone-1", "POST", "/v2.0/tokens")[0] == 200
+@pytest.fixture
+def passes(controller):
+    """What passes by the path, on the port that keystone has here, and something of another API."""
+    (told, *more) = apis.passes(SimpleNamespace(path=HOP))["passes"]
+    ports = {"ports": [controller.ports["keystone-1"]]}
+    return [{**one, **ports} for one in (told, *more)] + [
+        {"method": "PUT", "paths": ["/v2/*/tags"], "ports": [controller.ports["cinder-api"]]}
+    ]
+
+
+def test_tokens_are_given_out_while_read_only_but_nothing_else_is_created_in_keystone(controller, passes):
+    assert controller.node.state("octane_api.read_only", "apis", passes=passes)["result"] is True
+    for path in ("/v3/auth/tokens", "/v2.0/tokens", "/v2.0/ec2tokens", "/v3/s3tokens"):
+        assert controller.ask("keystone-1", "POST", path)[0] == 200, path
+        assert controller.ask("keystone-1", "PUT", path)[0] == 503, path
+        assert controller.ask("nova-api-2", "POST", path)[0] == 503, path
     assert controller.ask("keystone-1", "DELETE", "/v3/auth/tokens")[0] == 503
     assert controller.ask("keystone-1", "POST", "/v3/users")[0] == 503
-    assert controller.ask("nova-api-2", "POST", "/v3/auth/tokens")[0] == 503
+    assert controller.ask("keystone-1", "POST", "/v3/auth/tokens/more")[0] == 503
+    assert controller.ask("keystone-1", "GET", "/v3/users")[0] == 200
+    assert controller.node.call("octane_api.prove", "ro")["ok"]
+
+
+def test_what_passes_may_have_any_part_in_its_path(controller, passes):
+    controller.node.state("octane_api.read_only", "apis", passes=passes)
+    assert controller.ask("cinder-api", "PUT", "/v2/one/tags")[0] == 200
+    refused = [("PUT", "/v2/one/two/tags"), ("PUT", "/v2/one/tags/x"), ("POST", "/v2/one/tags"), ("DELETE", "/")]
+    assert {controller.ask("cinder-api", *one)[0] for one in refused} == {503}
+
+
+def test_nothing_passes_unless_it_is_said_and_what_was_said_holds(controller, passes):
+    controller.node.state("octane_api.read_only", "apis")
+    assert controller.ask("keystone-1", "POST", "/v3/auth/tokens")[0] == 503
+    planned = controller.node.state("octane_api.read_only", "apis", passes=passes, test=True)
+    assert planned["result"] is None and "POST /v3/auth/tokens" in planned["changes"]["passes"]["new"]
+    assert controller.node.state("octane_api.read_only", "apis", passes=passes)["changes"] == planned["changes"]
+    assert controller.ask("keystone-1", "POST", "/v3/auth/tokens")[0] == 200
+    assert controller.ask("nova-api-2", "POST")[0] == 503
+    for again in ({}, {"passes": passes}):
+        assert controller.node.state("octane_api.read_only", "apis", **again)["changes"] == {}
+    controller.node.state("octane_api.read_write", "apis")
+    controller.node.state("octane_api.read_only", "apis")
+    assert controller.ask("keystone-1", "POST", "/v3/auth/tokens")[0] == 200
 
 
 def test_a_write_by_get_through_a_query_api_is_refused(controller):

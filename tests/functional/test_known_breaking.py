@@ -9,9 +9,9 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from octane.path import standing
-from octane.procedure import db_rows
+from octane.procedure import db_rows, migration
 from octane.procedure.schemas import of_another_release
-from tests.functional.injections import INJECTIONS
+from tests.functional.injections import INJECTIONS, UNMIGRATED
 from tests.functional.mariadb import MISSING
 from tests.functional.real_databases import DUMPS, HOPS, STARTS
 
@@ -107,6 +107,46 @@ def test_a_planted_row_is_found_with_its_remedy(clouds, planted, hop, name):
     assert "innocent" not in new[0]
 
 
+def left(cloud, hop):
+    """What the online migrations of HOP left in CLOUD, which is of its new release: sentences."""
+    return migration.sentences(
+        migration.left_by(HOPS[hop], lambda asked: cloud.server.node.call("octane_rows.matching", asked))
+    )
+
+
+@pytest.mark.parametrize("hop", [name for name, planted in UNMIGRATED.items() if planted])
+def test_rows_that_online_migrations_leave_are_told_and_what_they_skip_is_not(clouds, hop):
+    cloud = clouds(HOPS[hop].release_to)
+    assert {check.name for check in HOPS[hop].unmigrated} == set(UNMIGRATED[hop])
+    # There are no aggregates and no commands of Mitaka here that give them one.
+    cloud.plant("nova", "UPDATE aggregates SET uuid = UUID();" if hop == "liberty-mitaka" else "")
+    try:
+        assert left(cloud, hop) == []
+        for check in HOPS[hop].unmigrated:
+            cloud.plant(check.database, UNMIGRATED[hop][check.name])
+            told = left(cloud, hop)
+            assert len(told) == 1 and check.finding in told[0] and check.remedy in told[0]
+            assert "innocent" not in told[0]
+            cloud.restore(check.database)
+            cloud.plant("nova", "UPDATE aggregates SET uuid = UUID();" if hop == "liberty-mitaka" else "")
+    finally:
+        cloud.restore("nova")
+
+
+def test_flavors_that_the_command_of_kilo_skips_are_no_finding_and_others_are(clouds):
+    """Kilo's populated cloud has three of them; before the command had run there were nine to be moved."""
+    if DUMPS is None:
+        pytest.skip("no dumps of real databases here")
+    cloud = clouds("kilo")
+    assert left(cloud, "juno-kilo") == []
+    cloud.restore("nova", (DUMPS / "kilo" / "nova.pre-flavor.sql").read_text())
+    try:
+        (told,) = left(cloud, "juno-kilo")
+    finally:
+        cloud.restore("nova")
+    assert told.startswith("nova: 6 instances whose flavor was not moved")
+
+
 def test_every_table_that_nova_looks_through_is_looked_through(planted):
     cloud = planted("juno-kilo", "nova", INJECTIONS["juno-kilo"]["rows_without_instance"])
     assert any(
@@ -138,6 +178,20 @@ def test_rows_that_a_configuration_does_not_fit_are_put_right_on_the_server_that
     changed = [server.node.call("octane_rows.rewrite", "neutron", one.statement, server.identifier()) for one in fixes]
     assert changed == [{"changed": 1}] * 3
     assert {found["count"] for found in server.node.call("octane_rows.matching", queries).values()} == {0}
+
+
+def test_the_project_of_the_services_is_told_by_its_id_and_no_other_of_that_name(planted):
+    (setting,) = HOPS["juno-kilo"].settings
+    query = [{"name": setting.name, "database": setting.database, "query": setting.query}]
+    cloud = planted(
+        "juno-kilo",
+        "keystone",
+        "DELETE FROM project WHERE name = 'services';"
+        "INSERT INTO domain (id, name, enabled) VALUES ('another', 'another', 1);"
+        "INSERT INTO project (id, name, domain_id, enabled) VALUES ('planted', 'services', 'default', 1),"
+        "('innocent', 'services', 'another', 1);",
+    )
+    assert cloud.server.node.call("octane_rows.matching", query) == {setting.name: {"count": 1, "first": ["planted"]}}
 
 
 def test_tokens_are_told_by_their_users_and_not_by_themselves(planted):

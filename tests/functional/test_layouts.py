@@ -28,7 +28,10 @@ pytestmark = [*NEEDED, pytest.mark.skipif(bool(SWITCH_TOOLS), reason=f"needs {',
 
 ORIGINALS, SEEDS, COMPUTE = {"node-1": 1, "node-2": 2}, {"node-4": 1, "node-5": 2}, "node-7"
 MANAGEMENT, PUBLIC = ("192.168.0.1", "192.168.0.2"), ("172.16.0.1", "172.16.0.2")
-CARDS = ("eth0", "eth1", "eth2", "eth2.101", "eth2.102", "eth3")
+TENANTS = ("10.9.0.1", "10.9.0.2")
+"""Of a router on each controller, which tenants reach over VLAN 1000."""
+
+CARDS = ("eth0", "eth1", "eth2", "eth2.101", "eth2.102", "eth3", "eth4")
 LARGEST = 1450 - 28
 """Payload of a ping that just fits the overlay."""
 
@@ -43,13 +46,15 @@ LAYOUTS = {
     "patched to Open vSwitch": (layouts.MIXED_PATCHES, layouts.MIXED_PATCHES, layouts.PLAIN),
     "before 6.1": (layouts.OLD, layouts.PLAIN, layouts.PLAIN),
     "template, two ports": (layouts.RENAMED, layouts.RENAMED, ONE_PORT),
+    "tenants": (layouts.TENANTS_PATCHED, layouts.TENANTS, layouts.TENANTS),
+    "tenants behind a patch": (layouts.TENANTS_PATCHED,) * 3,
 }
 """Layouts of the original's controllers, of the seed's, and of the compute."""
 
 
 CLUSTER = {"octane_cluster.serving": [], "octane_cluster.ignore_gateway": [], "octane_cluster.heed_gateway": []}
-CLUSTER["octane_cluster.wait_serving"] = None
-"""What the clusters, which these machines have not, would answer."""
+CLUSTER |= {"octane_cluster.wait_serving": None, "octane_nova.compute_queues": {}}
+"""What the clusters and brokers, which these machines have not, would answer."""
 
 
 class RealNodes:
@@ -101,23 +106,26 @@ class Cloud:
         # Not in user space too: the checksums of UDP, which virtual cards leave out, would be missed on the overlay.
         self.outside.run("ip", "link", "add", "admin", "type", "bridge")
         self.outside.run("ip", "link", "set", "admin", "up")
-        has_bond = any(step.get("name") == "bond0" for step in original["transformations"])
+        named = {step.get("name") for step in original["transformations"]}
+        self.has_tenants = "br-prv" in named
+        unused = {card for card, user in (("eth3", "bond0"), ("eth4", "br-prv")) if user not in named}
         self.schemes = {}
         for name, number in {**ORIGINALS, **SEEDS, COMPUTE: 7}.items():
-            self._add(root, name, has_bond)
+            self._add(root, name, [card for card in CARDS if card not in {"eth0", *unused}])
             layout = seed if name in SEEDS else original if name in ORIGINALS else compute
             self.schemes[name] = layouts.numbered(layout, number, own=int(name[-1]))
         self.everybody(self._deploy)
+        if self.has_tenants:
+            self._guest()
         self.nodes = RealNodes(self.machines)
         self.compute = self.machines[COMPUTE]
 
-    def _add(self, root, name, has_bond):
+    def _add(self, root, name, on_lan):
         machine = self.machines[name] = Machine(name, root / name, CARDS)
         for card in machine.cards:
             self.outside_end(name, card)
         self.outside.run("ip", "link", "set", f"{name}-eth0", "master", "admin")
         machine.sum_up("eth0")
-        on_lan = [card for card in CARDS if card != "eth0" and (has_bond or card != "eth3")]
         ports = [self._port_of(name, card) for card in on_lan]
         self.outside.vsctl(*(word for port in ports for word in port))
 
@@ -137,7 +145,40 @@ class Cloud:
             wanted = isolate(wanted, name, "10.20.0.1").scheme
             # Before anything has an address: its ports are up and must not tell them.
             assert "error" not in self.machines[name].state("octane_net.strict_arp")
+        if self.has_tenants:
+            self.machines[name].is_shut_down_cleanly = True
+            self.machines[name].agent_of_tenants = lambda: self._tenants(name)
         layouts.deploy(self.machines[name], wanted)
+
+    def _tenants(self, name):
+        """A controller's router as Neutron's agents make it again after each boot; a guest, on the compute."""
+        machine, end = self.machines[name], "guest" if name == COMPUTE else "qr-1"
+        internal = ["--", "set", "Interface", end, "type=internal"]
+        machine.vsctl("--may-exist", "add-port", "br-prv", end, "tag=1000", *internal)
+        machine.sum_up(end)
+        within = []
+        if name != COMPUTE:
+            within = ["ip", "netns", "exec", "qrouter-1"]
+            machine.run("ip", "netns", "add", "qrouter-1")
+            machine.run("ip", "link", "set", end, "netns", "qrouter-1")
+        number = {**ORIGINALS, **SEEDS}.get(name, 7)
+        machine.run(*within, "ip", "addr", "add", f"10.9.0.{number}/24", "dev", end)
+        machine.run(*within, "ip", "link", "set", end, "address", f"fa:16:3e:00:00:0{name[-1]}", "up")
+
+    def _guest(self):
+        """Somebody in the tenants' network whom no tool of an upgrade reaches."""
+        named = ["--", "set", "Interface", "guest", "type=internal"]
+        self.outside.vsctl("add-port", "lan", "guest", "tag=1000", *named)
+        self.outside.sum_up("guest")
+        self.outside.run("ip", "addr", "add", "10.9.0.9/24", "dev", "guest")
+        self.outside.run("ip", "link", "set", "guest", "up")
+
+    def unreached_by_guest(self):
+        return [one for one in TENANTS if self.has_tenants and not self.outside.reaches(one)]
+
+    def addresses(self, name):
+        """Those that both sides hold and NAME may hear of."""
+        return (*MANAGEMENT, *PUBLIC, *(TENANTS if self.has_tenants and name == COMPUTE else ()))
 
     def everybody(self, act, names=None):
         chosen = list(names or self.machines)
@@ -156,11 +197,9 @@ class Cloud:
 
     def asked(self, name):
         bridges = self.bridges(name)
-        return [
-            {"address": address, "interface": bridges[purpose]}
-            for purpose, addresses in (("management", MANAGEMENT), ("public", PUBLIC))
-            for address in addresses
-        ]
+        through = {MANAGEMENT: bridges["management"], PUBLIC: bridges["public"], TENANTS: "guest"}
+        known = {address: interface for addresses, interface in through.items() for address in addresses}
+        return [{"address": address, "interface": known[address]} for address in self.addresses(name)]
 
     def answering(self, name, timeout=0.4):
         """{address: names of the machines that answer for it} as NAME hears them."""
@@ -226,10 +265,9 @@ def holder(side, address):
 def assert_held_by(cloud, side, asker=COMPUTE):
     """Every address answers from its controller of SIDE and from nobody else, and its packets come back."""
     heard = cloud.answering(asker)
-    expected = {one: {holder(side, one)} for one in (*MANAGEMENT, *PUBLIC)}
-    assert heard == expected
+    assert heard == {one: {holder(side, one)} for one in cloud.addresses(asker)}
     cloud.compute.call("octane_net.flush_neighbours")
-    assert [one for one in (*MANAGEMENT, *PUBLIC) if not cloud.compute.reaches(one)] == []
+    assert [one for one in cloud.addresses(asker) if not cloud.compute.reaches(one)] == []
 
 
 def assert_others_stay_connected(cloud):
@@ -314,7 +352,10 @@ def test_a_layout_is_isolated_joined_switched_rebooted_and_taken_back(cloud, ctx
         assert_isolated(cloud)
         assert_joined(cloud)
 
+        assert cloud.unreached_by_guest() == []
         control.Switch().apply(ctx)
+        # Nobody made it forget where the routers were.
+        assert cloud.unreached_by_guest() == []
         control.Switch().verify(ctx)
         assert_held_by(cloud, SEEDS)
         assert left_to_fence(cloud, ctx) == {name: [] for name in ORIGINALS}
@@ -323,7 +364,9 @@ def test_a_layout_is_isolated_joined_switched_rebooted_and_taken_back(cloud, ctx
         assert_held_by(cloud, SEEDS)
         assert_others_stay_connected(cloud)
 
+        assert cloud.unreached_by_guest() == []
         control.Switch().undo(ctx)
+        assert cloud.unreached_by_guest() == []
         assert (files(cloud, ORIGINALS), definitions(cloud)) == (before, made)
         assert_isolated(cloud)
         cloud.reboot(*ORIGINALS, *SEEDS)

@@ -167,6 +167,8 @@ def test_a_stage_is_undone_from_the_journal(salt_master):
     assert list((salt_master.world / "directory").iterdir()) == []
     with Journal.open_to_read(salt_master.state_dir) as journal:
         assert not is_done(journal, 0, "prepare")
+        attempts = journal.steps.attempts_of_run(journal.runs.latest().id)
+    assert [step for step, _ in attempts][:2] == ["toy.node_file", "toy.put_back"]
 
 
 def test_wrong_input_is_refused_before_anything_is_done(salt_master):

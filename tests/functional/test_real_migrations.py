@@ -7,13 +7,15 @@ import contextlib
 import os
 import subprocess
 import threading
+from dataclasses import replace
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from octane.path import standing
-from octane.procedure import db_rows
-from tests.functional.injections import ANTELOPE
+from octane.errors import Failed
+from octane.path import Command, standing
+from octane.procedure import db_rows, migration
+from tests.functional.injections import ANTELOPE, NODE
 from tests.functional.mariadb import MISSING, until
 from tests.functional.real_commands import Commands
 from tests.functional.real_databases import HOPS
@@ -64,6 +66,80 @@ def test_the_old_releases_command_mends_what_is_said_to_be_mended_by_it_and_no_d
     commands.run("2023.1", BEFORE, commands.configured("cinder"))
     assert db_rows.unmended(cloud.ctx(HOP.name)) == []
     commands.run("2024.1", migrations("cinder"), commands.configured("cinder"))
+
+
+NOVA = next(service for service in HOP.services if service.name == "nova")
+NOVA_DATA = sorted(check.name for check in HOP.breaking if check.name.startswith("nova_"))
+
+
+def test_what_the_old_release_left_of_novas_data_is_told_and_its_command_fills_it(clouds, commands):
+    """All of it planted at once: the command takes seconds."""
+    cloud = clouds("antelope")
+    configuration = commands.of(NOVA)
+    commands.run("2023.1", [["nova-manage", "db", "online_data_migrations"]], configuration)
+    assert db_rows.unmended(cloud.ctx(HOP.name)) == []
+    try:
+        for check in HOP.breaking:
+            if check.name in NOVA_DATA:
+                cloud.plant(check.database, ANTELOPE[check.name])
+        url = commands.url("nova_cell0")
+        cloud.plant("nova_api", f"UPDATE cell_mappings SET database_connection = '{url}', transport_url = 'none:///';")
+        assert len(db_rows.unmended(cloud.ctx(HOP.name))) == len(NOVA_DATA)
+        before = [command for service, command in HOP.before if service == "nova"]
+        (done,) = commands.run("2023.1", before, configuration)
+        assert (done["exit"], db_rows.unmended(cloud.ctx(HOP.name))) == (0, [])
+        assert done["times"] > 1
+    finally:
+        for database in ("nova", "nova_api", "nova_cell0"):
+            cloud.restore(database)
+
+
+BLOCKED = (
+    NODE
+    + """
+INSERT INTO instances (uuid, deleted, host, node) SELECT CONCAT('unscheduled-', seq), 0, NULL, NULL FROM seq_1_to_60;
+INSERT INTO instances (uuid, deleted, host, node) SELECT CONCAT('planted-', seq), 0, 'node-7', 'node-7' FROM seq_1_to_7;
+"""
+)
+"""Instances that never came to a compute, as those are that no host had room for, and some that did after them."""
+
+
+@pytest.fixture
+def blocked(clouds, commands):
+    """The new release's nova with them; and what its online migrations do to it, by the path or otherwise."""
+    cloud = clouds("caracal")
+    of_new = Commands(cloud, commands.folder, commands.monkeypatch)
+    configuration = of_new.of(NOVA)
+    cloud.plant("nova", BLOCKED)
+
+    def manage(groups):
+        ran = {}
+        for name, orders in groups.items():
+            given = [Command(tuple(one["command"]), one["repeat_until"], one["repeat_on"]) for one in orders]
+            ran[name] = of_new.run("2024.1", given, configuration)
+        return migration.seconds_by_group(ran)
+
+    def left():
+        return migration.left_by(hop, lambda asked: cloud.server.node.call("octane_rows.matching", asked))
+
+    hop = replace(HOP, services=(NOVA,), unmigrated=tuple(one for one in HOP.unmigrated if one.database == "nova"))
+    yield hop, manage, left
+    cloud.restore("nova")
+
+
+def test_rows_that_the_command_leaves_with_exit_code_0_fail_the_step_by_their_names(blocked):
+    """The trap itself: without a number the command takes 50 at a time, and ends when it can fill none of them."""
+    hop, manage, left = blocked
+    plain = Command(("nova-manage", "db", "online_data_migrations"))
+    with pytest.raises(Failed, match=r"nova: 7 instances .*: planted-1, planted-2.*archive_deleted_rows"):
+        migration.finish(replace(hop, services=(replace(NOVA, online=(plain,)),)), manage, left)
+
+
+def test_the_command_of_the_path_leaves_none_of_them(blocked):
+    hop, manage, left = blocked
+    assert sum(found["count"] for _, found in left()) == 7
+    assert set(migration.finish(hop, manage, left)) == {"nova"}
+    assert left() == []
 
 
 @contextlib.contextmanager

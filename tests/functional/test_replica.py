@@ -19,7 +19,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from octane.errors import Failed, InvariantBroken
-from octane.procedure import db, replica, tables, way
+from octane.procedure import db, replica, standstill, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
@@ -401,6 +401,13 @@ class Between:
         return count
 
 
+def test_the_room_for_the_log_is_that_of_its_own_folder(old, new):
+    for one in (old, new):
+        found = one.node.call("octane_source.free_space")
+        assert found["path"].rstrip("/") == str(one.root / "data"), "here the log is kept beside the data"
+        assert found["bytes"] > 0
+
+
 def test_able_and_why_not(old, new):
     found = old.node.call("octane_source.able", DATABASES)
     assert found["able"] and found["whole_log"] and found["family"] == "mariadb"
@@ -432,7 +439,10 @@ def test_what_a_writer_was_told_is_on_the_replica_and_no_trace_is_left(old, new)
         ours["sums"] == theirs["sums"] and set(ours["sums"]) == {"nova"} and set(ours["sums"]["nova"]) == {"instances"}
     )
     position = caught_up(old, new)["position"]
-    assert old.node.call("octane_proof.changed", DATABASES, ours["position"], SKIP)["tables"] == []
+    old.sql("UPDATE nova.heartbeats SET beat = 8; INSERT INTO ceilometer.meters VALUES (2);")
+    told = old.node.call("octane_proof.changed", DATABASES, ours["position"], SKIP)
+    assert (told["tables"], told["expendable"], told["elsewhere"]) == ([], ["nova.heartbeats"], ["ceilometer"])
+    assert told["committed"] == [None, None], "a server without Galera"
     assert "ceilometer" not in new.call("databases")
     rows = new.node.call("octane_mysql.query", "SELECT id FROM nova.instances WHERE id >= 1000000")
     assert [int(row["id"]) for row in rows] == writer.acknowledged
@@ -471,6 +481,9 @@ class Nodes:
             place = copy(*self.nodes.values())
             return {targets[0]: {"position": {**place, "gtid": None}, "bytes": 1, "sha256": "", "seconds": 0.1}}
         return {target: self.nodes[target].node.call(fun, *args, **kwargs) for target in targets}
+
+    def ping(self, targets, timeout=10):
+        return set(targets)
 
     def state(self, targets, fun, *, test=False, timeout=60, **kwargs):
         done = {target: self.nodes[target].node.state(fun, "x", test=test, **kwargs) for target in targets}
@@ -538,6 +551,13 @@ def test_a_stage_by_replica_that_is_taken_back_leaves_nothing(ctx, old, new):
     before = old.call("checksums", DATABASES)
     for step in (way.ChooseWay(), replica.Replicate(), replica.ProveEqual(), db.Freeze()):
         run(step, ctx)
+    old.sql("UPDATE nova.heartbeats SET beat = 2; UPDATE nova.heartbeats SET beat = 1;")
+    began = time.monotonic()
+    seen = db.Freeze().undo(ctx).evidence
+    assert time.monotonic() - began < standstill.COMPARE_SECONDS
+    assert seen["moved"] == [] and seen["expendable_moved"] == ["nova.heartbeats"]
+    # Users write again, and the seed still follows.
+    old.sql("INSERT INTO nova.instances (name) VALUES ('again'); DELETE FROM nova.instances WHERE name = 'again';")
     undo_all(ctx)
     assert not set(DATABASES) & set(new.call("databases")) and old.call("checksums", DATABASES) == before
     for one in (old, new):

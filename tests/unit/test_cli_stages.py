@@ -1,11 +1,14 @@
 """The stage commands: input checked before anything is started, one line per step, the verdict from the journal."""
 
 import os
+import re
+import shlex
 import signal
 import sys
 from pathlib import Path
 
 import pytest
+import salt.utils.args
 
 from octane import stage as stages
 from octane import stage_run
@@ -18,6 +21,7 @@ from tests.unit import steps as toys
 from tests.unit.fakes import Bench, holder
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = child._command
 
 SCRIPT = """
 import json, os, pathlib, signal, sys
@@ -253,6 +257,31 @@ def test_a_failed_step_is_told_although_the_child_ends_with_0(ready, orchestrati
     assert "✘ Set two" in output.out
     assert "toy.two: node-2: x.y: disk full; to go on: `octane upgrade-db 2`" in output.err
     assert "to go back: `octane rollback-db 2`" in output.err
+
+
+@pytest.mark.parametrize(("typed", "rate"), [("20M", 20 << 20), ("0", 0), ("1500", 1500)])
+def test_a_rate_is_passed_on_and_said_again_by_the_command_that_goes_on(ready, orchestration, capsys, typed, rate):
+    started = orchestration(FAILS)
+    assert app.main(["upgrade-db", "2", "--rate", typed]) == 1
+    assert started == [("upgrade-db", {"seed": 2, "rate": rate}, False)]
+    assert f"to go on: `octane upgrade-db 2 --rate={rate}`" in capsys.readouterr().err
+
+
+def test_the_rate_that_holds_when_none_is_said_is_in_the_help(capsys):
+    app.main(["upgrade-db", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "0: no limit; without it as many as go while users wait (dump), and 50M as long as they work" in told
+
+
+@pytest.mark.parametrize("name", ["a b", "x;y", "it's", "-x", "$(reboot)", "a #b", "ä", "a: b, c", '"', "\\\\"])
+def test_a_database_with_an_odd_name_is_left_by_what_was_typed(ready, orchestration, capsys, name):
+    started = orchestration(FAILS)
+    assert app.main(["upgrade-db", "2", f"--leave={name}"]) == 1
+    (typed,) = re.findall(r"to go on: `octane (.*?)`, to go back", capsys.readouterr().err)
+    assert shlex.split(typed) == ["upgrade-db", "2", f"--leave={name}"]
+    ((_, options, _),) = started
+    words = COMMAND(stages.get("upgrade-db"), options, False)
+    assert salt.utils.args.parse_input(words[2:4])[1] == {"__kwarg__": True, "pillar": {"seed": 2, "leave": [name]}}
 
 
 def test_a_database_that_is_left_is_said_again_by_the_command_that_goes_on(ready, orchestration, capsys):

@@ -5,6 +5,7 @@ Which lines go into which section of HAProxy's files, and what a proof of read-o
 import subprocess
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from tests.saltfiles import Node
 
@@ -68,12 +69,42 @@ def test_lines_go_into_the_sections_named_and_before_a_rule_that_would_win(node)
     assert not [line for line in mysqld if line in ours]
 
 
-def test_only_keystone_gives_out_tokens_and_only_query_apis_are_judged_by_their_action(node):
-    def rules(name):
-        return node.call("octane_api_rules.with_rules", f"listen {name}\n", [name])
+TOKENS = {"method": "POST", "paths": ["/v3/auth/tokens", "/v2.0/tokens"]}
 
-    assert "/v3/auth/tokens" in rules("keystone-2") and "/v3/auth/tokens" not in rules("nova-api-2")
-    assert "url_param(Action)" in rules("nova-api-1") and "url_param(Action)" not in rules("heat-api")
+
+def rules(node, name, *passes):
+    text = node.call("octane_api_rules.with_rules", f"listen {name}\n", [name], {name: list(passes)})
+    return [line.removesuffix(" # octane").strip() for line in text.splitlines() if line.endswith("# octane")]
+
+
+def refusals(lines):
+    ours = [line for line in lines if line.startswith("use_backend")]
+    return [line.partition(" if octane_refuses !octane_allowed ")[2] for line in ours]
+
+
+def test_what_passes_does_so_by_its_method_and_path_and_only_query_apis_are_judged_by_their_action(node):
+    lines = rules(node, "keystone-2", TOKENS)
+    assert {"acl octane_passes_POST path /v3/auth/tokens", "acl octane_is_POST method POST"} <= set(lines)
+    assert refusals(lines) == ["!octane_reads !octane_is_POST", "!octane_reads octane_is_POST !octane_passes_POST"]
+    assert refusals(rules(node, "keystone-2")) == ["!octane_reads"]
+    assert any("url_param(Action)" in line for line in rules(node, "nova-api-1"))
+    assert not any("url_param(Action)" in line for line in rules(node, "heat-api"))
+
+
+def test_several_methods_pass_each_on_its_own_paths(node):
+    lines = rules(node, "neutron", TOKENS, {"method": "PUT", "paths": ["/v2.0/ports/*/x.json"]})
+    assert refusals(lines) == [
+        "!octane_reads !octane_is_POST !octane_is_PUT",
+        "!octane_reads octane_is_POST !octane_passes_POST",
+        "!octane_reads octane_is_PUT !octane_passes_PUT",
+    ]
+    assert r"acl octane_passes_PUT path_reg ^/v2\.0/ports/[^/]+/x\.json$" in lines
+
+
+@pytest.mark.parametrize("one", [{"method": "GET\n", "paths": ["/"]}, {"method": "POST", "paths": ["/ or TRUE"]}])
+def test_what_is_no_method_and_path_is_not_written_into_haproxys_files(node, one):
+    with pytest.raises(CommandExecutionError, match="no writes that could pass"):
+        rules(node, "neutron", one)
 
 
 def test_files_included_as_in_the_patched_haproxy_of_fuel_are_found(node, tmp_path):

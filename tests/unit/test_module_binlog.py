@@ -120,6 +120,13 @@ def test_statements_that_concern_the_databases_are_counted_once(binlog, statemen
     assert found.statements == count
 
 
+def test_other_databases_that_were_written_to_are_named(binlog):
+    _, found = parse(binlog, LOG + NEXT % b"CREATE USER octane_0123abcd@localhost", ("bin.000002", 400))
+    assert found.elsewhere == {"ceilometer", "mysql"}
+    _, found = parse(binlog, LOG + NEXT % b"use `glance`/*!*/;\nALTER TABLE images ADD x INT", ("bin.000002", 400))
+    assert found.elsewhere == {"ceilometer", "glance"}
+
+
 def test_a_table_that_is_not_there_now_came_or_went(binlog):
     _, found = parse(binlog, LOG, tables=TABLES[:1])
     assert found.statements == 1

@@ -124,6 +124,21 @@ def test_what_did_not_run_before_is_not_started(record):
     assert init.running == set()
 
 
+def test_a_node_that_has_started_them_starts_no_other_when_it_is_asked_again(record):
+    """As when another controller had not answered: on the second time nothing is written down any more."""
+    services = ["nova-conductor", "cinder-volume"]
+    init = Init(running=("nova-conductor",), systemd=True)
+    init.node.set(RECORD=record)
+    init.node.state("octane_service.stopped", "db.writers_stopped", services=services, remember=True)
+    for _ in range(2):
+        init.node.state("octane_service.started", "db.writers_stopped", services=services, remember=True)
+        assert init.running == {"nova-conductor"}
+    init.node.state("octane_service.stopped", "db.writers_stopped", services=services, remember=True)
+    init.running.add("nova-conductor")
+    init.node.state("octane_service.started", "db.writers_stopped", services=services, remember=True)
+    assert init.node.call("octane_service.recorded", "db.writers_stopped") is None, "somebody else started it"
+
+
 def test_test_mode_writes_down_and_stops_nothing(record):
     init = Init(running=("nova-api",), systemd=True)
     init.node.set(RECORD=record)

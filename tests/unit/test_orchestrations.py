@@ -1,26 +1,29 @@
 """The orchestrations as they are shipped: every step can be begun, finished by another run, and taken back or not."""
 
-from pathlib import Path
+import ast
+from dataclasses import fields
 
 import pytest
-import yaml
 
 from octane.definition import Definition
 from octane.step import LibraryStep, NodeStep, load
+from tests.saltfiles import SALT, orchestration
 
-FOLDER = Path(__file__).resolve().parents[2] / "salt" / "upgrade"
-
-
-def steps():
-    for path in sorted(FOLDER.glob("*.sls")):
-        for sentence, states in yaml.safe_load(path.read_text()).items():
-            for name, arguments in states.items():
-                if name == "octane.step":
-                    given = {key: value for entry in arguments for key, value in entry.items()}
-                    yield pytest.param(Definition.from_state(sentence, given), id=given["step"])
+STEPS = [step for path in sorted(SALT.glob("upgrade/*.sls")) for step in orchestration(path.stem)]
 
 
-@pytest.mark.parametrize("definition", list(steps()))
+def test_the_state_takes_all_that_a_definition_knows():
+    """What its signature lacks Salt refuses when the orchestration runs."""
+    (signature,) = [
+        statement.args
+        for statement in ast.parse((SALT / "_states" / "octane.py").read_text()).body
+        if isinstance(statement, ast.FunctionDef) and statement.name == "step"
+    ]
+    known = {field.name for field in fields(Definition)} - {"sentence", "targets", "side"} | {"tgt", "name"}
+    assert {argument.arg for argument in signature.args} == known
+
+
+@pytest.mark.parametrize("definition", STEPS, ids=[definition.step for definition in STEPS])
 def test_a_step_that_a_killed_run_left_half_done_can_be_done_again(definition):
     step = load(definition)
     assert isinstance(step, NodeStep) or type(step).apply is not LibraryStep.apply

@@ -1,6 +1,7 @@
 """Paths: each hop can be loaded, moves what it migrates, and is chosen by what runs, compared as versions."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -8,6 +9,7 @@ import yaml
 from octane.errors import BadInput, Refused
 from octane.path import identity
 from octane.path.hop import HOPS, choose, load_hops, nova_major, parse
+from octane.procedure import apis
 
 HOP_FILES = sorted(HOPS.glob("*.yaml"))
 CHECK = {
@@ -24,7 +26,18 @@ REWRITE = {
     "statement": "UPDATE things SET a = 1",
     "reason": "things are otherwise there",
 }
-ACTIONS = {"confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"}
+SETTING = {
+    "name": "things",
+    "file": "/etc/nova/nova.conf",
+    "section": "DEFAULT",
+    "option": "thing_id",
+    "database": "nova",
+    "query": "SELECT id FROM things",
+    "reason": "things have other ids there",
+}
+ACTIONS = {
+    *("archive", "confirm", "delete", "drop", "export", "move", "rename", "restore", "run", "set", "upgrade", "wait"),
+}
 """What a remedy begins with: what the operator does."""
 
 
@@ -48,10 +61,35 @@ def test_the_six_services_of_the_procedure_are_in_every_hop(path):
     assert {"keystone", "nova", "cinder", "glance", "neutron", "heat"} <= {service.name for service in hop.services}
 
 
-def test_tokens_are_issued_while_everything_else_refuses_writes():
-    for hop in load_hops():
-        assert 5000 in hop.keystone_ports
-        assert 8774 not in hop.keystone_ports
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_tokens_are_issued_by_keystone_alone_while_everything_else_refuses_writes(hop):
+    assert {(one.method, *one.apis) for one in hop.passes} == {("POST", "keystone", "keystone-admin")}
+    paths = {path for one in hop.passes for path in one.paths}
+    # What authenticates requests of EC2 and S3 clients, reads among them.
+    signed = {f"/{version}/{kind}tokens" for version in ("v2.0", "v3") for kind in ("ec2", "s3")}
+    assert paths == {"/v2.0/tokens", "/v3/auth/tokens", *signed}
+    told = apis.passes(SimpleNamespace(path=hop))["passes"]
+    assert all(one["ports"] == [5000, 35357] for one in told)
+
+
+PASS = {"method": "POST", "paths": ["/a"], "apis": ["nova"], "writes": {"nova": ["services"]}, "reason": "it may do so"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"apis": ["swift"]}, "passes on what is no API: swift"),
+        ({"writes": {"nova": ["services", "instances"]}}, r"writes what is not expendable: nova\.instances"),
+        ({"writes": {"glance": ["images"]}}, r"writes what is not expendable: glance\.images"),
+        ({"method": "GET"}, "passes/0/method"),
+        ({"paths": ["/a b"]}, "passes/0/paths/0"),
+        ({"reason": ""}, "passes/0/reason"),
+    ],
+)
+def test_writes_may_pass_on_an_api_of_the_path_and_into_what_is_expendable(antelope, change, said):
+    assert parse({**antelope, "passes": [PASS]}, "mine.yaml").passes[0].writes == {"nova": ("services",)}
+    with pytest.raises(BadInput, match=rf"mine\.yaml: .*{said}"):
+        parse({**antelope, "passes": [{**PASS, **change}]}, "mine.yaml")
 
 
 def test_a_hop_is_chosen_by_what_runs_on_both_sides():
@@ -83,6 +121,22 @@ def test_databases_that_nobody_migrates_are_found(antelope):
         parse(broken, "mine.yaml")
 
 
+def test_online_migrations_of_which_nothing_tells_what_they_leave_are_found(antelope):
+    left = [one for one in antelope["unmigrated"] if one["database"] != "nova"]
+    with pytest.raises(BadInput, match=r"mine\.yaml: nothing tells what the online migrations of nova leave"):
+        parse({**antelope, "unmigrated": left}, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "again", [{}, {"repeat_on": 0}, {"repeat_on": 1, "repeat_until": "done"}, {"repeat_until": ""}]
+)
+def test_a_command_that_is_run_again_says_by_what_it_ends(antelope, again):
+    broken = copy.deepcopy(antelope)
+    broken["services"]["nova"]["online"] = [{"command": ["nova-manage", "db"], **again}]
+    with pytest.raises(BadInput, match=r"mine\.yaml: services/nova/online"):
+        parse(broken, "mine.yaml")
+
+
 def test_a_forgotten_migration_is_found(antelope):
     broken = copy.deepcopy(antelope)
     broken["services"]["glance"]["migrate"] = []
@@ -111,6 +165,9 @@ def test_expendable_tables_must_belong_to_a_database_that_moves(antelope):
         ("breaking", [{name: value for name, value in CHECK.items() if name != "remedy"}]),
         ("rewrite", [{**REWRITE, "statement": "DROP TABLE things"}]),
         ("rewrite", [{**REWRITE, "statement": "UPDATE things SET a = 1; DROP TABLE things"}]),
+        ("settings", [{**SETTING, "file": "/root/.my.cnf"}]),
+        ("settings", [{**SETTING, "option": "thing_id=1"}]),
+        ("settings", [{**SETTING, "query": "DELETE FROM things"}]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file(antelope, key, value):
@@ -121,13 +178,13 @@ def test_a_wrong_value_is_named_with_its_file(antelope, key, value):
 @pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
 def test_every_finding_has_a_remedy_that_names_an_action(hop):
     assert hop.breaking and hop.in_flight
-    for check in (*hop.breaking, *hop.in_flight):
+    for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         assert check.remedy.split()[0] in ACTIONS, check.name
 
 
 @pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
 def test_a_check_asks_for_ids_and_of_work_in_flight_since_when(hop):
-    for check in (*hop.breaking, *hop.in_flight):
+    for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         columns = check.query.partition(" FROM ")[0]
         assert columns.endswith(" AS id") or columns.split()[-1].rpartition(".")[2] == "id" or check in hop.in_flight
     for check in hop.in_flight:
@@ -139,6 +196,9 @@ def test_what_only_the_commands_before_the_window_mend_is_in_a_hop_that_has_some
     services = {service for service, _ in hop.before}
     databases = {name for service in hop.services if service.name in services for name in service.databases}
     assert {check.database for check in hop.breaking if check.mended_before} <= databases
+    for service in hop.services:
+        proven = any(check.mended_before and check.database in service.databases for check in hop.breaking)
+        assert proven == (service.name in services), "what the old release's command did is told by rows"
 
 
 def test_a_shared_check_must_be_there(antelope):
@@ -154,6 +214,19 @@ def test_a_check_is_named_once(antelope):
 def test_a_check_must_ask_a_database_that_moves(antelope):
     with pytest.raises(BadInput, match=r"do not move: murano"):
         parse({**antelope, "breaking": [{**CHECK, "database": "murano"}]}, "mine.yaml")
+
+
+def test_a_setting_must_follow_a_database_that_moves_and_be_named_once(antelope):
+    assert parse({**antelope, "settings": [SETTING]}, "mine.yaml").settings[0].option == "thing_id"
+    with pytest.raises(BadInput, match=r"do not move: murano"):
+        parse({**antelope, "settings": [{**SETTING, "database": "murano"}]}, "mine.yaml")
+    with pytest.raises(BadInput, match=r"named twice: things"):
+        parse({**antelope, "settings": [SETTING], "rewrite": [REWRITE]}, "mine.yaml")
+
+
+def test_the_service_project_is_told_to_neutron_up_to_kilo():
+    told = {hop.name: [one.option for one in hop.settings] for hop in load_hops()}
+    assert told.pop("juno-kilo") == ["nova_admin_tenant_id"] and not any(told.values())
 
 
 def test_flavors_are_moved_with_kilos_code_before_liberty_and_until_none_is_left():

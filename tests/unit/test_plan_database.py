@@ -28,7 +28,9 @@ def test_everything_that_a_hop_does_is_in_its_plan(hop):
         commands += [*service.migrate, *(command.words for command in service.online)]
     for words in [" ".join(words) for words in commands] + [*hop.databases, *hop.writers, *hop.files]:
         assert words in plan
-    for check in (*hop.breaking, *hop.in_flight):
+    for check in (*hop.breaking, *hop.in_flight, *hop.unmigrated):
         assert check.finding in plan and check.remedy in plan
-    for one in hop.rewrite:
+    for path in [path for one in hop.passes for path in one.paths]:
+        assert path in plan
+    for one in (*hop.rewrite, *hop.settings, *hop.passes):
         assert one.reason in plan

@@ -321,6 +321,48 @@ def test_a_stage_is_undone_in_reverse_order_and_can_be_run_again(bench):
     assert run_stage(bench, "upgrade-db", plan_of("one", "two"), seed=2).result is True
 
 
+def test_an_undo_that_concerns_no_other_step_keeps_none_from_being_taken_back(bench):
+    clone(bench)
+    run_stage(bench, "upgrade-db", [*plan_of("one"), *plan_of("two", undo_alone=True), *plan_of("three")], seed=2)
+    toys.CALLS.clear()
+
+    def fail(ctx):
+        raise Failed("not now")
+
+    toys.HOOKS["undo.two"] = fail
+    stage_run.undo_stage(bench.context("upgrade-db", seed=2))
+    assert toys.CALLS == ["undo three", "undo two", "undo one"]
+    run = bench.journal.runs.latest()
+    assert run.result == "failed" and run.comment.endswith("left to be taken back: toy.two")
+
+
+def test_what_users_wait_for_is_taken_back_first_and_each_of_it_is_tried(bench):
+    clone(bench)
+    first = plan_of("two", "three", undo_first=True)
+    plan = [*plan_of("one"), *first, *plan_of("four")]
+    run_stage(bench, "upgrade-db", plan, seed=2)
+    toys.CALLS.clear()
+
+    def fail(ctx):
+        raise Failed("not now")
+
+    toys.HOOKS["undo.three"] = fail
+    reports = stage_run.undo_stage(bench.context("upgrade-db", seed=2))
+    assert toys.CALLS == ["undo three", "undo two"]
+    assert [report.result for _, report in reports] == [False, True]
+    run = bench.journal.runs.latest()
+    assert run.result == "failed" and run.comment.startswith("toy.three: not now; to go on: `octane rollback-db 2`")
+    assert run.comment.endswith("left to be taken back: toy.three, toy.four, toy.one")
+    with pytest.raises(Refused, match=r"half taken back.*`octane rollback-db 2`"):
+        stage_run.open_stage(bench.context("upgrade-db", seed=2), plan)
+
+    toys.HOOKS.clear()
+    toys.CALLS.clear()
+    stage_run.undo_stage(bench.context("upgrade-db", seed=2))
+    assert toys.CALLS == ["undo three", "undo four", "undo one"]
+    assert run_stage(bench, "upgrade-db", plan, seed=2).result is True
+
+
 def test_an_undo_that_failed_goes_on_where_it_stopped(bench):
     clone(bench)
     run_stage(bench, "upgrade-db", plan_of("one", "two", "three"), seed=2)

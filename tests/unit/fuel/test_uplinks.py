@@ -56,14 +56,23 @@ def controller():
     }
 
 
+PATCH = "p_e52381cd-0"
+PRIVATE = ways.Uplink(
+    *("private", "br-prv", "br-aux", PATCH, "lnx", "patch"), {"peer": {"bridge": "br-prv", "port": PATCH}}
+)
+"""What joins the tenants' bridge, which Open vSwitch makes, to the Linux one with the network card."""
+
+
 def port(found, name):
     return next(entry for entry in found["transformations"] if entry["action"] == "add-port" and entry["name"] == name)
 
 
-def test_the_ports_of_management_and_public_join_no_bridge(controller):
+def test_the_ports_of_management_and_public_join_no_bridge_and_tenants_are_not_reached(controller):
     cut = ways.isolate(controller, "node-4", "10.20.0.1").scheme
     assert "bridge" not in port(cut, "eth1")
     assert "bridge" not in port(cut, "eth2.101")
+    patched = [entry["bridges"] for entry in cut["transformations"] if entry["action"] == "add-patch"]
+    assert patched == [["br-floating", "br-ex"]]
     assert ways.is_isolated(cut, "node-4")
 
 
@@ -85,6 +94,7 @@ def test_what_to_attach_later_is_known(controller):
     assert found == (
         ways.Uplink("management", "br-mgmt", "br-mgmt", "eth2.101", "lnx"),
         ways.Uplink("public", "br-ex", "br-ex", "eth1", "lnx"),
+        PRIVATE,
     )
 
 
@@ -98,7 +108,7 @@ def test_the_scheme_given_is_not_changed(controller):
 def test_roles_are_followed_to_bridges_of_any_name(controller):
     text = repr(controller).replace("br-mgmt", "br-inside").replace("br-ex", "br-outside")
     found = ways.uplinks(ast.literal_eval(text), "node-4")
-    assert [uplink.bridge for uplink in found] == ["br-inside", "br-outside"]
+    assert [uplink.serves for uplink in found] == ["br-inside", "br-outside", "br-prv"]
 
 
 def test_roles_of_6_1_are_understood(controller):
@@ -108,13 +118,13 @@ def test_roles_of_6_1_are_understood(controller):
 
 def test_one_bridge_for_both_is_cut_once(controller):
     controller["roles"]["public/vip"] = "br-mgmt"
-    assert [uplink.port for uplink in ways.uplinks(controller, "node-4")] == ["eth2.101"]
+    assert [uplink.port for uplink in ways.uplinks(controller, "node-4")] == ["eth2.101", PRIVATE.port]
 
 
 def test_two_ports_of_a_bridge_are_both_cut(controller):
     controller["transformations"].append(step("add-port", bridge="br-mgmt", name="eth4"))
     cut = ways.isolate(controller, "node-4", "10.20.0.1")
-    assert [uplink.port for uplink in cut.uplinks] == ["eth2.101", "eth4", "eth1"]
+    assert [uplink.port for uplink in cut.uplinks] == ["eth2.101", "eth4", "eth1", PRIVATE.port]
     assert ways.is_isolated(cut.scheme, "node-4")
 
 
@@ -251,6 +261,7 @@ def test_before_6_1_patches_of_open_vswitch_are_called_by_their_bridges(controll
     assert moved(cut) == [
         ("br-mgmt", "br-mgmt", "br-mgmt--br-eth2", "ovs", "patch"),
         ("br-ex", "br-ex", "eth1", "ovs", "port"),
+        ("br-prv", "br-prv", "br-prv--br-aux", "ovs", "patch"),
     ]
     assert cut.uplinks[0].making == {
         "peer": {"bridge": "br-eth2", "port": "br-eth2--br-mgmt", "tag": 101, "trunks": [0]},
@@ -261,12 +272,30 @@ def test_before_6_1_patches_of_open_vswitch_are_called_by_their_bridges(controll
 def test_a_bridge_of_tenants_goes_with_the_public_one_it_leaves_through(controller):
     drop(controller, "br-aux"), drop(controller, "eth3")
     controller["transformations"].append(step("add-patch", bridges=["br-prv", "br-ex"]))
-    assert moved(cut_of(controller))[1] == ("br-ex", "br-ex", "eth1", "lnx", "port")
+    assert moved(cut_of(controller))[1:] == [("br-ex", "br-ex", "eth1", "lnx", "port")]
+
+
+def test_a_bridge_of_tenants_with_cards_of_its_own_gives_them_up(controller):
+    drop(controller, "eth3"), drop(controller, "br-aux")
+    controller["transformations"][:] = [one for one in controller["transformations"] if "br-aux" not in str(one)]
+    controller["transformations"].append(step("add-port", name="eth3", bridge="br-prv"))
+    cut = cut_of(controller)
+    assert moved(cut)[2:] == [("br-prv", "br-prv", "eth3", "ovs", "port")]
+    assert port(cut.scheme, "eth3")["provider"] == "lnx"
+
+
+def test_tenants_behind_the_card_of_administration_lose_their_patch_alone(controller):
+    drop(controller, "br-aux"), drop(controller, "eth3")
+    controller["transformations"][:] = [one for one in controller["transformations"] if "br-aux" not in str(one)]
+    controller["transformations"].append(step("add-patch", bridges=["br-prv", "br-fw-admin"], provider="ovs"))
+    cut = cut_of(controller)
+    assert [(one.bridge, one.kind) for one in cut.uplinks[2:]] == [("br-fw-admin", "patch")]
+    assert port(cut.scheme, "eth0")["bridge"] == "br-fw-admin"
 
 
 def test_a_bridge_with_a_port_and_a_patch_to_another_way_out_loses_both(controller):
     controller["transformations"].append(step("add-port", bridge="br-floating", name="eth4"))
-    assert [one[2] for one in moved(cut_of(controller))[1:]] == ["eth1", "p_ff798dba-0"]
+    assert [one[2] for one in moved(cut_of(controller))[1:]] == ["eth1", "p_ff798dba-0", PRIVATE.port]
 
 
 def test_bridges_in_a_row_are_cut_where_the_network_s_own_ends(controller):
@@ -295,6 +324,10 @@ def storage_behind_public(found):
     found["transformations"].append(step("add-patch", bridges=["br-storage", "br-ex"]))
 
 
+def tenants_on_the_storage_bridge(found):
+    found["roles"]["neutron/private"] = "br-storage"
+
+
 def storage_on_management(found):
     found["roles"]["storage"] = "br-mgmt"
 
@@ -304,6 +337,7 @@ def storage_on_management(found):
     [
         (storage_behind_public, "storage on bridge br-storage"),
         (storage_on_management, "storage on bridge br-mgmt"),
+        (tenants_on_the_storage_bridge, "private off would cut off storage on bridge br-storage"),
         (no_port, "br-mgmt"),
         (shared_with_administration, "br-fw-admin"),
         (no_role, "public/vip"),

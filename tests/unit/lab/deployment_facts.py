@@ -82,7 +82,10 @@ def _scheme(release: str, node: dict[str, Any]) -> dict[str, Any]:
         bridges += ["br-ex", "br-floating"]
         ports["eth1"] = "br-ex"
         endpoints["br-ex"] = {"IP": [f"{node['public_address']}/24"], "gateway": "172.16.0.1"}
-    transformations: list[dict[str, Any]] = [{"action": "add-br", "name": name} for name in bridges]
+    transformations: list[dict[str, Any]] = [
+        {"action": "add-br", "name": name} | ({"provider": "ovs"} if name in ("br-prv", "br-floating") else {})
+        for name in bridges
+    ]
     patches = [["br-prv", "br-aux"]] + ([["br-floating", "br-ex"]] if "br-ex" in bridges else [])
     transformations += [{"action": "add-patch", "bridges": pair, "provider": "ovs"} for pair in patches]
     transformations += [{"action": "add-port", "name": name, "bridge": bridge} for name, bridge in ports.items()]

@@ -30,7 +30,7 @@ def port_of(scheme, bridge):
 def test_an_ordinary_controller_has_its_ports_in_its_bridges(scheme):
     assert ports(scheme, "br-mgmt") == ["eth2.101"]
     assert ports(scheme, "br-fw-admin") == ["eth0"]
-    assert ports(scheme, "br-ex") == ["eth1", "p_br-floating-0"]
+    assert sorted(ports(scheme, "br-ex")) == ["eth1", "p_ff798dba-0"]
 
 
 def test_a_port_without_a_bridge_leaves_the_bridge_without_it_but_stays_a_device(scheme):
@@ -53,11 +53,35 @@ def test_a_gateway_of_none_is_no_gateway(scheme):
     assert "gateway" not in stanzas(scheme)["br-ex"]
 
 
-def test_both_bridges_of_a_patch_have_one_end_each_and_either_makes_the_pair(scheme):
-    assert ports(scheme, "br-prv") == ["p_br-prv-1"]
-    assert ports(scheme, "br-aux") == ["eth3", "p_br-prv-0"]
-    for bridge in ("br-prv", "br-aux"):
-        assert "ip link add p_br-prv-" in stanzas(scheme)[bridge]
+def test_a_patch_of_two_kinds_of_bridges_is_a_device_that_both_have(scheme):
+    """As Fuel 7.0 has p_ff798dba-0 in br-floating and in br-ex."""
+    stanza = stanzas(scheme)["p_ff798dba-0"].splitlines()
+    assert stanza[2:] == ["ovs_type OVSIntPort", "ovs_bridge br-floating"]
+    order = [device.name for device in network.devices(scheme, "node-1")]
+    assert order.index("br-floating") < order.index("p_ff798dba-0") < order.index("br-ex")
+
+
+def test_a_bridge_of_open_vswitch_is_made_by_its_scripts(scheme):
+    assert "ovs_type OVSBridge" in stanzas(scheme)["br-prv"]
+    assert "bridge_ports" not in stanzas(scheme)["br-prv"]
+    del port_of(scheme, "br-aux")["bridge"]
+    scheme["transformations"].append({"action": "add-port", "name": "eth3", "bridge": "br-prv"})
+    assert stanzas(scheme)["eth3"].splitlines()[2:] == ["ovs_type OVSPort", "ovs_bridge br-prv"]
+
+
+def test_both_linux_bridges_of_a_patch_have_one_end_each_and_either_makes_the_pair(scheme):
+    scheme["transformations"].append({"action": "add-patch", "bridges": ["br-storage", "br-mgmt"]})
+    one, other = network.patch_ends("br-storage", "br-mgmt")
+    assert ports(scheme, "br-storage") == ["eth2.102", one]
+    assert ports(scheme, "br-mgmt") == ["eth2.101", other]
+    for bridge in ("br-storage", "br-mgmt"):
+        assert f"ip link add {one if bridge == 'br-storage' else other}" in stanzas(scheme)[bridge]
+
+
+def test_two_bridges_of_open_vswitch_are_not_joined_here(scheme):
+    scheme["transformations"].append({"action": "add-patch", "bridges": ["br-prv", "br-floating"]})
+    with pytest.raises(UnsupportedFacts, match=r"node-1.*Open vSwitch"):
+        network.devices(scheme, "node-1")
 
 
 def test_a_bridge_is_there_with_its_address_before_ifup_would_make_it_and_wait(scheme):
@@ -65,11 +89,6 @@ def test_a_bridge_is_there_with_its_address_before_ifup_would_make_it_and_wait(s
     address = next(line.split()[1] for line in lines if line.startswith("bridge_hw "))
     made = f"pre-up ip link show br-ex >/dev/null 2>&1 || ip link add br-ex address {address} type bridge"
     assert lines.index(made) < lines.index("bridge_hw " + address)
-
-
-def test_names_of_patches_fit_the_kernel():
-    for bridge in ("br-prv", "br-floating", "br-a-very-long-one"):
-        assert all(len(name) <= network.NAME_LIMIT for name in network.patch_ends(bridge))
 
 
 def test_a_bridge_without_an_address_is_brought_up_without_one(scheme):

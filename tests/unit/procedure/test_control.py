@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from octane import stage
 from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import control
 from octane.procedure.control import PORTS, SWITCHED
+from octane.step import load
+from tests.saltfiles import orchestration
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 UPLINKS = {
@@ -17,6 +21,8 @@ UPLINKS = {
     ]
     for number in (1, 2, 4, 5)
 }
+SHIPPED = {definition.step: definition for definition in orchestration("control")}
+FENCED = load(SHIPPED["control.fenced"])
 OVERLAYS = {minion: [{"bridge": "br-mgmt", "port": "oct1", "key": 1}] for minion in ("node-4", "node-5")}
 
 
@@ -51,7 +57,7 @@ class Network:
             "octane_cluster.ignore_gateway": lambda minion: [],
             "octane_cluster.wait_serving": lambda minion, resources, timeout: self.serves(minion, resources),
             "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
-            "octane_net.unfenced": lambda minion, test, ports, resources: self.unfence(minion, ports, resources),
+            "octane_net.unfenced": lambda minion, test, arguments: self.unfence(minion, **arguments),
             "octane_cluster.heed_gateway": lambda minion: [],
             "octane_net.mtu_to": lambda minion, address, size: True,
             "octane_net.flush_neighbours": lambda minion: True,
@@ -79,7 +85,7 @@ class Network:
 
     def hand_over(self, minion, leave, take, members, meeting):
         assert meeting.isalnum()
-        assert set(members) == set(leave) | set(take) and members["node-4"] == "10.20.0.132"
+        assert set(members) == set(leave) | set(take) and members.get("node-4", "10.20.0.132") == "10.20.0.132"
         assert not set(leave) & set(take)
         self.handed_over.append((sorted(leave), sorted(take)))
         plan = {**leave, **take}[minion]
@@ -120,7 +126,7 @@ class Network:
         assert minion not in self.fenced and resources in (["vip__public"], None)
         return True
 
-    def unfence(self, minion, ports, resources):
+    def unfence(self, minion, name, ports, resources):
         assert resources == ["vip__public"]
         assert ports is False and ("oct3" in self.bridges[minion]["br-mgmt"] or len(self.fenced) == 1)
         self.fenced.discard(minion)
@@ -152,12 +158,12 @@ def ctx(network, monkeypatch):
     )
     monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: UPLINKS)
-    monkeypatch.setattr(control.isolation, "overlays", lambda ctx: OVERLAYS)
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
     members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
     members += [node(4, SEED, "controller"), node(5, SEED, "controller"), node(7, ORIGINAL, "compute")]
     context = FakeContext(FakeNodes(network.functions()), None, members)
     context.record(PORTS, UPLINKS)
+    context.record(control.isolation.OVERLAYS, OVERLAYS)
     return context
 
 
@@ -203,9 +209,9 @@ def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ct
     for _ in range(2):
         control.Switch().apply(ctx)
         control.DropOverlay().apply(ctx)
-        control.Fence().apply(ctx)
-        assert network.fenced == {"node-1", "node-2"} and control.Fence().pending(ctx) == {}
-        control.Fence().undo(ctx)
+        FENCED.apply(ctx)
+        assert network.fenced == {"node-1", "node-2"} and FENCED.pending(ctx) == {}
+        FENCED.undo(ctx)
         assert network.fenced == set() and network.bridges["node-1"]["br-mgmt"] == ["oct3"]
         control.Switch().undo(ctx)
         assert network.handed_over[-1] == (["node-4", "node-5"], ["node-1", "node-2"])
@@ -213,6 +219,24 @@ def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ct
         assert network.bridges["node-5"] == {"br-mgmt": ["oct1"], "br-ex": []}
         assert "oct3" not in network.devices["node-1"] and not ctx.recall(control.BACK)
         assert network.cut[-1] == "node-7"
+
+
+def test_the_way_back_waits_for_brokers_that_are_still_starting_before_anything_moves(ctx, network, monkeypatch):
+    control.Switch().apply(ctx)
+    answers = [NodeFailed("node-1", "octane_nova.compute_queues", "start it with start_app"), network.consumers]
+    forth, moved_before = len(network.handed_over), []
+
+    def queues(minion):
+        moved_before.append(len(network.handed_over) == forth)
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, NodeFailed):
+            raise answer
+        return answer
+
+    ctx.nodes.functions["octane_nova.compute_queues"] = queues
+    monkeypatch.setattr("octane.wait.time.sleep", lambda seconds: None)
+    control.Switch().undo(ctx)
+    assert moved_before[:3] == [True, True, True] and len(network.handed_over) == 2 * forth
 
 
 def test_a_port_that_is_not_there_stops_the_stage_before_anything_moves(ctx, network):
@@ -287,18 +311,40 @@ def test_one_that_is_powered_off_is_asked_nothing(ctx, network):
     ctx.options["fenced"] = ["node-2"]
     control.Switch().apply(ctx)
     control.DropOverlay().apply(ctx)
-    control.Fence().apply(ctx)
+    FENCED.apply(ctx)
     asked = {target for _, targets in ctx.nodes.asked for target in targets}
     assert "node-2" not in asked and network.bridges["node-1"] == {"br-mgmt": [], "br-ex": []}
     assert not ctx.recall(control.BACK), "one alone is joined with nobody"
     ctx.options["fenced"] = ["node-2", "node-5", "node-7"]
-    for step in (control.Switch(), control.DropOverlay(), control.Fence()):
+    for step in (control.Switch(), control.DropOverlay(), FENCED):
         step.apply(ctx)
         assert step.pending(ctx) == {}
-    for step in (control.Fence(), control.Switch()):
+    for step in (FENCED, control.Switch()):
         step.undo(ctx)
     asked = {target for _, targets in ctx.nodes.asked[len(asked) :] for target in targets}
     assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
+
+
+def test_the_way_back_needs_no_controller_of_the_seed(ctx, network):
+    """A seed of which nothing is left: the original's controllers get their ports and their computes all the same."""
+    for step in (control.Switch(), control.DropOverlay(), FENCED):
+        step.apply(ctx)
+    ctx.options["fenced"] = ["node-4", "node-5"]
+    already = len(ctx.nodes.asked)
+    named = ("control.resources_started", "control.pinned")
+    of_seed = [replace(SHIPPED[name], targets=("node-4", "node-5")) for name in named]
+    for step in (FENCED, control.Switch(), *map(load, of_seed)):
+        step.undo(ctx)
+    assert network.bridges["node-1"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
+    assert not ctx.recall(SWITCHED) and network.cut[-1] == "node-7"
+    asked = {target for _, targets in ctx.nodes.asked[already:] for target in targets}
+    assert asked == {"node-1", "node-2", "node-7"}
+
+
+def test_forth_it_needs_one(ctx):
+    ctx.options["fenced"] = ["node-4", "node-5"]
+    with pytest.raises(Refused, match=f"every controller of environment {SEED} was stated to be powered off"):
+        control.Answering().verify(ctx)
 
 
 def test_a_compute_that_died_keeps_nobody_from_the_cloud(ctx, network):

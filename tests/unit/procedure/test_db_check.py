@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from octane.errors import BadInput, Refused
 from octane.path import load_hops
 from octane.procedure import db_rows
-from octane.procedure.db_check import Preflight
+from octane.procedure.db_check import LOG_LEAST, Preflight, no_room_for_log
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -26,6 +28,8 @@ class Clouds:
             name: {"state": "Synced", "status": "Primary", "size": 1 if name == "1" else 2} for name in self.servers
         }
         self.free = {"4": 100 * GIB, "5": 100 * GIB}
+        self.free_for_log = 100 * GIB
+        self.no_replica: list[str] = []
         self.heads = {name: "head" for name in HOP.databases}
         self.heat = 86
         self.scripts_missing = ""
@@ -39,6 +43,15 @@ class Clouds:
             "octane_db.server": lambda minion: dict(zip(("family", "version"), self.servers[minion[5:]], strict=True)),
             "octane_db.wsrep": lambda minion: {"enabled": True, **self.galera[minion[5:]]},
             "octane_db.free_space": lambda minion: {"path": "/var/lib/mysql", "bytes": self.free[minion[5:]]},
+            "octane_source.free_space": lambda minion: {"path": "/var/log/mysql", "bytes": self.free_for_log},
+            "octane_source.able": lambda minion, names: {
+                "able": not self.no_replica,
+                "reasons": self.no_replica,
+                "whole_log": True,
+                "writes": 0,
+                "family": "mariadb",
+            },
+            "octane_replica.able": lambda minion: {"reasons": [], "family": "mariadb"},
             "octane_db.compare_schemas": self.compare_schemas,
             "octane_rows.matching": self.matching,
         }
@@ -100,7 +113,37 @@ def test_work_that_is_in_flight_now_is_told_and_in_nobodys_way(clouds):
 
 
 def test_healthy_clouds_pass_with_what_will_be_moved(check):
-    assert check() == {"databases": 9, "bytes": 9 * GIB, "left": []}
+    assert check() == {"databases": 9, "bytes": 9 * GIB, "left": [], "way": "replica"}
+
+
+def test_the_original_needs_room_for_its_log_until_the_seed_has_caught_up(clouds, check):
+    clouds.free_for_log = 4 * GIB
+    words = r"node-1: 4096 MiB are free in /var/log/mysql, 4608 MiB are needed there for the binary log .*--way dump"
+    with pytest.raises(Refused, match=words):
+        check()
+    assert check(way="dump")["way"] == "dump"
+    clouds.no_replica = ["it has no log"]
+    assert check()["way"] == "dump"
+
+
+def test_however_little_is_moved_heartbeats_need_room_in_the_log():
+    assert no_room_for_log({"node-1": {"path": "/", "bytes": LOG_LEAST}}, 1000) == []
+    (words,) = no_room_for_log({"node-1": {"path": "/", "bytes": LOG_LEAST - 1}}, 1000)
+    assert "256 MiB are needed" in words
+
+
+def test_a_replica_that_there_is_has_its_log_already(clouds):
+    clouds.free_for_log = 0
+    ctx = context(clouds)
+    ctx.record(REPLICATING, {"position": {"file": "log.1", "position": 4}})
+    assert Preflight().verify(ctx)["databases"] == 9
+
+
+def test_a_way_that_cannot_be_gone_is_told_beside_all_else(clouds, check):
+    clouds.no_replica = ["it has no log"]
+    clouds.free["4"] = GIB
+    with pytest.raises(Refused, match=r"node-4: 1024 MiB.*there can be no replica: node-1: it has no log: say --way"):
+        check(way="replica")
 
 
 def test_the_room_that_a_replica_takes_already_is_not_asked_for_again(clouds):
@@ -126,7 +169,7 @@ def test_every_problem_is_told_at_once(clouds, check):
     assert len(said) == 6
     for words in (
         ["glance", "would start empty"],
-        ["murano", "--leave murano"],
+        ["murano", "--leave=murano"],
         ["10.11.8", "older than", "11.2.1"],
         ["node-5", "Joining", "crm_mon"],
         ["node-4", "10240 MiB", "24576 MiB"],
@@ -140,10 +183,21 @@ def test_a_database_that_nobody_asked_to_move_can_be_left_and_is_told(clouds, ch
     assert check(leave=["murano", "sahara"])["left"] == ["murano"]
 
 
-@pytest.mark.parametrize("name", ["nova", "a b", "", "x;y", 5])
+@pytest.mark.parametrize("name", ["nova", "a b", "", "x;y", 5, {}])
 def test_what_cannot_be_left_is_bad_input(check, name):
     with pytest.raises(BadInput):
         check(leave=[name])
+
+
+@pytest.mark.parametrize("name", ["a b", "x;y", "it's", "-x", "$(reboot)", "`", "ä", "a: b, c"])
+def test_whatever_its_name_a_database_is_left_by_what_the_finding_says(clouds, check, name):
+    clouds.databases.append(name)
+    with pytest.raises(Refused) as refused:
+        check()
+    typed = str(refused.value).partition(" say ")[2].removesuffix(" if so be it")
+    assert shlex.split(typed) == [f"--leave={name}"]
+    assert check(leave=[name])["left"] == [name]
+    assert check(leave=[name, "murano"])["left"] == [name], "murano is not there"
 
 
 def test_tables_of_another_family_cannot_be_compared(clouds, check):

@@ -26,7 +26,8 @@ class Cloud:
         self.heads = {"alembic": ["old"], "migrate": {}}
         self.reached = "migrated"
         self.lost = 0
-        self.unfilled = 0
+        self.left = 0
+        self.limit: int | None = None
 
     def functions(self):
         return {
@@ -36,7 +37,7 @@ class Cloud:
                 one["database"]: {"found": self.heads, "wanted": None, "error": ""} for one in schemas
             },
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
-            "octane_db.send": lambda *_: {"sha256": "abc", "bytes": 9000, "seconds": 1.5},
+            "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
             "octane_views.rows": lambda minion, views: {one["name"]: [["r1", "'admin'", "NULL"]] for one in views},
             "octane_rehearsal.start": self.start,
@@ -49,6 +50,10 @@ class Cloud:
     def start(self, minion):
         self.scratch = "empty"
         return {"folder": "/var/lib/octane-rehearsal", "free": 1 << 40}
+
+    def send(self, minion, *_, limit=None):
+        self.limit = limit
+        return {"sha256": "abc", "bytes": 9000, "seconds": 1.5}
 
     def stop(self, minion):
         there, self.scratch = self.scratch is not None, None
@@ -67,7 +72,7 @@ class Cloud:
         if function == "octane_views.rows":
             return {one["name"]: [["r1", "'other'", "NULL"]] for one in arguments[0]}
         if function == "octane_rows.matching":
-            return {one["name"]: {"count": self.unfilled, "first": ["i1"]} for one in arguments[0]}
+            return {one["name"]: {"count": self.left, "first": ["i-1"][: self.left]} for one in arguments[0]}
         assert function == "octane_db.compare_schemas"
         found = {"alembic": ["new" if self.scratch == "migrated" else "old"], "migrate": {}}
         wanted = {"alembic": ["new"], "migrate": None}
@@ -118,6 +123,22 @@ def test_a_rehearsal_leaves_nothing_but_what_it_learned(ctx, cloud):
     assert set(learned["seconds"]["migrate"]) == {service.name for service in HOP.services}
 
 
+@pytest.mark.parametrize(
+    ("options", "limit", "words"),
+    [
+        ({}, 50 << 20, "at most 50 MiB/s"),
+        ({"rate": 20_000}, 20_000, "at most 0.0191 MiB/s"),
+        ({"rate": 0}, None, "without a limit"),
+    ],
+)
+def test_the_sender_takes_no_more_than_is_told(ctx, cloud, options, limit, words):
+    ctx.options = options
+    rehearsal.Scratch().apply(ctx)
+    done = rehearsal.Copy().apply(ctx)
+    assert cloud.limit == limit and done.evidence["limit"] == (limit or 0)
+    assert done.comment.endswith(words)
+
+
 def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
     cloud.reached = "copied"
     rehearsal.Scratch().apply(ctx)
@@ -127,11 +148,11 @@ def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
     assert ctx.recall(rehearsal.REHEARSED) is None
 
 
-def test_rows_that_the_data_migrations_left_fail_it_whatever_they_exited_with(ctx, cloud):
-    cloud.unfilled = 1
-    for step in STEPS[:2]:
-        step().apply(ctx)
-    with pytest.raises(Failed, match=r"nova: 1 instances .*: i1: run `nova-manage db online_data_migrations"):
+def test_rows_that_the_online_migrations_leave_fail_it(ctx, cloud):
+    cloud.left = 1
+    rehearsal.Scratch().apply(ctx)
+    rehearsal.Copy().apply(ctx)
+    with pytest.raises(Failed, match=r"nova: 1 instances that do not say which compute node they are on .*: i-1"):
         rehearsal.Migrate().apply(ctx)
     assert ctx.recall(rehearsal.REHEARSED) is None
 
@@ -164,7 +185,7 @@ def test_the_stage_warns_without_a_rehearsal(ctx):
 
 def test_the_stage_warns_when_the_schemas_have_changed_since(ctx, cloud):
     rehearse(ctx)
-    assert "copy 1.5 s, migrations 4 s" in rehearsal.Estimate().apply(ctx).comment
+    assert "copy 1.5 s, migrations 4 s (the copy at most 50 MiB/s)" in rehearsal.Estimate().apply(ctx).comment
     cloud.heads = {"alembic": ["another"], "migrate": {}}
     assert "have changed since" in rehearsal.Estimate().apply(ctx).comment
 

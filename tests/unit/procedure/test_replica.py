@@ -10,7 +10,7 @@ import pytest
 
 from octane.errors import BadInput, Failed, Refused
 from octane.journal.values import refuse_secrets
-from octane.procedure import db, proof, replica, tables, way
+from octane.procedure import db, proof, replica, standstill, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED, FROZEN_AT, MIGRATING
 from octane.procedure.way import REPLICATING, WAY
@@ -34,6 +34,9 @@ class Servers:
         self.guarded: set[str] = set()
         self.wanted: list = []
         self.late: list[str] = []
+        self.unlogged = 0
+        self.limits: list[int | None] = []
+        self.writing: list[dict] = []
         self.active = "node-1"
         self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
 
@@ -47,8 +50,8 @@ class Servers:
             "octane_source.admit": lambda minion, account, word: self.accounts.add(account) or {},
             "octane_source.dismiss": lambda minion, account: self.accounts.discard(account) or {"was": True},
             "octane_replica.start": self.start,
-            "octane_replica.status": lambda minion, names: copy.deepcopy(self.status),
-            "octane_replica.wait_for": lambda minion, position, bound: {"lag_seconds": 0},
+            "octane_replica.status": lambda minion, names, master=None: copy.deepcopy(self.status),
+            "octane_replica.wait_for": self.wait_for,
             "octane_replica.hold": lambda minion: copy.deepcopy(self.status),
             "octane_replica.resume": lambda minion: {},
             "octane_replica.guard": lambda minion: self.guarded.add(minion) or {"read_only": True},
@@ -68,14 +71,14 @@ class Servers:
             "octane_db.databases": lambda minion: list(PATH.databases),
             "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1),
             "octane_db.server": lambda minion: {"id": "old" if minion in ("node-1", "node-2") else "new"},
-            "octane_db.writers": lambda minion: [],
+            "octane_db.writers": lambda minion: [self.writing.pop()] if minion == "node-1" and self.writing else [],
             "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
             "octane_db.receive": lambda minion, names, bind, certificate, server, replace: {
                 "port": 3,
                 "certificate": "public",
                 "ticket": "t",
             },
-            "octane_db.send": lambda minion, *rest: self.send(),
+            "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "a"},
             "octane_db.absent_databases": lambda minion, test, databases, server: self.seeds["node-4"].clear(),
         }
@@ -91,18 +94,33 @@ class Servers:
         return {"file": "log.1", "position": len(self.log), "gtid": None}
 
     def changed(self, minion, names, since, skip, watch=0):
-        place = since or self.end()
+        place, committed = since or self.end(), [100 + len(self.log)]
         if watch and self.late:
             self.write(*self.late.pop().split("."))
-        tables = sorted(set(self.log[place["position"] :]) - {"nova.services"})
-        return {"tables": tables, "statements": 0, "position": self.end(), "foreign": self.foreign}
+        if watch and self.unlogged:
+            self.unlogged -= 1
+            committed[0] -= 1
+        written = sorted(set(self.log[place["position"] :]))
+        skipped = [name for name in written if name.partition(".")[2] in skip.get(name.partition(".")[0], ())]
+        elsewhere = [name for name in written if name.startswith("ceilometer.")]
+        return {
+            "tables": [name for name in written if name not in skipped + elsewhere],
+            "expendable": skipped,
+            "elsewhere": ["ceilometer"] if elsewhere else [],
+            "statements": 0,
+            "position": self.end(),
+            "foreign": self.foreign,
+            "committed": [*committed, 100 + len(self.log)],
+        }
 
     def write(self, database, table):
-        self.original[database][table] += 1
+        if database in self.original:
+            self.original[database][table] += 1
         self.log.append(f"{database}.{table}")
 
-    def send(self):
+    def send(self, minion, *rest, limit=None):
         self.copy()
+        self.limits.append(limit)
         return {"position": self.end(), "bytes": 9, "sha256": "a", "seconds": 1.0}
 
     def copy(self):
@@ -113,6 +131,11 @@ class Servers:
         good = {"configured": True, "running": True, "filtered": True, "broken": False, "lag_seconds": 0, "behind": 0}
         self.status = {**good, "error": ""}
         return self.status
+
+    def wait_for(self, minion, position, bound):
+        assert position == self.end()
+        self.status.update(lag_seconds=0, behind=0)
+        return copy.deepcopy(self.status)
 
     def remove(self, minion):
         self.guarded.discard(minion)
@@ -227,6 +250,27 @@ def test_where_all_clients_are_on_one_node_nobody_is_sent_away(ctx, servers):
     assert ctx.recall(WAY)["source"] == "node-2" and servers.sessions["node-2"] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("options", "before", "inside", "words"),
+    [
+        ({}, 50 << 20, None, "at most 50 MiB/s"),
+        ({"rate": 7 << 20}, 7 << 20, 7 << 20, "at most 7 MiB/s"),
+        ({"rate": 0}, None, None, "without a limit"),
+    ],
+)
+def test_a_copy_takes_less_while_users_work_than_while_they_wait(ctx, servers, options, before, inside, words):
+    ctx.options = options
+    of = {"node-1": "original", "node-4": "node-4"}
+    ctx.nodes.functions["octane_db.checksums"] = lambda minion, names: servers.sums(of[minion], None)
+    run(way.ChooseWay(), ctx)
+    seeded = replica.Replicate().apply(ctx)
+    assert seeded.comment.endswith(f"0 s behind; 9 bytes copied in 1.0 s, {words}")
+    assert seeded.evidence["limit"] == (before or 0)
+    ctx.record(WAY, {**ctx.recall(WAY), "way": "dump"})
+    db.Copy().apply(ctx)
+    assert servers.limits == [before, inside]
+
+
 def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
     run(way.ChooseWay(), ctx)
 
@@ -264,12 +308,109 @@ def test_the_window_reads_what_changed_and_nothing_else(ctx, servers):
     assert not servers.accounts and not ctx.recall(REPLICATING)
 
 
+def test_how_far_the_replica_is_behind_is_told_and_waited_for_before_the_window_by_each_run(ctx, servers):
+    before_the_window(ctx)
+    for _ in range(2):
+        ctx.told.clear()
+        servers.status.update(lag_seconds=42, behind=9000)
+        assert replica.ProveEqual().pending(ctx) == {}
+        seen = replica.ProveEqual().verify(ctx)
+        assert ctx.told == [
+            ("node-4 follows node-1", {"lag_seconds": 42, "behind": 9000}),
+            ("node-4 follows node-1", {"lag_seconds": 0, "behind": 0}),
+        ]
+        assert (seen["lag_seconds"], seen["waited_for"]) == (0, {"lag_seconds": 42, "behind": 9000})
+    run(db.Freeze(), ctx)
+    run(replica.CatchUp(), ctx)
+    ctx.told.clear()
+    assert replica.ProveEqual().verify(ctx)["position"] and ctx.told == [], "nothing follows any more"
+
+
 def test_a_late_write_is_waited_for(ctx, servers):
     before_the_window(ctx)
     servers.late = ["nova.instances", "keystone.user"]
     run(db.Freeze(), ctx)
     assert ctx.recall(FROZEN_AT)["position"]["position"] == 2
     assert tables.unmoved(ctx)["moved"] == []
+
+
+def test_the_freeze_keeps_what_was_written_until_then_and_that_nothing_was_in_the_end(ctx, servers):
+    before_the_window(ctx)
+    servers.late = ["nova.services", "ceilometer.meters", "keystone.user"]
+    seen = db.Freeze().apply(ctx).evidence
+    assert seen["moved_before"] == ["keystone.user"], "waited for"
+    assert seen["wsrep_last_committed"] == [100, 102] and seen["elsewhere_moved"] == ["ceilometer"]
+    assert seen["quiet"] == {"seconds": 0.5, "wsrep_last_committed": [101, 102]}
+    assert seen["writing_sessions"] == []
+    servers.late = ["nova.services"]
+    seen = db.Freeze().apply(ctx).evidence
+    assert (seen["moved_before"], seen["expendable_moved"]) == ([], ["nova.services"])
+    assert seen["wsrep_last_committed"] == [102, 103]
+
+
+def test_a_write_that_nothing_explains_is_waited_for_and_else_stops_the_stage(ctx, servers, monkeypatch):
+    before_the_window(ctx)
+    servers.unlogged = 1
+    assert db.Freeze().apply(ctx).evidence["wsrep_last_committed"] == [99, 100]
+    assert servers.unlogged == 0
+    monkeypatch.setattr(standstill, "TIMEOUT", 0)
+    servers.unlogged = 9
+    with pytest.raises(Failed, match="wsrep_last_committed went from 99 to 100, and nothing tells what was written"):
+        db.Freeze().apply(ctx)
+
+
+def session(database, command="Query"):
+    return {"user": "nova", "host": "192.168.0.3", "command": command, "database": database}
+
+
+@pytest.mark.parametrize("database", ["nova", ""])
+def test_a_session_that_is_in_the_middle_of_writing_is_waited_for_and_else_stops_the_stage(
+    ctx, servers, monkeypatch, database
+):
+    """What it has changed is in no log before it commits, and that may be after the freeze."""
+    before_the_window(ctx)
+    servers.writing = [session(database, "Sleep")]
+    seen = db.Freeze().apply(ctx).evidence
+    assert seen["writing_sessions"] == []
+    assert seen["sessions_waited_for"] == [f"node-1: nova@192.168.0.3 Sleep in {database or 'no database'}"]
+    monkeypatch.setattr(standstill, "TIMEOUT", 0)
+    servers.writing = [session(database)] * 9
+    with pytest.raises(Failed, match=r"in the middle of writing: node-1: nova@192\.168\.0\.3 Query in"):
+        db.Freeze().apply(ctx)
+
+
+def test_a_session_that_writes_to_what_is_not_moved_is_told_and_in_nobodys_way(ctx, servers):
+    before_the_window(ctx)
+    servers.writing = [session("ceilometer")] * 2
+    seen = db.Freeze().apply(ctx).evidence
+    assert seen["sessions_elsewhere"] == ["node-1: nova@192.168.0.3 Query in ceilometer"]
+    assert seen["sessions_waited_for"] == [] and len(servers.writing) == 1
+
+
+@pytest.mark.parametrize("written", ["nova.services", "nova.instances"])
+def test_on_the_way_back_the_log_tells_what_was_written_since_the_freeze(ctx, servers, written):
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.write(*written.split("."))
+    seen = db.Freeze().undo(ctx).evidence
+    assert seen["compared"] == "by the log of node-1 since log.1:0"
+    assert seen["moved"] == [name for name in [written] if name != "nova.services"]
+    assert seen["expendable_moved"] == [name for name in [written] if name == "nova.services"]
+    assert seen["wsrep_last_committed"] == [100, 101]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "moved"), [(99, []), (8, ["1 writes by other nodes of the cluster, which are not in its log"])]
+)
+def test_a_server_that_was_restarted_since_has_not_been_written_to_by_others(ctx, servers, foreign, moved):
+    """As by the way back of the switch: it counts what it gives to the cluster from its start."""
+    for minion in ("node-1", "node-2"):
+        servers.able[minion]["whole_log"] = False
+    before_the_window(ctx)
+    run(db.Freeze(), ctx)
+    servers.foreign = foreign
+    servers.write("nova", "services")
+    assert db.Freeze().undo(ctx).evidence["moved"] == moved
 
 
 def test_what_was_caught_up_before_a_write_is_no_copy(ctx, servers):
@@ -411,7 +552,7 @@ def test_an_undo_takes_all_away_from_any_point(ctx, servers):
 
 def test_a_copy_that_does_not_say_its_place_is_refused(ctx, servers):
     run(way.ChooseWay(), ctx)
-    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest: {"bytes": 1, "sha256": "a", "seconds": 1}
+    ctx.nodes.functions["octane_db.send"] = lambda minion, *rest, limit: {"bytes": 1, "sha256": "a", "seconds": 1}
     with pytest.raises(Failed, match="does not say where in the log"):
         replica.Replicate().apply(ctx)
     assert tables.databases(ctx) and replica.Replicate().pending(ctx)

@@ -133,6 +133,14 @@ def test_without_a_log_what_users_made_is_kept_all_the_same(ctx, clouds, tmp_pat
     assert kept["rows"] == {} and set(kept["objects"]) == {"project", "user"}
 
 
+def test_of_a_seed_that_is_gone_it_is_told_on_whose_disks_and_from_where_on_it_is(ctx, tmp_path):
+    written.NoteWrites().apply(ctx)
+    ctx.options["fenced"] = ["node-4", "node-5"]
+    comment = written.NoteWrites().undo(ctx).comment
+    assert "keep them" in comment and "node-4" in comment and "log.000001" in comment
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_written_leaves_no_file(ctx, clouds, tmp_path):
     clouds.rows = {}
     ctx.nodes.functions["octane_written.export"] = lambda minion, names, place, skip: {"path": "p", "tables": {}}

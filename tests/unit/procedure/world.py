@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from octane import stage as stages
-from octane.errors import NodeFailed
+from octane.errors import NodeFailed, OctaneError
 from octane.fuel.nodes import Node
 
 ORIGINAL, SEED = 1, 2
@@ -37,13 +37,27 @@ class FakeNodes:
 
     def __init__(self, functions: dict[str, Callable[..., Any]]) -> None:
         self.functions = functions
+        self.silent: set[str] = set()
         self.asked: list[tuple[str, tuple[str, ...]]] = []
 
     def call(self, targets: list[str], fun: str, *args: Any, timeout: float = 60, **kwargs: Any) -> dict[str, Any]:
         self.asked.append((fun, tuple(targets)))
         if fun not in self.functions:
             raise NodeFailed(targets[0], fun, "there is no such function")
-        return {target: self.functions[fun](target, *args, **kwargs) for target in targets}
+        answers: dict[str, Any] = {}
+        failed: dict[str, OctaneError] = {}
+        for target in targets:
+            try:
+                if target in self.silent:
+                    raise NodeFailed(target, fun, "no answer within 60 s")
+                answers[target] = self.functions[fun](target, *args, **kwargs)
+            except OctaneError as error:
+                failed[target] = error
+        if failed:
+            first, *others = failed
+            failed[first].message += f" (and {', '.join(others)})" if others else ""
+            raise failed[first]
+        return answers
 
     def state(
         self, targets: list[str], fun: str, *, test: bool = False, timeout: float = 60, **kwargs: Any
@@ -52,7 +66,7 @@ class FakeNodes:
         return {target: {"changes": change or {}, "result": True, "comment": ""} for target, change in done.items()}
 
     def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
-        return set(targets)
+        return set(targets) - self.silent
 
     def names(self) -> list[str]:
         return [fun for fun, _ in self.asked]
@@ -71,6 +85,7 @@ class FakeContext:
         self.fuel = SimpleNamespace(nodes=lambda: members)
         self.test = False
         self.records: dict[str, Any] = {}
+        self.told: list[tuple[str, dict[str, float]]] = []
 
     def once(self, question: str, ask: Callable[[], Any]) -> Any:
         # Not kept: here one context serves several steps, between which the world may change.
@@ -86,4 +101,4 @@ class FakeContext:
         self.records.pop(key, None)
 
     def progress(self, text: str, **numbers: float) -> None:
-        pass
+        self.told.append((text, numbers))

@@ -12,6 +12,7 @@ Write a file on the node:
     - kwargs_from: tests.functional.toy_steps:written
     - undo: file.absent
     - undo_kwargs: {name: {{ world }}/on_node}
+    - undo_first: true
     - timeout: 40
 
 Write a file in the library:

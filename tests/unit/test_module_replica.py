@@ -1,0 +1,58 @@
+"""What a replica says of itself while it is waited for."""
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from tests.saltfiles import Node
+
+WANTED = {"file": "log.000002", "position": 900}
+
+
+class Replica:
+    """A replica that comes closer each time it is looked at, as ``SHOW ALL SLAVES STATUS`` of MariaDB tells it."""
+
+    def __init__(self, *lags):
+        self.lags, self.events = list(lags), []
+        self.node = Node({"octane_mysql.query": self.query, "event.send": self.hear})
+
+    def hear(self, tag, data):
+        self.events.append((tag, data))
+
+    def query(self, statement, consistent=False):
+        if "VERSION()" in statement:
+            return [{"version": "10.11.8-MariaDB"}]
+        lag = self.lags.pop(0) if len(self.lags) > 1 else self.lags[0]
+        row = {
+            "Connection_name": "octane",
+            "Master_Host": "127.0.0.1",
+            "Master_User": "octane_0123abcd",
+            "Slave_IO_Running": "Yes",
+            "Slave_SQL_Running": "Yes",
+            "Seconds_Behind_Master": str(lag),
+            "Relay_Master_Log_File": "log.000002",
+            "Exec_Master_Log_Pos": str(900 - lag),
+            "Master_Log_File": "log.000002",
+            "Read_Master_Log_Pos": "900",
+            "Relay_Log_Space": "1",
+            "Replicate_Wild_Do_Table": "",
+        }
+        errors = {f"Last_{kind}_{what}": "0" for kind in ("IO", "SQL") for what in ("Errno", "Error")}
+        return [{**row, **errors}]
+
+
+def test_the_lag_is_told_as_progress_while_it_is_waited_for():
+    replica = Replica(30, 20, 0)
+    assert replica.node.call("octane_replica.wait_for", WANTED, 30)["lag_seconds"] == 0
+    tag, data = replica.events[0]
+    assert tag == "octane/progress/replica" and data == {"text": "catching up", "lag_seconds": 30, "behind": 30}
+
+
+def test_the_lag_is_told_about_once_a_second(monkeypatch):
+    replica = Replica(30)
+    moment = iter(range(0, 1000))
+    module = replica.node.modules["octane_replica"]
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(moment) / 10)
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    with pytest.raises(CommandExecutionError, match=r"not at log.000002:900 after 5.0 s"):
+        replica.node.call("octane_replica.wait_for", WANTED, 5.0)
+    assert 3 <= len(replica.events) <= 6
