@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lab import cloud, definition, faults, image, machine, prune, status
 from lab.bench import command as bench
@@ -20,6 +21,11 @@ from lab.probe import command as probe
 from lab.state import Lab, LabError, state_directory
 from lab.wait import Timeout
 
+BARE_MASTER = """\
+After up, and again after reset, the Fuel master has what Fuel puts there and nothing else. To try this checkout on it:
+  sudo octane-lab up --master-bind "$PWD"         show the checkout on the master, read-only; reset keeps it shown
+  sudo octane-lab exec fuel -- "$PWD/packaging/install-on-master"
+"""
 EXAMPLES = """examples:
   sudo octane-lab up                              the reference cloud: Fuel master, 3 controllers, 3 spares, 3 computes
   sudo octane-lab up --profile small              a master, a controller, a spare and a compute node
@@ -37,7 +43,7 @@ FAILURES = (LabError, HostError, CommandFailed, DeploymentError, Timeout, subpro
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
-        prog="octane-lab", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="octane-lab", description=__doc__, **_with(f"{EXAMPLES}\n{BARE_MASTER}")
     )
     top.add_argument("--state", metavar="DIR", help="the lab's directory (OCTANE_LAB_STATE, /var/lib/octane-lab)")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -49,12 +55,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _with(epilog: str) -> dict[str, Any]:
+    """Arguments of a parser whose help ends with ``epilog`` as it is."""
+    return {"epilog": epilog, "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
 def add_life(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Commands for the lab as a whole."""
     shared = commands.add_parser("image", help="build what labs share, unless it is cached")
     shared.add_argument("--prune", action="store_true", help="then remove what is cached and used by nothing any more")
     shared.set_defaults(run=run_image)
-    up = commands.add_parser("up", help="bring up a lab with its old cloud")
+    up = commands.add_parser("up", help="bring up a lab with its old cloud", **_with(BARE_MASTER))
     what = up.add_mutually_exclusive_group()
     what.add_argument("--profile", choices=definition.profiles(), default="reference", help="which cloud (reference)")
     what.add_argument("--from", dest="file", type=Path, metavar="CLOUD.yaml", help="a cloud of one's own")
@@ -64,7 +75,8 @@ def add_life(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     up.add_argument("--no-snapshot", action="store_true", help="neither use nor take a snapshot; reset is not possible")
     up.set_defaults(run=run_up)
     commands.add_parser("down", help="remove the lab, also after a crash").set_defaults(run=run_down)
-    commands.add_parser("reset", help="back to the freshly deployed old cloud").set_defaults(run=run_reset)
+    reset = commands.add_parser("reset", help="back to the freshly deployed old cloud", **_with(BARE_MASTER))
+    reset.set_defaults(run=run_reset)
     show = commands.add_parser("status", help="power, roles, addresses and memory of the hosts")
     show.add_argument("-f", dest="form", choices=("table", "json"), default="table", help="how to print (table)")
     show.set_defaults(run=run_status)
@@ -80,9 +92,7 @@ def add_hosts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="CMD")
     execute.set_defaults(run=run_exec)
     listed = "\n".join(f"  {name:15} {what}" for name, (what, _) in faults.ACTIONS.items())
-    fault = commands.add_parser(
-        "fault", help="make something go wrong", epilog=listed, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    fault = commands.add_parser("fault", help="make something go wrong", **_with(listed))
     fault.add_argument("what", choices=list(faults.ACTIONS), metavar="FAULT", help="one of those below")
     fault.add_argument("host", metavar="HOST")
     fault.set_defaults(run=run_fault)
@@ -135,11 +145,12 @@ def run_status(args: argparse.Namespace) -> int:
 
 
 def host_of(args: argparse.Namespace) -> Host:
-    """The host that was named. Raises LabError that lists those there are."""
+    """The host that was named: a machine. Raises LabError that lists those there are."""
     machine.require_root()
     hosts = Lab.open(state_directory(args.state)).hosts
     if args.host not in hosts:
-        raise LabError(f"there is no host {args.host} in this lab; there are {', '.join(hosts)}")
+        told = [f"; {args.host} is what runs on {name}" for name in hosts if hosts[name].installed_name == args.host]
+        raise LabError(f"there is no host {args.host} in this lab; there are {', '.join(hosts)}{''.join(told)}")
     return hosts[args.host]
 
 

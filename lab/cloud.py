@@ -73,19 +73,21 @@ def refuse_foreign(state: Path) -> None:
         raise LabError(f"{state} is not empty and holds no lab; name another directory with --state")
 
 
+def is_bare(state: Path) -> bool:
+    """Whether nothing but the lock is there: of a command that ended before it had made a lab."""
+    return state.is_dir() and [entry.name for entry in state.iterdir()] == [LOCK] and not (state / LOCK).stat().st_size
+
+
 def down(state: Path) -> None:
-    """Take a lab down, whatever state it is in. Raises Timeout, CommandFailed."""
-    if (state / FILE).exists():
-        with locked(state):
-            teardown.take_down(state)
-    else:
-        teardown.stop_everything(state)
-        preloaded.stop(prefix_of(state))
+    """Take a lab down, whatever state it is in. Raises Timeout, CommandFailed, LabError while it is being changed."""
+    with locked(state) if (state / FILE).exists() or is_bare(state) else contextlib.nullcontext():
+        teardown.take_down(state)
     machine.restore_watches()
 
 
 def reset(state: Path) -> None:
-    """Back to the freshly deployed old cloud. Raises LabError when the lab has no snapshot."""
+    """Back to the freshly deployed old cloud. Raises LabError when there is no lab, or none with a snapshot."""
+    Lab.open(state)
     with locked(state):
         lab = Lab.open(state)
         if "lowers" not in lab.options:
@@ -123,11 +125,12 @@ def make_bootstraps(lab: Lab) -> None:
     master.install(lab, fuel)
     key = master.public_key(fuel)
     admin = lab.definition["networks"]["admin"]
-    addresses = {f"node-{row['id']}": row["ip"] for row in State.load(master.nailgun_file(lab)).rows("nodes")}
-    for name, address in addresses.items():
-        host = lab.hosts[name]
+    addresses = {row["mac"]: row["ip"] for row in State.load(master.nailgun_file(lab)).rows("nodes")}
+    for host in lab.hosts.values():
+        if host.mac not in addresses:
+            continue
         host.write("/root/.ssh/authorized_keys", key, mode=0o600)
-        host.write("/etc/network/interfaces.d/ifcfg-eth0", master.stanza(address, admin))
+        host.write("/etc/network/interfaces.d/ifcfg-eth0", master.stanza(addresses[host.mac], admin))
 
 
 # ---- the old cloud
@@ -145,7 +148,7 @@ def deploy(lab: Lab) -> None:
         master.set_nailgun(lab, lab.hosts["fuel"])
         on_all(lab.hosts.values(), start)
     with timed("old cloud deployed"):
-        errors = LabDeployer(lab).deploy(wanted, lambda uid, percent: None)
+        errors = LabDeployer(lab, lambda: master.machines(lab)).deploy(wanted, lambda uid, percent: None)
         failed = "; ".join(f"node-{uid}: {error}" for uid, error in errors.items() if error)
         if failed:
             raise LabError(f"the old cloud could not be deployed: {failed}")

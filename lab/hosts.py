@@ -19,6 +19,7 @@ from lab.wait import Timeout, until
 HERE = Path(__file__).resolve().parent
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = ("HOME=/root", "USER=root", "LOGNAME=root", "LANG=C.UTF-8", "TERM=dumb", f"PATH={PATH}")
+BOOT_INTERFACE = "eth0"
 # What systemd understands when its init is signalled: see systemd(1), SIGNALS.
 POWER_OFF = signal.SIGRTMIN + 4
 REBOOT = signal.SIGRTMIN + 5
@@ -60,6 +61,19 @@ class Host:
         self.data = plan.directory / "data"
         self.namespace = plan.prefix + plan.name
         self.switch = plan.prefix + network.SWITCH
+
+    @property
+    def mac(self) -> str:
+        """The address of the interface that the host boots from, by which the Fuel master knows the machine."""
+        return mac_address(self.name, BOOT_INTERFACE)
+
+    @property
+    def installed_name(self) -> str:
+        """Host name of what is installed, "" of nothing: Nailgun's, not the machine's once the node was renumbered."""
+        try:
+            return (self.root / "etc/hostname").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
 
     # ---- disk
 

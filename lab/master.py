@@ -12,6 +12,7 @@ from lab.command import run
 from lab.deployer.deployer import LabDeployer
 from lab.hosts import Host
 from lab.nailgun.extension_tree import SITE_PACKAGES, write_tree
+from lab.nailgun.state import State
 from lab.state import Lab
 
 RESTART_FOLDER = "/run/nailgun"
@@ -45,7 +46,13 @@ def nailgun_file(lab: Lab) -> Path:
 
 def deployer(lab_state: Path) -> LabDeployer:
     """What the Nailgun of a lab installs hosts with."""
-    return LabDeployer(Lab.open(Path(lab_state)))
+    lab = Lab.open(Path(lab_state))
+    return LabDeployer(lab, lambda: machines(lab))
+
+
+def machines(lab: Lab) -> dict[str, str]:
+    """Node's uid to the MAC address of its machine, as Nailgun knows them now."""
+    return {str(row["id"]): row["mac"] for row in State.load(nailgun_file(lab)).rows("nodes")}
 
 
 def install(lab: Lab, host: Host) -> None:

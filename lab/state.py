@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab.hosts import Host, HostPlan
 from lab.image import RELEASES, image_path, openstack_path
@@ -127,14 +127,28 @@ class Lab:
 
 @contextlib.contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """Hold the lock of a state directory. Raises LabError at once when it is held."""
+    """Hold the lock of a state directory, and leave neither behind without a lab. Raises LabError when it is held."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / LOCK).open("w") as handle:
+        if not _taken(handle, state / LOCK):
+            raise LabError(f"another octane-lab command is changing the lab in {state}; wait for it to end")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError(f"another octane-lab command is changing the lab in {state}; wait for it to end") from None
-        yield
+            yield
+        finally:
+            if not (state / FILE).exists():
+                (state / LOCK).unlink(missing_ok=True)
+                # What else is in the directory is not the lab's.
+                with contextlib.suppress(OSError):
+                    state.rmdir()
+
+
+def _taken(handle: IO[str], path: Path) -> bool:
+    """Take the lock. One that its holder has removed meanwhile, opened before that, locks nothing."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def nics_of(definition: dict[str, Any]) -> dict[str, str]:

@@ -25,7 +25,8 @@ def of_lab(lab: Lab) -> dict[str, Any]:
 
 
 def of_host(lab: Lab, host: Host) -> dict[str, Any]:
-    """Power, boot state, roles in the definition, addresses, processes, and memory as its fair share in MiB."""
+    """Installed host name, power, boot state, roles in the definition, addresses, processes, and memory as its fair
+    share in MiB."""
     groups = host.groups()
     processes = {pid for group in groups for pid in cgroups.processes(group)}
     unified = [group for group in groups if group.parent.parent == cgroups.hierarchies()[-1]]
@@ -33,6 +34,7 @@ def of_host(lab: Lab, host: Host) -> dict[str, Any]:
     is_on = host.is_running()
     return {
         "host": host.name,
+        "node": host.installed_name,
         "power": "on" if is_on else "off",
         "system": host.run(["systemctl", "is-system-running"], check=False).stdout.strip() if is_on else "",
         "roles": [definition["kind"]] if "kind" in definition else definition.get("roles", []),
@@ -59,14 +61,14 @@ def addresses(host: Host) -> dict[str, list[str]]:
 
 def table(status: dict[str, Any]) -> str:
     """The status as text: one line a host."""
-    lines = [f"{'host':8} {'power':5} {'system':10} {'roles':16} {'MiB':>6} {'procs':>5}  addresses"]
+    lines = [f"{'host':8} {'node':8} {'power':5} {'system':10} {'roles':16} {'MiB':>6} {'procs':>5}  addresses"]
     for host in status["hosts"]:
         roles = ",".join(host["roles"]) or "spare"
         cables = " (partitioned)" if host["partitioned"] else ""
         listed = " ".join(address for own in host["addresses"].values() for address in own)
         lines.append(
-            f"{host['host']:8} {host['power']:5} {host['system']:10} {roles:16} {host['memory_mib']:6} "
-            f"{host['processes']:5}  {listed}{cables}"
+            f"{host['host']:8} {host['node']:8} {host['power']:5} {host['system']:10} {roles:16} "
+            f"{host['memory_mib']:6} {host['processes']:5}  {listed}{cables}"
         )
     lines.append(f"profile {status['name']} in {status['state']}, {status['memory_mib']} MiB in all")
     return "\n".join(lines)

@@ -107,12 +107,20 @@ class Definition:
 
         :raises BadInput: it cannot be imported or is not there.
         """
-        module_name, _, object_name = name.partition(":")
-        try:
-            return getattr(importlib.import_module(module_name), object_name)
-        except (ImportError, AttributeError) as error:
-            raise BadInput(f"step {self.step}: {name} cannot be loaded: {error}") from error
+        return load_name(name, f"step {self.step}")
 
     def _require(self, holds: object, complaint: str) -> None:
         if not holds:
             raise BadInput(f"step {self.step}: {complaint}")
+
+
+def load_name(name: str, whose: str) -> Any:
+    """The object that NAME (``module:name``) means; WHOSE begins the sentence of an error.
+
+    :raises BadInput: it cannot be imported or is not there.
+    """
+    module_name, _, object_name = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), object_name)
+    except (ImportError, AttributeError) as error:
+        raise BadInput(f"{whose}: {name} cannot be loaded: {error}") from error

@@ -51,14 +51,16 @@ class Caller:
         )
 
 
-def open_stage(caller: Caller, name: str, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> Report:
-    """``octane.stage``; STEPS are (sentence, arguments) of all steps that follow."""
+def open_stage(
+    caller: Caller, name: str, steps: Iterable[tuple[str, Mapping[str, Any]]], typed: str | None = None
+) -> Report:
+    """``octane.stage``; STEPS are (sentence, arguments) of all steps that follow, TYPED looks at what was typed."""
 
     def work() -> Report:
         with caller.journal() as journal:
             ctx = caller.context(journal, name)
             plan = [Definition.from_state(sentence, dict(arguments)) for sentence, arguments in steps]
-            return stage_run.open_stage(ctx, plan)
+            return stage_run.open_stage(ctx, plan, typed)
 
     caller.dry_run.stage = name
     report = _reported(work)

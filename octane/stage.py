@@ -124,6 +124,19 @@ def find_pair(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pai
     return _pair_of_seed(journal, environment_id(options.get("seed"), "SEED"))
 
 
+def find_to_undo(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | None:
+    """The same for STAGE that is to be taken back.
+
+    :raises BadInput: see :func:`find_pair`; or no upgrade of that original was ever begun.
+    """
+    pair = find_pair(journal, stage, options)
+    if pair and pair.id == UNSAVED_ID:
+        known = [str(other.original) for other in journal.pairs.all()]
+        hint = f"originals of upgrades are {', '.join(known)}" if known else "there is no upgrade yet"
+        raise BadInput(f"no upgrade of environment {pair.original} was begun, so there is none to take back; {hint}")
+    return pair
+
+
 def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | None:
     """Whether STAGE may be run now with OPTIONS; the pair it is about. Looks at the journal only.
 
@@ -132,6 +145,7 @@ def check(journal: Journal, stage: Stage, options: Mapping[str, Any]) -> Pair | 
     """
     pair = find_pair(journal, stage, options)
     pair_id = pair.id if pair else MASTER_ID
+    _refuse_unprepared(journal, stage)
     _refuse_beside(journal, stage, pair)
     _refuse_half_back(journal, stage, pair)
     if is_done(journal, pair_id, stage.name):
@@ -225,6 +239,15 @@ def _pair_of_seed(journal: Journal, seed: int) -> Pair:
     known = [str(other.seed) for other in journal.pairs.all() if other.seed is not None]
     hint = f"known seeds: {', '.join(known)}" if known else "there is none yet, `octane upgrade-env ENV` makes one"
     raise BadInput(f"environment {seed} is not a seed of any upgrade; {hint}")
+
+
+def _refuse_unprepared(journal: Journal, stage: Stage) -> None:
+    """No stage of an upgrade can be run, or run again, on a master that was cleaned up or is being so."""
+    if stage.takes is None:
+        return
+    if has_begun(journal, MASTER_ID, "cleanup-fuel") or not has_begun(journal, MASTER_ID, "prepare"):
+        command = command_line(STAGES["prepare"], None)
+        raise Refused(f"{stage.name} comes after prepare, which is not finished", next_command=command)
 
 
 def _refuse_beside(journal: Journal, stage: Stage, pair: Pair | None) -> None:

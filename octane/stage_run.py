@@ -9,7 +9,7 @@ from typing import Any
 
 from octane import stage as stages
 from octane.context import Context
-from octane.definition import Definition
+from octane.definition import Definition, load_name
 from octane.errors import BadInput, Failed, Refused
 from octane.journal import Journal, runs, steps
 from octane.journal.holder import Holder
@@ -26,15 +26,18 @@ REQUEST_VARIABLE = "OCTANE_REQUEST"
 """Environment variable in which the command line gives the run that it starts a name."""
 
 
-def open_stage(ctx: Context, plan: list[Definition]) -> Report:
+def open_stage(ctx: Context, plan: list[Definition], typed: str | None = None) -> Report:
     """Check that the stage may run now, take its lock and open its run. PLAN is every step that will follow.
 
+    :param typed: ``module:function`` that looks at the options, and at Fuel, before anything is written
     :raises BadInput: the options or a step of PLAN are wrong.
     :raises Refused: an earlier stage is missing, somebody else runs this one, or a stage of this process is still open.
     """
     ctx.step = ""
     _check_plan(ctx, plan)
     ctx.pair = stages.check(ctx.journal, ctx.stage, ctx.options)
+    if typed:
+        load_name(typed, ctx.stage.name)(ctx)
     passed = _passed(ctx)
     if ctx.test:
         ctx.dry_run.passed = bool(passed)
@@ -76,10 +79,10 @@ def undo_stage(ctx: Context) -> list[tuple[str, Report]]:
     Of those with ``undo_first`` each is tried. Else it stops at the first failure, unless that is of a step with
     ``undo_alone``; the same call goes on from there.
 
-    :raises BadInput: see :func:`octane.stage.find_pair`.
+    :raises BadInput: see :func:`octane.stage.find_to_undo`.
     :raises Refused: a later stage has begun, a step has no way back, or somebody else runs a stage.
     """
-    ctx.pair = stages.find_pair(ctx.journal, ctx.stage, ctx.options)
+    ctx.pair = stages.find_to_undo(ctx.journal, ctx.stage, ctx.options)
     standing = to_undo(ctx.journal, ctx.stage, ctx.pair)
     if ctx.test or not standing:
         return [(record.name, Report(None, "would be undone")) for record in standing]

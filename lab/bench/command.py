@@ -235,18 +235,19 @@ def side(lab: Lab, host: Host) -> ways.Side:
     address = next((str(one) for one in addresses if one in cidr), None)
     if address is None:
         raise LabError(f"{host.name} has no address in the admin network")
-    return ways.Side(host.name, host.entering, (), address, lambda *args, **named: call(lab, host, args, named))
+    name = host.installed_name
+    return ways.Side(name, host.entering, (), address, lambda *args, **named: call(lab, name, args, named))
 
 
-def call(lab: Lab, host: Host, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """What a function of the product returned on a host, as an operator on the Fuel master gets it."""
+def call(lab: Lab, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """What a function of the product returned on the node ``name``, as an operator on the Fuel master gets it."""
     function, *given = args
     # As JSON, which Salt reads as YAML: a certificate keeps its lines only inside quotes.
     words = [json.dumps(one) for one in given] + [f"{name}={json.dumps(one)}" for name, one in named.items()]
-    command = ["salt", "--static", "--out=json", f"--timeout={ways.TIMEOUT}", host.name, function, *words]
+    command = ["salt", "--static", "--out=json", f"--timeout={ways.TIMEOUT}", name, function, *words]
     done = lab.hosts[MASTER].run(command, check=False, timeout=ways.TIMEOUT)
     try:
-        answer = json.loads(done.stdout)[host.name]
+        answer = json.loads(done.stdout)[name]
     except (ValueError, KeyError):
         raise CommandFailed(command[:6], done.returncode, done.stderr or done.stdout) from None
     if done.returncode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from .errors import DeploymentError, UnsupportedFacts
 from .files import current
 from .network import INTERFACES
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int | None], None]
 Errors = dict[str, str | None]
+Machines = Callable[[], Mapping[str, str]]
+"""What Cobbler knows: uid of every node to the MAC address of its machine, at this moment."""
+
 
 EXPECTED = (DeploymentError, CommandFailed, HostError, Timeout, subprocess.TimeoutExpired, OSError)
 """What ends a node's deployment with a sentence."""
@@ -35,19 +38,25 @@ ADMIN_BRIDGE_STANZA = f"{INTERFACES}/ifcfg-br-fw-admin"
 
 
 class LabDeployer:
-    """Deploys on the hosts of ``lab`` (lab.state.Lab); the node with uid N is the host node-N."""
+    """Deploys on the hosts of ``lab`` (lab.state.Lab).
 
-    def __init__(self, lab: Any) -> None:
+    A node's machine is found by its MAC address, as Cobbler does: a node that was deleted comes back under another
+    number, and the host keeps its name.
+    """
+
+    def __init__(self, lab: Any, machines: Machines) -> None:
         self.lab = lab
+        self.machines = machines
 
     def provision(self, nodes: list[dict[str, Any]], progress: Progress) -> Errors:
         """Install the operating system anew on ``nodes`` (entries of the provisioning facts); uid to error or None."""
 
         def one(node: dict[str, Any]) -> None:
             uid = str(node["uid"])
-            self._fail_on_demand(uid, "provision")
+            host = self._host(uid)
+            self._fail_on_demand(host, "provision")
             progress(uid, 10)
-            self._install(self._host(uid), admin_stanza(node))
+            self._install(host, admin_stanza(node), node["name"])
             progress(uid, 100)
 
         return _each({str(node["uid"]): node for node in nodes}, one)
@@ -57,10 +66,11 @@ class LabDeployer:
         uids = sorted({str(element["uid"]) for element in facts})
         try:
             environment = parse(facts)
-            hosts = {node.uid: self._host(node.uid) for node in environment.nodes if node.name in self.lab.hosts}
+            known = self._hosts()
+            hosts = {node.uid: known[node.uid] for node in environment.nodes if node.uid in known}
         except DeploymentError as error:
             return dict.fromkeys(uids, str(error))
-        errors = _each({uid: uid for uid in uids}, lambda uid: self._fail_on_demand(uid, "deploy"))
+        errors = _each({uid: uid for uid in uids}, lambda uid: self._fail_on_demand(self._host(uid), "deploy"))
         deployment = Deployment(environment, hosts, self.lab.openstack, progress, errors)
         return deployment.run()
 
@@ -73,8 +83,9 @@ class LabDeployer:
         environment = parse(facts)
 
         def one(uid: str) -> None:
+            # Astute tells no percentage of tasks by themselves.
+            progress(uid, None)
             run_on_node(self._host(uid), environment, uid, tasks)
-            progress(uid, 100)
 
         return _each({uid: uid for uid in environment.facts}, one)
 
@@ -85,7 +96,7 @@ class LabDeployer:
             host = self._host(uid)
             host.mount()
             gateway = self.lab.definition["networks"]["admin"]["gateway"]
-            self._install(host, static_stanza("eth0", admin_address(host), gateway))
+            self._install(host, static_stanza("eth0", admin_address(host), gateway), host.name)
 
         errors = _each({uid: uid for uid in uids}, one)
         failed = "; ".join(error for error in errors.values() if error)
@@ -93,15 +104,22 @@ class LabDeployer:
             raise DeploymentError(failed)
 
     def _host(self, uid: str) -> Host:
-        name = f"node-{uid}"
-        if name not in self.lab.hosts:
-            raise DeploymentError(f"this lab has no host {name}")
-        host: Host = self.lab.hosts[name]
-        return host
+        """The machine of a node. Raises DeploymentError."""
+        hosts = self._hosts()
+        if uid not in hosts:
+            address = self.machines().get(uid, "unknown")
+            raise DeploymentError(f"this lab has no host for node {uid}: its MAC address is {address}")
+        return hosts[uid]
 
-    def _install(self, host: Host, stanza: str) -> None:
-        """A new system with the admin address, booted, which the Fuel master may enter."""
+    def _hosts(self) -> dict[str, Host]:
+        """The machines of all nodes that have one here, by uid."""
+        by_address = {host.mac: host for host in self.lab.hosts.values()}
+        return {uid: by_address[address] for uid, address in self.machines().items() if address in by_address}
+
+    def _install(self, host: Host, stanza: str, name: str) -> None:
+        """A new system with a host name and the admin address, booted, which the Fuel master may enter."""
         host.reinstall()
+        host.write("/etc/hostname", name + "\n")
         host.write(ADMIN_STANZA, stanza)
         host.write("/root/.ssh/authorized_keys", self._master_key(), mode=0o600)
         host.start()
@@ -113,12 +131,12 @@ class LabDeployer:
         key = master.root / "root/.ssh/id_rsa.pub" if master else None
         return key.read_text(encoding="utf-8") if key and key.exists() else ""
 
-    def _fail_on_demand(self, uid: str, what: str) -> None:
+    def _fail_on_demand(self, host: Host, what: str) -> None:
         """Raise DeploymentError when a fault was asked for (a file of the lab's state); it happens once."""
-        fault = Path(self.lab.state) / "faults" / f"node-{uid}.{what}"
+        fault = Path(self.lab.state) / "faults" / f"{host.name}.{what}"
         if fault.exists():
             fault.unlink()
-            raise DeploymentError(f"node-{uid}: {what} failed on demand")
+            raise DeploymentError(f"{host.name}: {what} failed on demand")
 
 
 def run_on_node(host: Any, environment: Environment, uid: str, tasks: Iterable[str]) -> None:

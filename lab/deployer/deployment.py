@@ -95,7 +95,7 @@ class Deployment:
 
     def _host(self, node: Node) -> Any:
         if node.uid not in self.hosts:
-            raise DeploymentError(f"this lab has no host {node.name}")
+            raise DeploymentError(f"this lab has no host for {node.name}")
         return self.hosts[node.uid]
 
     def _configure(self, node: Node) -> None:

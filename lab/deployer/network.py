@@ -28,13 +28,14 @@ class Device:
     """A device of a node. ``ports`` and ``patches`` only for a bridge; a patch is (own end, far end).
 
     ``switched``: what Open vSwitch makes of it, as its scripts call that ("OVSBridge", "OVSPort", "OVSIntPort"), or
-    nothing; ``within``: the bridge of Open vSwitch that it is a port of.
+    nothing; ``within``: the bridge of Open vSwitch that it is a port of; ``needs``: what is up before it.
     """
 
     name: str
     is_bridge: bool = False
     switched: str = ""
     within: str = ""
+    needs: list[str] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
     gateway: str | None = None
     routes: list[tuple[str, str]] = field(default_factory=list)
@@ -125,6 +126,8 @@ def _join(found: dict[str, Device], ends: tuple[Device, Device], node: str) -> N
         found[own] = Device(own, switched="OVSIntPort", within=switches[0].name)
         for bridge in ends:
             bridge.ports.append(own)
+            # A clean shutdown has taken it away, and a boot reads files by their names.
+            bridge.needs += [] if bridge.switched else [switches[0].name, own]
     else:
         ends[0].patches.append((own, far))
         ends[1].patches.append((far, own))
@@ -174,6 +177,7 @@ def _bridge_lines(device: Device) -> list[str]:
     # ifup itself would wait a second between making a bridge and giving it its address.
     make = f"ip link add {device.name} address {device.hardware} type bridge"
     lines = [f"pre-up ip link show {device.name} >/dev/null 2>&1 || {make}"]
+    lines += [f"pre-up ifup {name}" for name in device.needs]
     lines += [f"pre-up ip link show {own} >/dev/null 2>&1 || {' '.join(pair(own, far))}" for own, far in device.patches]
     lines += [f"bridge_ports {' '.join(device.members) or 'none'}", f"bridge_hw {device.hardware}"]
     # Without these a port forwards nothing for its first 15 seconds, and ifup waits for that.

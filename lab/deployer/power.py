@@ -59,7 +59,13 @@ def _running(environment: Environment) -> list[Node]:
 
 
 def _hosts(lab: Any, environment: Environment) -> dict[str, Any]:
-    return {node.uid: lab.hosts[node.name] for node in _running(environment)}
+    """Its hosts by uid: a host is a node by what was deployed on it, the node's name is not the machine's."""
+    found: dict[str, Any] = {}
+    for host in lab.hosts.values():
+        facts = read_facts(host)
+        if facts and int(facts["deployment_id"]) == environment.identifier:
+            found[str(facts["uid"])] = host
+    return found
 
 
 def _stop_services(host: Any, environment: Environment, node: Node) -> None:

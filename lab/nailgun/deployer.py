@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-Progress = Callable[[str, int], None]
-"""Called with a node's uid and a percentage, any number of times while a call runs."""
+Progress = Callable[[str, int | None], None]
+"""Called with a node's uid and a percentage, or None for work without one, any number of times while a call runs."""
 
 Errors = dict[str, str | None]
 """uid -> what went wrong, or None: one entry for each node asked about."""

@@ -28,17 +28,20 @@ class FakeDeployer:
         return self._pretend([fact["uid"] for fact in facts], "deploy", progress)
 
     def run_tasks(self, facts: list[dict[str, Any]], tasks: list[str], progress: Progress) -> Errors:
-        """Pretend to run tasks."""
-        return self._pretend([fact["uid"] for fact in facts], "deploy", progress)
+        """Pretend to run tasks, of which no percentage is told."""
+        return self._pretend([fact["uid"] for fact in facts], "deploy", progress, tells=False)
 
     def erase(self, uids: list[str]) -> None:
         """Nothing was installed, but it takes its time all the same."""
         self.closing.wait(self.seconds)
+        failing = [f"node-{uid}" for uid in uids if self.faults.take(uid, "erase")]
+        if failing:
+            raise RuntimeError(f"erase was told to fail on {', '.join(failing)}")
 
-    def _pretend(self, uids: list[str], what: str, progress: Progress) -> Errors:
+    def _pretend(self, uids: list[str], what: str, progress: Progress, tells: bool = True) -> Errors:
         failing = {uid: self.faults.take(uid, what) for uid in dict.fromkeys(uids)}
         for percent in STEPS:
             self.closing.wait(self.seconds / len(STEPS))
             for uid in failing:
-                progress(uid, percent)
+                progress(uid, percent if tells else None)
         return {uid: f"{what} was told to fail" if ordered else None for uid, ordered in failing.items()}

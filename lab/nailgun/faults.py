@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 class Faults:
-    """Reads DIRECTORY/<host>.provision and DIRECTORY/<host>.deploy; none when there is no directory."""
+    """Reads DIRECTORY/<host>.provision, .deploy and .erase; none when there is no directory."""
 
     def __init__(self, directory: Path | None) -> None:
         self.directory = directory
 
     def take(self, uid: str, what: str) -> bool:
-        """Whether the node shall fail at WHAT (provision or deploy); the order is then used up."""
+        """Whether the node shall fail at WHAT (provision, deploy or erase); the order is then used up."""
         if self.directory is None:
             return False
         for name in (f"node-{uid}", uid):

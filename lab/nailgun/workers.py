@@ -69,6 +69,7 @@ def _perform(server: Application, number: int, during: str, call: Callable[..., 
         task = _running(state, number)
         if task is None:
             return False
+        task["begun"] = True
         entries = task.pop("entries", [])
         uids = list(dict.fromkeys(str(entry.get("uid")) for entry in entries))
         for node in _nodes(state, uids):
@@ -89,21 +90,24 @@ def _nodes(state: State, uids: list[str]) -> list[Row]:
     return [node for node in found if node is not None]
 
 
-def _progress(server: Application, number: int, uid: str, percent: int) -> None:
-    """Show how far a node, the task and its parent are. Not worth a save: a restart ends running tasks anyway."""
+def _progress(server: Application, number: int, uid: str, percent: int | None) -> None:
+    """Show how far a node, the task and its parent are; the task shows null when the deployer tells no percentage.
+
+    Not worth a save: a restart ends running tasks anyway.
+    """
     with server.lock:
         state = server.state
         task = _running(state, number)
         if task is None:
             return
-        for node in _nodes(state, [uid]):
-            node["progress"] = percent
-        members = _nodes(state, [str(identity) for identity in task["nodes"]])
-        task["progress"] = sum(node["progress"] for node in members) // max(1, len(members))
-        parent = state.get("tasks", task["parent"]) if task["parent"] else None
-        if parent:
-            siblings = tasks.children(state, parent)
-            parent["progress"] = sum(child["progress"] for child in siblings) // len(siblings)
+        if percent is None:
+            task["progress"] = None
+        else:
+            for node in _nodes(state, [uid]):
+                node["progress"] = percent
+            members = _nodes(state, [str(identity) for identity in task["nodes"]])
+            task["progress"] = sum(node["progress"] for node in members) // max(1, len(members))
+        tasks.update_parent(state, task)
 
 
 def _conclude(state: State, number: int, errors: Errors, after: str) -> bool:
@@ -127,7 +131,9 @@ def _conclude(state: State, number: int, errors: Errors, after: str) -> bool:
     if task["name"] == "deployment":
         done = tasks.done_message(state, cluster)
         notifications.add(state, "done", done, cluster=cluster["id"])
-    tasks.finish(task, "ready", done)
+    # As on the real server, the end says nothing of progress: what was not reported is not there.
+    tasks.finish(task, "ready", done, progress=task["progress"])
+    tasks.update_parent(state, task)
     return True
 
 
@@ -179,7 +185,7 @@ def _end_changes(state: State, number: int) -> None:
     if DEPLOYED in cluster["attributes"]["generated"]:
         cluster["attributes"]["generated"][DEPLOYED]["value"] = True
     messages = [child["message"] for child in children if child["message"]]
-    tasks.finish(task, "ready", messages[-1] if messages else None)
+    tasks.finish(task, "ready", messages[-1] if messages else None, progress=task["progress"])
 
 
 def stop(server: Application, number: int) -> None:
@@ -271,12 +277,20 @@ def delete_nodes(server: Application, number: int) -> bool:
 
 
 def delete_cluster(server: Application, number: int) -> None:
-    """Erase the environment's nodes, then forget them and all that belongs to it."""
+    """Erase the environment's nodes, whatever their status, then forget them and all that belongs to it.
+
+    Nodes that cannot be erased leave the environment there, in error, as 7.0's receiver of the result does.
+    """
     with server.lock:
         task = _running(server.state, number)
         members = server.state.rows("nodes", cluster=task["cluster"]) if task else []
         uids = [str(node["id"]) for node in members]
-    server.deployer.erase(uids)
+    try:
+        server.deployer.erase(uids)
+    except Exception as error:
+        with locked(server) as state:
+            _fail_deletion(state, number, uids, str(error))
+        raise
     with locked(server) as state:
         task = _running(state, number)
         if task is None:
@@ -286,6 +300,18 @@ def delete_cluster(server: Application, number: int) -> None:
         _forget_cluster(state, cluster)
         return_discovered(state, reports)
         notifications.add(state, "done", f"Environment '{cluster['name']}' and all its nodes are deleted")
+
+
+def _fail_deletion(state: State, number: int, uids: list[str], reason: str) -> None:
+    task = _running(state, number)
+    if task is None:
+        return
+    for node in _nodes(state, uids):
+        node.update(status="error", error_type="deletion", pending_deletion=False)
+    message = f"Failed to delete nodes:\n{reason}"
+    tasks.finish(task, "error", message)
+    state.row("clusters", task["cluster"])["status"] = "error"
+    notifications.add(state, "error", message, cluster=task["cluster"])
 
 
 def _forget_cluster(state: State, cluster: Row) -> None:

@@ -58,13 +58,28 @@ class Orchestration:
         return _ordered(printed)
 
     def last_words(self) -> str:
-        """The end of what it said besides, for the case that nothing else tells what happened."""
+        """What Salt said instead of states, in one line; for the case that nothing else tells what happened."""
+        said = self._complaints() or self._last_lines()
+        return "; ".join(" ".join(line.split()) for line in said) or "it said nothing"
+
+    def _complaints(self) -> list[str]:
+        """Salt's reasons not to begin: a list of sentences where the states would be."""
+        self._output.seek(0)
+        try:
+            printed = json.load(self._output)
+        except ValueError:
+            return []
+        data = printed.get("data", printed) if isinstance(printed, dict) else None
+        returned = data.values() if isinstance(data, dict) else ()
+        return [str(line) for lines in returned if isinstance(lines, list) for line in lines]
+
+    def _last_lines(self) -> list[str]:
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - STDERR_BYTES))
         lines = self._errors.read().decode(errors="replace").splitlines()
         self._output.seek(0)
         lines += self._output.read(STDERR_BYTES).decode(errors="replace").splitlines()
-        return "\n".join([line for line in lines if line.strip()][-STDERR_LINES:])
+        return [line for line in lines if line.strip()][-STDERR_LINES:]
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def refuse_early(state_dir: Path, stage: Stage, options: Mapping[str, Any], back
     :raises Refused: an earlier stage is missing, or somebody else runs one.
     """
     with Journal.open_to_read(state_dir) as journal:
-        pair = (stages.find_pair if back else stages.check)(journal, stage, options)
+        pair = (stages.find_to_undo if back else stages.check)(journal, stage, options)
         journal.locks.refuse_if_held(pair.id if pair else MASTER_ID, Holder.current())
 
 
@@ -95,7 +95,9 @@ class StageRun:
                 raise
             states = orchestration.states()
             if not states:
-                raise Failed(f"the dry run told nothing:\n{orchestration.last_words()}")
+                raise Failed(f"the dry run told nothing: {orchestration.last_words()}")
+        # The first one opens the stage: refused there, nothing else has anything to tell.
+        _raise_false(states[:1])
         for state in states:
             self._dry_line(state)
         _raise_false(states)
@@ -138,7 +140,7 @@ class StageRun:
             run = journal.runs.of_request(orchestration.request)
         if run is None:
             _raise_false(orchestration.states())
-            raise Failed(f"the orchestration never began:\n{orchestration.last_words()}")
+            raise Failed(f"the orchestration never began: {orchestration.last_words()}")
         if run.ended is None:
             how = run.comment or f"its process ended with {orchestration.process.returncode}"
             raise Failed(f"{self._stage.name} died: {how}", next_command=self._command())

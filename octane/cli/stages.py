@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import time
 from types import ModuleType
 from typing import Any
 
@@ -277,14 +278,20 @@ class RollbackControl(RollbackCommand, FencedCommand):
 
 
 class CleanupEnv(SeedCommand):
-    """Remove stale records of hosts that are in neither environment, put temporary settings back"""
+    """Remove stale records of hosts that are in neither environment, put temporary settings back
+
+    The keys of Keystone that the seed's controllers had before they got the original's are removed there as well.
+    """
 
     stage_name = "cleanup-env"
     examples = ("octane cleanup-env 2", "octane cleanup-env 2 --test")
 
 
 class CleanupFuel(StageCommand):
-    """Put this Fuel master back to what it was before `octane prepare`, byte for byte"""
+    """Put this Fuel master back to what it was before `octane prepare`, byte for byte
+
+    What stays is /var/lib/octane, on purpose: the journal, which `octane status` goes on to show, and pristine copies.
+    """
 
     stage_name = "cleanup-fuel"
     examples = ("octane cleanup-fuel", "octane cleanup-fuel --test")
@@ -297,7 +304,9 @@ class CleanupFuel(StageCommand):
         with Journal.open_to_read(settings.state_dir()) as journal:
             done = journal.runs.last_done(MASTER_ID, self.stage_name)
             if done and stages.is_done(journal, MASTER_ID, self.stage_name):
-                console.print(f"{self.stage_name}: nothing to do: {done.comment}", highlight=False)
+                when = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.ended))
+                told = f"nothing to do, and nothing was done: this master was cleaned up on {when}"
+                console.print(f"{self.stage_name}: {told}", highlight=False)
                 return False
         return _configure_salt(console, test)
 

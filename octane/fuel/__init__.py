@@ -59,7 +59,7 @@ class Fuel:
         try:
             return Node.from_api(self.connection.get_request(f"nodes/{node_id}/"))
         except NotFound as error:
-            raise BadInput(f"There is no node {node_id} on this Fuel master") from error
+            raise BadInput(f"there is no node {node_id} on this Fuel master (see `fuel2 node list`)") from error
 
     def layout(self, node_id: int) -> NodeLayout:
         return NodeLayout(self.connection, node_id)

@@ -35,7 +35,9 @@ class Environment:
         try:
             return self._client.get_fresh_data()
         except NotFound as error:
-            raise BadInput(f"There is no environment {self.id} on this Fuel master") from error
+            known = sorted(data["id"] for data in self._connection.get_request("clusters/"))
+            there = ", ".join(map(str, known)) or "none"
+            raise BadInput(f"there is no environment {self.id} on this Fuel master; there are {there}") from error
 
     def exists(self) -> bool:
         """False when the API answers that there is none of this id."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from octane.errors import Failed
+from octane.errors import BadInput, Failed
 from octane.fuel.client import Connection
 from octane.fuel.environment import Environment
 from octane.fuel.errors import NotFound, Unreachable
@@ -167,3 +167,33 @@ def wait_for_environment(wait: Wait, what: str) -> None:
         return status == "operational"
 
     until(operational, wait.timeout, f"{what}: environment {wait.environment.id} operational", interval=INTERVAL)
+
+
+def wait_for_deletion(wait: Wait) -> None:
+    """Wait until the environment, whose deletion was asked for, is gone.
+
+    It is `remove` from the request on. Nailgun 7.0 makes it `error` again when nodes could not be erased, and then
+    nothing happens any more.
+
+    :raises Failed: when Nailgun gave up, with its reason
+    """
+
+    def gone() -> bool:
+        try:
+            status = wait.environment.data()["status"]
+        except BadInput:
+            return True
+        except Unreachable as error:
+            wait.progress(str(error))
+            return False
+        if status == "error":
+            raise Failed(f"environment {wait.environment.id} was not deleted: {_why_kept(wait)}")
+        return False
+
+    until(gone, wait.timeout, f"environment {wait.environment.id} to be deleted", interval=INTERVAL)
+
+
+def _why_kept(wait: Wait) -> str:
+    deletions = [task for task in wait.tasks.of(wait.environment.id) if task.name == "cluster_deletion"]
+    last = max(deletions, key=lambda task: task.id, default=None)
+    return " ".join((last.message if last and last.message else "Nailgun does not say why").split())

@@ -14,6 +14,7 @@ from octane.errors import Failed
 from octane.fuel import facts, settings
 from octane.fuel.nodes import Node
 from octane.fuel.tasks import wait_for_nodes, wait_for_task
+from octane.procedure.db import KEYS_KEPT
 from octane.procedure.env import original, seed, seed_nodes, wait
 from octane.step import LibraryStep, Outcome
 
@@ -146,6 +147,36 @@ class DeleteStaleRecords(LibraryStep):
         if left:
             raise Failed(f"stale records are left: {left}")
         return {"stale": 0}
+
+
+class ForgetKeys(LibraryStep):
+    """Keys that the seed's controllers had of their own before the original's were copied are there no more.
+
+    Removed is only what this upgrade's copy kept, by the journal, and where the node finds it to be just that.
+    """
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        found = self._kept(ctx)
+        return {"remove": found} if found else {}
+
+    def _kept(self, ctx: Context) -> dict[str, list[str]]:
+        directories = ctx.recall(KEYS_KEPT)
+        if not directories:
+            return {}
+        found = ctx.nodes.call([node.minion for node in seed_nodes(ctx)], "octane_trees.kept", directories)
+        return {minion: paths for minion, paths in found.items() if paths}
+
+    def apply(self, ctx: Context) -> Outcome:
+        found = self._kept(ctx)
+        if found:
+            ctx.nodes.call(sorted(found), "octane_trees.forget", ctx.recall(KEYS_KEPT))
+        return Outcome(changes={"removed": found} if found else {}, comment=f"removed on {len(found)} nodes")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        left = self._kept(ctx)
+        if left:
+            raise Failed(f"former keys are left: {left}")
+        return {}
 
 
 _NODE_NAME = re.compile(r"node-[0-9]+")

@@ -192,6 +192,10 @@ class Copy(LibraryStep):
         return Outcome(changes={"dropped": list(ctx.path.databases)}, comment="the seed's copy counts as none")
 
 
+KEYS_KEPT = "db.keys_kept"
+"""Directories that were replaced on the seed's controllers, where the former ones are kept beside them."""
+
+
 def _follows_up(ctx: Context) -> bool:
     """Whether the copy is the replica's, which was caught up and not migrated yet."""
     return is_replica(ctx) and not ctx.recall(MIGRATING)
@@ -219,6 +223,8 @@ class CopyKeys(LibraryStep):
         side = sides(ctx)
         files = list(ctx.path.files)
         source, self._seen = side.originals[0], {}
+        # Before the first is replaced: what was there is kept on the node until cleanup-env.
+        ctx.record(KEYS_KEPT, sorted({*(ctx.recall(KEYS_KEPT) or ()), *files}))
         for target in side.seeds:
             transfer.directories(ctx, Ends(side, source, target), files)
         return Outcome(

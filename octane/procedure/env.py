@@ -16,7 +16,7 @@ from octane.errors import BadInput, Failed, Refused
 from octane.fuel import settings
 from octane.fuel.environment import Environment
 from octane.fuel.nodes import Node, controllers
-from octane.fuel.tasks import Wait, wait_for_environment, wait_for_nodes, wait_for_task
+from octane.fuel.tasks import Wait, wait_for_deletion, wait_for_environment, wait_for_nodes, wait_for_task
 from octane.pair import environment_id
 from octane.plan import network
 from octane.procedure import preflight
@@ -24,7 +24,6 @@ from octane.procedure.checks import Precondition
 from octane.procedure.master_check import deployable_release
 from octane.procedure.networks import members
 from octane.step import LibraryStep, Outcome
-from octane.wait import until
 
 CLONE = "env.clone"
 """{"name", "release", "nodes", "id" once it exists}: written before cloning, so that a crash leaves nothing unknown."""
@@ -96,14 +95,22 @@ def snapshot(ctx: Context) -> preflight.Snapshot:
 
 def _spares(ctx: Context, nodes: list[Node], originals: int) -> list[int]:
     named = preflight.check_ids(ctx.options.get("nodes") or ())
-    begun = (ctx.recall(CLONE) or {}).get("nodes")
+    return sorted(begun_with(ctx, named) or named or preflight.choose_spares(nodes, originals))
+
+
+def begun_with(ctx: Context, named: list[int]) -> list[int]:
+    """Ids of the nodes with which this upgrade was begun, none before that.
+
+    :raises Refused: others are NAMED now
+    """
+    begun: list[int] = (ctx.recall(CLONE) or {}).get("nodes") or []
     if begun and named and sorted(named) != sorted(begun):
         raise Refused(
             f"the upgrade of environment {ctx.original} was begun with nodes {', '.join(map(str, begun))}, not "
             f"{', '.join(map(str, named))}",
             next_command=f"octane upgrade-env {ctx.original}",
         )
-    return sorted(begun or named or preflight.choose_spares(nodes, originals))
+    return begun
 
 
 class Preflight(Precondition):
@@ -184,12 +191,9 @@ class Clone(LibraryStep):
         seed_id = known.get(intent.get("name"))
         if seed_id is not None:
             self._refuse_other_nodes(ctx, seed_id, intent["nodes"])
-            ctx.fuel.environment(seed_id).delete()
-            until(
-                lambda: not ctx.fuel.environment(seed_id).exists(),
-                DELETE_TIMEOUT,
-                f"environment {seed_id} to be deleted",
-            )
+            doomed = ctx.fuel.environment(seed_id)
+            doomed.delete()
+            wait_for_deletion(Wait(doomed, ctx.fuel.tasks, (), DELETE_TIMEOUT, ctx.progress))
         ctx.forget(CLONE)
         ctx.unbind_seed()
         return Outcome(

@@ -62,7 +62,8 @@ def nodes_to_enrol(ctx: Context) -> list[Node]:
     named = {environment_id(value) for value in ctx.options.get("environments") or ()}
     unknown = sorted(named - known)
     if unknown:
-        raise BadInput(f"There is no environment {unknown[0]} on this Fuel master; there are {sorted(known)}")
+        there = ", ".join(map(str, sorted(known))) or "none"
+        raise BadInput(f"there is no environment {unknown[0]} on this Fuel master; there are {there}")
     wanted = named or known
     return [node for node in ctx.fuel.nodes() if node.environment in wanted and node.status in ("ready", "provisioned")]
 

@@ -167,9 +167,10 @@ def make_internal(bridge, switch, words):
         salt node-4 octane_interfaces.make_internal br-aux br-prv '[--may-exist, add-port, br-prv, p_e52381cd-0]'
     """
     make = " ".join(map(shlex.quote, ["ovs-vsctl", "--timeout=20", *words]))
-    _rewrite(bridge, functools.partial(_with_line, line=f"pre-up {make}"))
+    # What fails there must not keep the bridge from its other ports.
+    _rewrite(bridge, functools.partial(_with_line, line=f"pre-up {make} || true"))
     if _read(_file(switch)) is not None:
-        _rewrite(bridge, functools.partial(_with_line, line=f"pre-up ifup {checked(switch)}"))
+        _rewrite(bridge, functools.partial(_with_line, line=f"pre-up ifup {checked(switch)} || true"))
 
 
 def checked(name):

@@ -72,9 +72,23 @@ def send(directories, host, port, certificate, identity, timeout=600):
     return __salt__["octane_stream.send"](job, host, port, certificate, identity, timeout)
 
 
+def kept(directories):
+    """
+    What :func:`receive` kept of directories that were there before, and :func:`forget` has not removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_trees.kept '[/etc/keystone/fernet-keys]'
+    """
+    return [path for path in map(_before, _checked(directories)) if os.path.lexists(path)]
+
+
 def forget(directories):
     """
-    Remove what :func:`receive` kept of the directories that were there before; names of those removed.
+    Remove what :func:`receive` kept of the directories that were there before; names of those removed. Nothing is
+    removed when one of them is not what :func:`receive` makes, or the only one left.
 
     CLI Example:
 
@@ -82,11 +96,23 @@ def forget(directories):
 
         salt node-4 octane_trees.forget '[/etc/keystone/fernet-keys]'
     """
-    kept = [f"{name}.octane-before" for name in _checked(directories)]
-    found = [path for path in kept if os.path.isdir(path)]
-    for path in found:
-        shutil.rmtree(path)
-    return found
+    names = [name for name in _checked(directories) if os.path.lexists(_before(name))]
+    for name in names:
+        if not _is_directory(_before(name)):
+            raise CommandExecutionError(f"{_before(name)} is no directory, so it is not what was kept of {name}")
+        if not _is_directory(name):
+            raise CommandExecutionError(f"{name} is not there: {_before(name)} is all that is left of it")
+    for name in names:
+        shutil.rmtree(_before(name))
+    return [_before(name) for name in names]
+
+
+def _before(name):
+    return f"{name}.octane-before"
+
+
+def _is_directory(path):
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _checked(directories):

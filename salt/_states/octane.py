@@ -29,7 +29,7 @@ def __virtual__():
     return __virtualname__
 
 
-def stage(name, stage=None):
+def stage(name, stage=None, typed=None):
     """
     Check that a stage may run now, take the upgrade's lock and open a run in the journal. Nothing is done before all
     steps that follow have been checked.
@@ -40,6 +40,9 @@ def stage(name, stage=None):
     stage
         ``prepare``, ``upgrade-env``, ``upgrade-db``, ``upgrade-control``, ``cleanup-env`` or ``cleanup-fuel``.
 
+    typed
+        ``module:function`` that looks at what the pillar says, and at Fuel, before anything is written down.
+
     The pillar says which upgrade: ``{seed: N}``, or ``{original: N, nodes: [...]}`` for ``upgrade-env``.
 
     CLI Example:
@@ -48,7 +51,8 @@ def stage(name, stage=None):
 
         salt-run state.orchestrate upgrade.db pillar='{seed: 2}'
     """
-    return _returned(name, octane_door.open_stage(_caller(), stage or name, _steps_that_follow(stage or name)))
+    following = _steps_that_follow(stage or name)
+    return _returned(name, octane_door.open_stage(_caller(), stage or name, following, typed))
 
 
 def step(

@@ -24,6 +24,11 @@ Delete records of hosts that are in neither environment:
     - step: cleanup_env.records
     - library: octane.procedure.cleanup:DeleteStaleRecords
 
+Remove the keys that the seed had before it got the original's:
+  octane.step:
+    - step: cleanup_env.keys
+    - library: octane.procedure.cleanup:ForgetKeys
+
 The upgrade is cleaned up:
   octane.finished:
     - stage: cleanup-env

@@ -4,6 +4,7 @@
 The stage may run:
   octane.stage:
     - stage: upgrade-env
+    - typed: octane.procedure.typed:upgrade_env
 
 Nothing stands in the way:
   octane.step:
@@ -45,7 +46,7 @@ Make them minions:
     - step: env.enrolled
     - library: octane.procedure.enrol:EnrolSeed
 
-Cut them off management and public by their facts:
+Cut them off management, public and tenants by their facts:
   octane.step:
     - step: env.facts
     - library: octane.procedure.isolation:IsolateFacts

@@ -3,6 +3,7 @@
 The stage may run:
   octane.stage:
     - stage: prepare
+    - typed: octane.procedure.typed:prepare
 
 The master is one that can be upgraded from:
   octane.step:

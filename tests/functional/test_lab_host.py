@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, teardown
+from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, status, teardown
 from lab.command import CommandFailed
+from lab.deployer.deployer import LabDeployer
 from lab.hosts import HostError
 from lab.preloaded import life
 from lab.state import Lab
@@ -105,6 +106,31 @@ def test_a_reboot_keeps_files_and_ports_and_makes_a_new_init(lab, host):
     host.wait_booted(60)
     assert host.run(["cat", "/root/kept"]).stdout == "yes"
     assert answers(lab, "192.168.0.3")
+
+
+def test_what_is_installed_may_have_another_name_than_the_machine(lab, host, capfd):
+    host.write("/etc/hostname", "node-10\n")
+    host.reboot()
+    host.wait_booted(60)
+    assert host.run(["hostname"]).stdout.strip() == "node-10"
+    (found,) = [one for one in status.of_lab(lab)["hosts"] if one["host"] == "node-1"]
+    assert found["node"] == "node-10"
+    assert cli.main(["--state", str(lab.state), "exec", "node-1", "--", "hostname"]) == 0
+    assert capfd.readouterr().out == "node-10\n"
+    assert cli.main(["--state", str(lab.state), "exec", "node-10", "--", "hostname"]) == 2
+    assert "node-10 is what runs on node-1" in capfd.readouterr().err
+
+
+def test_a_machine_is_installed_and_erased_by_its_address_whatever_nailgun_calls_the_node(lab, host):
+    made = LabDeployer(lab, lambda: {"10": host.mac})
+    interfaces = {"eth0": {"ip_address": "10.20.0.140", "netmask": "255.255.255.0"}}
+    node = {"uid": "10", "name": "node-10", "interfaces": interfaces, "ks_meta": {"gw": "10.20.0.1"}}
+    assert made.provision([node], lambda uid, percent: None) == {"10": None}
+    assert host.run(["hostname"]).stdout.strip() == "node-10"
+    assert answers(lab, "10.20.0.140") and not answers(lab)
+    made.erase(["10"])
+    assert host.run(["hostname"]).stdout.strip() == "node-1"
+    assert answers(lab, "10.20.0.140"), "the address it booted with is kept"
 
 
 @pytest.mark.parametrize("how", ["kill", "poweroff"])
@@ -208,10 +234,23 @@ def test_down_leaves_nothing_of_a_lab_whose_supervisor_was_killed(tmp_path, lab)
     assert client.wait(10) == -signal.SIGKILL
 
 
+def test_where_no_lab_ever_was_nothing_is_left(tmp_path):
+    state = tmp_path / "never"
+    for words, code in ((["down"], 0), (["reset"], 2), (["status"], 2), (["exec", "node-1", "--", "true"], 2)):
+        assert cli.main(["--state", str(state), *words]) == code
+        assert traces(state) == NOTHING, words
+    # As an octane-lab that was killed before it had made a lab leaves it.
+    state.mkdir()
+    (state / ".lock").touch()
+    assert cli.main(["--state", str(state), "down"]) == 0
+    assert traces(state) == NOTHING
+
+
 def test_down_leaves_a_directory_alone_that_is_no_labs(tmp_path):
-    (tmp_path / "mine").write_text("precious")
-    assert cli.main(["--state", str(tmp_path), "down"]) == 0
-    assert (tmp_path / "mine").read_text() == "precious"
+    for name in (".lock", "mine"):
+        (tmp_path / name).write_text("precious")
+        assert cli.main(["--state", str(tmp_path), "down"]) == 0
+        assert (tmp_path / name).read_text() == "precious"
     assert cli.main(["--state", str(tmp_path), "up"]) == 2
 
 

@@ -182,6 +182,13 @@ def test_stages_by_the_command_line_from_the_first_to_a_seed(salt_master):
     assert salt_master.orchestrate("upgrade.prepare")[END]["result"] is True
     (salt_master.world / "library").unlink()
 
+    for words in (["upgrade-env", "99"], ["upgrade-env", "99", "--test"]):
+        unknown = salt_master.octane(*words)
+        assert (unknown.returncode, unknown.stdout) == (2, "")
+        assert unknown.stderr == "octane: there is no environment 99; there are 1\n"
+    with Journal.open_to_read(salt_master.state_dir) as journal:
+        assert journal.pairs.all() == []
+
     cloned = salt_master.octane("upgrade-env", "1")
     assert cloned.returncode == 0, cloned.stderr
     assert cloned.stdout.splitlines()[-2:] == [

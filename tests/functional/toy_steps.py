@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from octane.context import Context
-from octane.errors import Failed
+from octane.errors import BadInput, Failed
 from octane.step import LibraryStep, Outcome
 from octane.wait import until
 
@@ -15,6 +15,12 @@ GATE_TIMEOUT = 240
 def world() -> Path:
     """The directory that stands for the world."""
     return Path(os.environ["TOY_WORLD"])
+
+
+def only_environment_1(ctx: Context) -> None:
+    """There is no other one."""
+    if ctx.original != 1:
+        raise BadInput(f"there is no environment {ctx.original}; there are 1")
 
 
 def written(ctx: Context) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Environment:
 
     def data(self):
         if not self.schemes:
-            raise BadInput(f"There is no environment {self.number} on this Fuel master")
+            raise BadInput(f"there is no environment {self.number} on this Fuel master")
 
     def nodes(self):
         return [node(number, self.number, role) for number, (role, _) in self.schemes.items()]
@@ -110,7 +110,7 @@ def test_an_environment_without_neutron_is_refused(schemes, capsys):
     assert "node-1: no network_scheme" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("word", "said"), [("x", "ENV must be the number"), ("9", "There is no environment 9")])
+@pytest.mark.parametrize(("word", "said"), [("x", "ENV must be the number"), ("9", "there is no environment 9")])
 def test_what_is_no_environment_is_wrong_input(schemes, capsys, word, said):
     assert plan(word) == 2
     assert said in capsys.readouterr().err

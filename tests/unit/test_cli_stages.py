@@ -143,6 +143,13 @@ print("Data failed to compile: no such SLS", file=sys.stderr)
 sys.exit(1)
 """
 
+NO_SUCH_SLS = """
+import json, sys
+said = ["No matching sls found for 'upgrade.db' in env 'base'"]
+print(json.dumps({"data": {"master": said}, "outputter": "highstate", "retcode": 1}, indent=4))
+sys.exit(1)
+"""
+
 DRY = """
 print('{"data": {"m": {"b": {"__id__": "Two", "__run_num__": 1, "result": null, "comment": "would be done",'
       ' "changes": {"key": 1}}, "a": {"__id__": "One", "__run_num__": 0, "result": true, "comment": "nothing to do",'
@@ -339,12 +346,63 @@ def test_a_refusal_by_the_orchestration_keeps_its_code(ready, orchestration, cap
     orchestration(REFUSED)
     assert app.main(["upgrade-db", "2"]) == 3
     assert "somebody was faster" in capsys.readouterr().err
+    assert app.main(["upgrade-db", "2", "--test"]) == 3
+    output = capsys.readouterr()
+    assert output.out == "" and output.err == "octane: somebody was faster\n"
 
 
 def test_an_orchestration_that_never_began_is_told_in_its_last_words(ready, orchestration, capsys):
     orchestration(BROKEN)
     assert app.main(["upgrade-db", "2"]) == 1
-    assert "never began:\nData failed to compile: no such SLS" in capsys.readouterr().err
+    assert "never began: Data failed to compile: no such SLS" in capsys.readouterr().err
+
+
+def test_what_salt_says_instead_of_states_is_a_sentence(ready, orchestration, capsys):
+    orchestration(NO_SUCH_SLS)
+    assert app.main(["upgrade-db", "2"]) == 1
+    said = capsys.readouterr().err
+    assert said == "octane: the orchestration never began: No matching sls found for 'upgrade.db' in env 'base'\n"
+
+
+@pytest.mark.parametrize("words", [["upgrade-env", "1", "4"], ["upgrade-db", "2"], ["upgrade-db", "2", "--check"]])
+def test_on_a_master_that_was_cleaned_up_a_finished_stage_comes_after_prepare(ready, orchestration, capsys, words):
+    started = orchestration(WORKS)
+    for stage in ("upgrade-db", "upgrade-control", "cleanup-env"):
+        assert app.main([stage, "2"]) == 0
+    step = Definition.from_state("Clean", {"step": "toy.clean", "library": "tests.unit.steps:Set"})
+    ctx = ready.context("cleanup-fuel")
+    stage_run.open_stage(ctx, [step])
+    StepRunner(ctx, step).apply()
+    assert stage_run.finish_stage(ctx).result is True
+    capsys.readouterr()
+    started.clear()
+    assert app.main(words) == 3
+    said = capsys.readouterr().err
+    assert "comes after prepare, which is not finished; next: `octane prepare`" in said and said.count("\n") == 1
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["rollback-env", "99"], "no upgrade of environment 99 was begun, so there is none to take back; originals of"),
+        (["rollback-env", "2"], "environment 2 is a seed (of environment 1), not an original"),
+        (["rollback-db", "99"], "environment 99 is not a seed of any upgrade"),
+        (["rollback-control", "1"], "environment 1 is an original, not a seed"),
+    ],
+)
+def test_what_is_no_upgrade_is_not_taken_back(ready, orchestration, capsys, words, sentence):
+    started = orchestration(TAKES_BACK)
+    for more in ([], ["--test"]):
+        assert app.main([*words, *more]) == 2
+        output = capsys.readouterr()
+        assert sentence in output.err and output.err.count("\n") == 1 and output.out == ""
+    assert started == []
+
+
+def test_before_any_upgrade_there_is_none_to_take_back(bench, capsys):
+    assert app.main(["rollback-env", "1"]) == 2
+    assert "there is no upgrade yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("flag", "stage"), [("--check", "check-db"), ("--rehearse", "rehearse-db")])
@@ -525,7 +583,10 @@ def test_cleaning_the_master_a_second_time_needs_no_salt(bench, orchestration, s
     file.unlink()
     capsys.readouterr()
     assert app.main(["cleanup-fuel"]) == 0
-    assert "cleanup-fuel: nothing to do" in capsys.readouterr().out
+    (said,) = capsys.readouterr().out.splitlines()
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+    told = f"cleanup-fuel: nothing to do, and nothing was done: this master was cleaned up on {when}"
+    assert re.fullmatch(told, said)
     assert len(started) == 1 and asked == []
 
 

@@ -284,6 +284,47 @@ def test_key_repositories_are_compared_by_names_modes_and_contents(node, tmp_pat
     assert "secret" not in node.call("octane_db.files_digest", [str(one)])
 
 
+@pytest.fixture
+def keys(node, tmp_path, monkeypatch):
+    """A directory that was replaced, and the former one beside it."""
+    module = node.modules["octane_trees"]
+    monkeypatch.setattr(module, "_ALLOWED", module.re.compile(r"/.*keys"))
+    live, former = tmp_path / "keys", tmp_path / "keys.octane-before"
+    for folder in (live, former):
+        folder.mkdir()
+        (folder / "0").write_text(folder.name)
+    return live, former
+
+
+def test_former_keys_are_removed_beside_the_ones_in_use(node, keys):
+    live, former = keys
+    other = live.parent / "other-keys.octane-before"
+    other.mkdir()
+    assert node.call("octane_trees.kept", [str(live)]) == [str(former)]
+    assert node.call("octane_trees.forget", [str(live)]) == [str(former)]
+    assert node.call("octane_trees.kept", [str(live)]) == [] == node.call("octane_trees.forget", [str(live)])
+    assert (live / "0").read_text() == "keys" and not former.exists() and other.is_dir()
+
+
+@pytest.mark.parametrize("wrong", ["link", "file", "only"])
+def test_what_is_not_what_was_kept_is_not_removed(node, keys, tmp_path, wrong):
+    live, former = keys
+    good, kept = tmp_path / "good-keys", tmp_path / "good-keys.octane-before"
+    good.mkdir()
+    kept.mkdir()
+    moved = former.rename(tmp_path / "elsewhere")
+    if wrong == "link":
+        former.symlink_to(moved)
+    elif wrong == "file":
+        former.write_text("mine")
+    else:
+        moved.rename(former)
+        live.rename(tmp_path / "gone")
+    with pytest.raises(CommandExecutionError, match=r"keys\.octane-before is"):
+        node.call("octane_trees.forget", [str(good), str(live)])
+    assert former.exists() and kept.is_dir(), "all or nothing"
+
+
 @pytest.mark.parametrize("name", ["/etc/shadow", "/etc/keystone/../shadow", "/etc/keystone/.hidden", "etc/nova"])
 def test_nothing_outside_the_list_is_read(node, name):
     with pytest.raises(CommandExecutionError, match="not a directory that is copied"):

@@ -224,6 +224,35 @@ def test_cleaning_the_master_makes_prepare_necessary_again(bench):
     assert not stages.is_done(bench.journal, 0, "cleanup-fuel")
 
 
+def test_a_master_that_is_half_cleaned_up_is_prepared_first(bench):
+    clone(bench)
+    for stage in ("upgrade-db", "upgrade-control", "cleanup-env"):
+        assert run_stage(bench, stage, plan_of(stage.replace("-", "_")), seed=2).result is True
+    ctx = bench.context("cleanup-fuel")
+    stage_run.open_stage(ctx, plan_of("one", "two"))
+    StepRunner(ctx, plan_of("one")[0]).apply()
+    assert stage_run.finish_stage(ctx).result is False
+    for stage in ("upgrade-db", "cleanup-env"):
+        with pytest.raises(Refused, match=f"{stage} comes after prepare.*`octane prepare`"):
+            stage_run.open_stage(bench.context(stage, seed=2), [])
+    assert run_stage(bench, "prepare").result is True
+    assert stage_run.open_stage(bench.context("cleanup-env", seed=2), plan_of("cleanup_env")).result is True
+
+
+def test_what_was_typed_is_looked_at_before_anything_is_written(bench):
+    run_stage(bench, "prepare")
+    for test in (False, True):
+        with pytest.raises(BadInput, match="no environment 9"):
+            stage_run.open_stage(bench.context("upgrade-env", test=test, original=9), [], f"{__name__}:only_one")
+    assert bench.journal.pairs.all() == [] and bench.journal.runs.of_pair(1) == []
+    assert stage_run.open_stage(bench.context("upgrade-env", original=1), [], f"{__name__}:only_one").result is True
+
+
+def only_one(ctx):
+    if ctx.original != 1:
+        raise BadInput(f"there is no environment {ctx.original}")
+
+
 def test_a_stage_left_open_in_this_process_is_noticed(bench):
     stage_run.open_stage(bench.context("prepare"), [])
     with pytest.raises(Refused, match=r"lacks octane\.finished"):
@@ -429,6 +458,12 @@ def test_giving_up_a_seed_leaves_the_original_free_for_another(bench):
     assert bench.journal.pairs.of_original(1).seed is None
     clone(bench, seed=3)
     assert bench.journal.pairs.of_seed(3).original == 1
+
+
+def test_an_upgrade_that_was_never_begun_is_not_taken_back(bench):
+    clone(bench)
+    with pytest.raises(BadInput, match=r"no upgrade of environment 9 was begun.*originals of upgrades are 1"):
+        stage_run.undo_stage(bench.context("upgrade-env", original=9))
 
 
 def test_a_dry_run_of_an_undo_lists_what_would_go(bench):

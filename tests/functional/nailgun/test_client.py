@@ -7,7 +7,7 @@ import pytest
 from octane.errors import BadInput, Failed, WaitTimeout
 from octane.fuel import Credentials, Fuel
 from octane.fuel.errors import BadRequest, NotFound, Unauthorized, Unreachable
-from octane.fuel.tasks import Wait, wait_for_nodes, wait_for_task
+from octane.fuel.tasks import Wait, wait_for_deletion, wait_for_nodes, wait_for_task
 from tests.functional.nailgun.server import ORIGINAL, SPARES, free_port
 
 
@@ -42,7 +42,7 @@ def test_no_master_at_all_is_said_so():
 
 def test_what_is_not_there_is_named(master):
     fuel = master.fuel
-    with pytest.raises(BadInput, match="no environment 99"):
+    with pytest.raises(BadInput, match="there is no environment 99 on this Fuel master; there are 1"):
         fuel.environment(99).data()
     with pytest.raises(BadInput, match="no node 99"):
         fuel.node(99)
@@ -98,6 +98,27 @@ def test_a_failed_task_names_its_node(installing):
 def test_a_task_that_nailgun_deleted_is_over(installing):
     _, _, wait = installing
     wait_for_task(wait(), 999, "provisioning")
+
+
+def test_an_environment_with_a_node_in_error_is_deleted(installing):
+    master, seed, wait = installing
+    master.fail(SPARES[0], "provision")
+    with pytest.raises(Failed):
+        wait_for_task(wait(), seed.provision([SPARES[0]]), "provisioning")
+    seed.delete()
+    wait_for_deletion(wait())
+    assert not seed.exists()
+
+
+def test_a_deletion_that_failed_is_not_waited_for_and_can_be_repeated(installing):
+    master, seed, wait = installing
+    master.fail(SPARES[0], "erase")
+    seed.delete()
+    with pytest.raises(Failed, match=f"environment {seed.id} was not deleted: Failed to delete nodes: .*node-6"):
+        wait_for_deletion(wait())
+    seed.delete()
+    wait_for_deletion(wait())
+    assert not seed.exists()
 
 
 def test_no_nodes_are_not_waited_for(installing):

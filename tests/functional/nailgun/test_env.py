@@ -2,9 +2,9 @@
 
 import pytest
 
-from octane.errors import Failed, InvariantBroken, OctaneError, Refused
+from octane.errors import BadInput, Failed, InvariantBroken, OctaneError, Refused
 from octane.plan import network
-from octane.procedure import addresses, env, isolation, networks, seed_network
+from octane.procedure import addresses, env, isolation, networks, seed_network, typed
 from tests.functional.nailgun.fakes import isolated_everywhere
 from tests.functional.nailgun.server import CONTROLLERS, ORIGINAL, SPARES
 
@@ -243,6 +243,15 @@ def test_nodes_that_cannot_be_taken_are_refused_and_nothing_is_changed(context, 
         run(made)
     assert len(made.fuel.environments()) == 1
     assert made.journal.records.all(made.pair_id) == {}
+
+
+def test_what_was_typed_is_looked_at_in_fuel(context):
+    made = context(nodes=[99, CONTROLLERS[0]])
+    with pytest.raises(BadInput, match=r"no node 99 .*; node-1 belongs to environment 1; free nodes are 6, 7, 8"):
+        typed.upgrade_env(made)
+    with pytest.raises(BadInput, match="no environment 99 on this Fuel master; there are 1"):
+        typed.refuse_unknown(made, [99])
+    typed.upgrade_env(context())
 
 
 def test_all_problems_are_told_at_once(context):

@@ -321,13 +321,13 @@ def test_the_admin_address_is_found_on_a_bare_and_on_a_deployed_node(tmp_path, s
 def test_an_ordered_failure_happens_once_and_names_its_node(tmp_path):
     (tmp_path / "faults").mkdir()
     (tmp_path / "faults/node-4.deploy").touch()
-    made = deployer.LabDeployer(SimpleNamespace(state=tmp_path, hosts={}))
+    made = deployer.LabDeployer(SimpleNamespace(state=tmp_path, hosts={}), dict)
     with pytest.raises(DeploymentError, match="node-4"):
-        made._fail_on_demand("4", "deploy")
-    made._fail_on_demand("4", "deploy")
+        made._fail_on_demand(SimpleNamespace(name="node-4"), "deploy")
+    made._fail_on_demand(SimpleNamespace(name="node-4"), "deploy")
 
 
 def test_tasks_that_cannot_run_by_themselves_are_named(tmp_path):
-    made = deployer.LabDeployer(SimpleNamespace(state=tmp_path, hosts={}))
+    made = deployer.LabDeployer(SimpleNamespace(state=tmp_path, hosts={}), dict)
     errors = made.run_tasks(facts("7.0"), ["netconfig", "ceph-mon"], lambda uid, percent: None)
     assert set(errors) == {"1", "2", "3", "7"} and "ceph-mon" in errors["1"]

@@ -57,6 +57,8 @@ def test_a_patch_of_two_kinds_of_bridges_is_a_device_that_both_have(scheme):
     """As Fuel 7.0 has p_ff798dba-0 in br-floating and in br-ex."""
     stanza = stanzas(scheme)["p_ff798dba-0"].splitlines()
     assert stanza[2:] == ["ovs_type OVSIntPort", "ovs_bridge br-floating"]
+    lines = stanzas(scheme)["br-ex"].splitlines()
+    assert lines.index("pre-up ifup br-floating") < lines.index("pre-up ifup p_ff798dba-0")
     order = [device.name for device in network.devices(scheme, "node-1")]
     assert order.index("br-floating") < order.index("p_ff798dba-0") < order.index("br-ex")
 

@@ -53,6 +53,21 @@ def test_openstack_stops_first_and_the_primary_controllers_cluster_last(lab):
     assert not [argv for _, argv in lab.record[first_cluster:] if "pacemaker" not in argv]
 
 
+def test_a_node_is_found_on_its_machine_whatever_its_number_is(tmp_path):
+    record = []
+    elements = facts("6.1")
+    machines = [f"node-{element['uid']}" for element in elements]
+    for element in elements:
+        element["uid"] = str(int(element["uid"]) + 9)
+    for node in elements[0]["nodes"]:
+        node.update(uid=str(int(node["uid"]) + 9), name=f"node-{int(node['uid']) + 9}")
+    hosts = {
+        name: FakeHost(name, tmp_path, record, element) for name, element in zip(machines, elements, strict=True)
+    }
+    power.stop_cloud(SimpleNamespace(hosts=hosts))
+    assert [name for name, argv in record if "pacemaker" in argv] == ["node-3", "node-2", "node-1"]
+
+
 def test_what_pacemaker_runs_is_left_to_it(lab):
     power.stop_cloud(lab)
     assert not [argv for _, argv in lab.record if "heat-engine" in argv or "mariadb" in argv]

@@ -1,5 +1,7 @@
 """Behaviour of Nailgun 7.0 that one would not expect, and that an upgrade meets."""
 
+import threading
+
 import pytest
 
 from lab.nailgun.fake import FakeDeployer
@@ -182,6 +184,73 @@ def test_a_failure_on_demand(tmp_path, what, error_type, path):
     assert master.get("/nodes/6")["error_type"] == error_type
 
 
+class Stepwise(FakeDeployer):
+    """Tells what it is given: percentages of `told` for provisioning, nothing of a deployment; waits after each."""
+
+    def __init__(self, told=()):
+        super().__init__(0)
+        self.told = list(told)
+        self.turn = threading.Semaphore(0)
+        self.stands = threading.Event()
+
+    def _stand(self):
+        self.stands.set()
+        assert self.turn.acquire(timeout=10)
+
+    def provision(self, nodes, progress):
+        for percent in self.told:
+            progress(nodes[0]["uid"], percent)
+            self._stand()
+        return {node["uid"]: None for node in nodes}
+
+    def deploy(self, facts, progress):
+        self._stand()
+        return {fact["uid"]: None for fact in facts}
+
+    def next(self):
+        self.stands.clear()
+        self.turn.release()
+
+
+@pytest.mark.parametrize(("provisioned_before", "last"), [(True, 50), (False, 66)])
+def test_a_ready_task_shows_what_was_reported_and_no_more(provisioned_before, last):
+    """Of the children check_networks, provision and deployment the last one was told nothing of."""
+    deployer = Stepwise([100])
+    master = Master(deployer=deployer)
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    deployer.turn.release(5)
+    if provisioned_before:
+        assert master.done("PUT", "/clusters/2/provision?nodes=6", {})["status"] == "ready"
+    task = master.done("PUT", "/clusters/2/changes", {})
+    assert (task["status"], task["progress"]) == ("ready", last)
+
+
+def test_progress_rises_and_falls_again_when_the_next_part_begins():
+    deployer = Stepwise([50, 100])
+    master = Master(deployer=deployer)
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    _, task = master.send("PUT", "/clusters/2/changes", {})
+    seen = [task["progress"]]
+    for _ in range(3):
+        assert deployer.stands.wait(10)
+        seen.append(master.get(f"/tasks/{task['id']}")["progress"])
+        deployer.next()
+    assert seen == [0, 75, 100, 100]
+    assert master.end_of(task)["progress"] == 66
+
+
+def test_tasks_by_themselves_have_no_progress(deployed):
+    _, task = deployed.send("PUT", "/clusters/2/deploy_tasks?nodes=6", ["netconfig"])
+    shown = deployed.wait_until(
+        lambda: deployed.get(f"/tasks/{task['id']}")["progress"] is None, "the task shows no progress"
+    )
+    assert shown
+    task = deployed.end_of(task)
+    assert (task["status"], task["progress"]) == ("ready", None)
+
+
 def test_reset_leaves_nodes_offline_until_an_agent_reports(deployed):
     assert deployed.done("PUT", "/clusters/2/reset", {})["status"] == "ready"
     node = deployed.get("/nodes/6")
@@ -205,6 +274,31 @@ def test_deleting_the_seed_frees_the_original(master):
     assert master.send("DELETE", "/clusters/2") == (202, {})
     master.wait_until(lambda: master.send("GET", "/clusters/2")[0] == 404, "environment 2 is gone")
     assert master.send("POST", "/clusters/1/upgrade/clone", {"name": "again", "release_id": 4})[0] == 200
+
+
+def test_an_environment_whose_nodes_are_in_error_is_deleted_all_the_same(tmp_path):
+    (tmp_path / "node-6.provision").touch()
+    master = Master(deployer=FakeDeployer(0.05, Faults(tmp_path)))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    assert master.done("PUT", "/clusters/2/provision?nodes=6", {})["status"] == "error"
+    assert master.send("DELETE", "/clusters/2") == (202, {})
+    master.wait_until(lambda: master.send("GET", "/clusters/2")[0] == 404, "environment 2 is gone")
+    back = [node for node in master.get("/nodes") if node["mac"] == "52:54:00:06:00:00"]
+    assert [(node["id"], node["cluster"], node["status"]) for node in back] == [(9, None, "discover")]
+
+
+def test_an_environment_whose_nodes_cannot_be_erased_stays_in_error(tmp_path):
+    (tmp_path / "node-6.erase").touch()
+    master = Master(deployer=FakeDeployer(0.05, Faults(tmp_path)))
+    master.clone()
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    master.send("DELETE", "/clusters/2")
+    master.wait_until(lambda: master.get("/clusters/2")["status"] == "error", "the deletion has failed")
+    (task,) = [task for task in master.get("/tasks?cluster_id=2") if task["name"] == "cluster_deletion"]
+    assert (task["status"], task["message"]) == ("error", "Failed to delete nodes:\nerase was told to fail on node-6")
+    node = master.get("/nodes/6")
+    assert (node["status"], node["error_type"], node["cluster"]) == ("error", "deletion", 2)
 
 
 def test_an_unassigned_node_that_was_only_discovered_stays_marked_for_addition(master):

@@ -1,5 +1,6 @@
 """What a lab is on disk: names that keep labs apart, hosts that are planned, a cache that notices every change."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,33 @@ def test_anyone_but_root_is_told_so(lab, monkeypatch, capsys):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert cli.main(["--state", str(lab.state), "status"]) == 2
     assert "this needs root" in capsys.readouterr().err
+
+
+def test_a_lock_stays_with_a_lab_and_goes_without_one(lab, tmp_path):
+    with locked(lab.state):
+        pass
+    assert (lab.state / ".lock").exists()
+    never = tmp_path / "never"
+    with pytest.raises(ZeroDivisionError), locked(never):
+        raise ZeroDivisionError
+    assert not never.exists()
+    never.mkdir()
+    (never / "mine").touch()
+    with locked(never):
+        assert (never / ".lock").exists()
+    assert [entry.name for entry in never.iterdir()] == ["mine"]
+
+
+def test_a_lock_that_was_removed_by_its_holder_locks_nothing(tmp_path, monkeypatch):
+    """It was opened before that, and locked after."""
+    state = tmp_path / "lab"
+    flock = fcntl.flock
+
+    def slow(handle, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        (state / ".lock").unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    with pytest.raises(LabError, match="another octane-lab command"), locked(state):
+        raise AssertionError("taken")

@@ -125,6 +125,8 @@ def bench(tmp_path, world):
     for stage, original in (("prepare", None), ("upgrade-env", ORIGINAL)):
         pair = bench.journal.pairs.create(original) if original else None
         run = bench.journal.runs.begin(NewRun(pair.id if pair else 0, stage), Holder.current())
+        attempt = bench.journal.steps.begin(run, f"{stage}.all", "apply", {})
+        bench.journal.steps.finish(run, attempt, steps.DONE, {}, "")
         bench.journal.runs.end(run, runs.DONE, "", 0)
     bench.journal.pairs.set_seed(pair, SEED)
     return bench

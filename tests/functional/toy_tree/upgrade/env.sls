@@ -1,6 +1,7 @@
 The stage may run:
   octane.stage:
     - stage: upgrade-env
+    - typed: tests.functional.toy_steps:only_environment_1
 
 Clone:
   octane.step:

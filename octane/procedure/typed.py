@@ -1,0 +1,58 @@
+"""Environments and nodes that were typed, looked at before anything is written down: what is wrong leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from octane.context import Context
+from octane.errors import BadInput
+from octane.fuel.nodes import Node
+from octane.pair import environment_id
+from octane.procedure import preflight
+from octane.procedure.env import begun_with
+
+
+def upgrade_env(ctx: Context) -> None:
+    """The environment exists, and the nodes are free ones; an upgrade that was begun is asked about its nodes only.
+
+    :raises BadInput: naming all that Fuel does not have or that is in use, and what could be given instead
+    :raises Refused: the upgrade was begun with other nodes
+    """
+    named = preflight.check_ids(ctx.options.get("nodes") or ())
+    if begun_with(ctx, named):
+        return
+    original = environment_id(ctx.original, "ENV")
+    refuse_unknown(ctx, [original])
+    if named:
+        _refuse_nodes(ctx.fuel.nodes(), named)
+
+
+def prepare(ctx: Context) -> None:
+    """:raises BadInput: naming the environments that Fuel does not have, and those it has"""
+    refuse_unknown(ctx, [environment_id(value, "ENV") for value in ctx.options.get("environments") or ()])
+
+
+def refuse_unknown(ctx: Context, environments: Iterable[int]) -> None:
+    """:raises BadInput: naming those of ENVIRONMENTS that Fuel does not have, and those it has"""
+    wanted = sorted(set(environments))
+    if not wanted:
+        return
+    known = [data["id"] for data in ctx.fuel.environments()]
+    unknown = [number for number in wanted if number not in known]
+    if unknown:
+        raise BadInput(f"there is no environment {_numbers(unknown)} on this Fuel master; there are {_numbers(known)}")
+
+
+def _refuse_nodes(nodes: list[Node], named: list[int]) -> None:
+    known = {node.id: node for node in nodes}
+    told = [f"there is no node {number} on this Fuel master" for number in named if number not in known]
+    taken = [known[number] for number in named if number in known and known[number].environment is not None]
+    told += [f"{node.hostname} belongs to environment {node.environment}" for node in taken]
+    if told:
+        free = [node.id for node in nodes if preflight.is_free(node)]
+        way = f"free nodes are {_numbers(free)}" if free else "no node is free: let Fuel discover spare servers"
+        raise BadInput("; ".join([*told, way]))
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
