@@ -13,7 +13,7 @@ from octane.pair import Pair
 from octane.plan import network
 
 UPLINKS = "env.uplinks"
-"""{minion id: [uplink]} of the seed's controllers: what joins management, public and private when they are not isolated."""
+"""{minion id: [uplink]} of the seed's controllers: what joins management, public and private unless isolated."""
 
 PORTS = "control.ports"
 """{minion id: [uplink]} of the controllers of both sides, as they were found on the nodes right before the switch."""
