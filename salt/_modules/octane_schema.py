@@ -12,6 +12,7 @@ import shutil
 
 from salt.exceptions import CommandExecutionError
 
+_PATH = "/usr/local/bin:/usr/bin:/usr/sbin"
 _FIND = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).submodule_search_locations[0])"
 
 
@@ -155,7 +156,7 @@ def _alembic_heads(before):
 
 def _interpreter(package):
     for name in (f"{package}-manage", f"{package}-db-manage"):
-        path = shutil.which(name, path="/usr/local/bin:/usr/bin:/usr/sbin")
+        path = shutil.which(name, path=_PATH)
         lines = _read(os.path.realpath(path)).splitlines() if path else []
         # Installers put a line of shell there where the interpreter's path is too long for the first one.
         wrapped = re.match(r"\W*exec\W+(/\S+) ", lines[1]) if len(lines) > 1 else None

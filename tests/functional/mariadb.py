@@ -96,6 +96,16 @@ def answers(path: Path) -> bool:
     return False
 
 
+def clients_of(*servers: Server):
+    """Whether the words of a process are those of a program that works for one of SERVERS, and not of one itself."""
+    roots = [str(server.root) for server in servers]
+
+    def ours(words: list[str]) -> bool:
+        return not words[0].endswith("mariadbd") and any(root in word for word in words for root in roots)
+
+    return ours
+
+
 def move(old, new, databases, replace=False, **options):
     """The three calls of a transfer; returns what each side says of it."""
     identity = old.call("identity")

@@ -1,14 +1,20 @@
-"""
-Commands of the lab's two releases of OpenStack, run on a database as the product runs them.
-"""
+"""Commands and daemons of the lab's two OpenStack releases, run on databases of a server of the tests' own."""
 
-import os
+import contextlib
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from lab.cache import CACHE
 from octane.path import Command, Service
+from tests.functional.real_databases import Cloud
+
+SECTIONS = {"placement": "placement_database", "nova_api": "api_database"}
+"""Where a service's file names its database, if not in ``database``."""
+NO_BROKER = "[DEFAULT]\ntransport_url = fake://\n"
+ENDS_WITHIN = 60
 
 
 def programs(version: str) -> str:
@@ -22,41 +28,42 @@ def programs(version: str) -> str:
 class Commands:
     """Runs commands of either release on the node's database, as its services are configured."""
 
-    def __init__(self, cloud, folder, monkeypatch) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cloud, self.folder, self.monkeypatch = cloud, folder, monkeypatch
         # Keystone's command trips over a percent sign in its URL, as the root password needs one here.
         user = "service@localhost"
         cloud.server.sql(f"CREATE OR REPLACE USER {user} IDENTIFIED BY 'hunter2'; GRANT ALL ON *.* TO {user};")
 
-    def configured(self, database: str, parameters: str = "") -> str:
+    def url(self, database: str) -> str:
+        return f"mysql+pymysql://service:hunter2@localhost/{database}?unix_socket={self.cloud.server.root}/socket"
+
+    def configured(self, database: str, parameters: str = "", more: tuple[str, ...] = (), text: str = "") -> str:
+        """A service's file with its database, MORE databases of it, and TEXT; PARAMETERS end each URL."""
         path = self.folder / f"{database}.conf"
-        socket = f"{self.cloud.server.root}/socket"
-        url = f"mysql+pymysql://service:hunter2@localhost/{database}?unix_socket={socket}{parameters}"
-        path.write_text(f"[database]\nconnection = {url}\n")
+        named = (
+            f"[{SECTIONS.get(one, 'database')}]\nconnection = {self.url(one)}{parameters}\n"
+            for one in (database, *more)
+        )
+        path.write_text("".join([text, *named]))
         return str(path)
 
-    def of_nova(self) -> str:
-        """A file for nova's commands, which read two databases."""
-        path = self.folder / "both.conf"
-        main, other = (Path(self.configured(database)).read_text() for database in ("nova", "nova_api"))
-        head = f"[DEFAULT]\nlog_dir = {self.folder}\ntransport_url = fake://\n"
-        path.write_text(head + main + other.replace("[database]", "[api_database]"))
-        return str(path)
-
-    def of(self, service: Service) -> str:
-        """A file for the commands of SERVICE, which call the section of their database as the service does."""
+    def of(self, service: Service, text: str = NO_BROKER) -> str:
+        """A file for all commands of SERVICE, with TEXT: nova's read two databases."""
         if service.name == "nova":
-            return self.of_nova()
-        path = Path(self.configured(service.databases[0]))
-        if service.name == "placement":
-            path.write_text(path.read_text().replace("[database]", "[placement_database]"))
-        return str(path)
+            return self.configured("nova", more=("nova_api",), text=text)
+        return self.configured(service.databases[0], text=text)
 
-    def run(self, version: str, commands, configuration: str, **options):
+    def use(self, version: str) -> None:
+        """The node has the commands of that release alone."""
         folder = programs(version)
-        self.monkeypatch.setattr(self.cloud.server.node.modules["octane_manage"], "_PATH", f"{folder}:/usr/bin:/bin")
+        modules = self.cloud.server.node.modules
+        self.monkeypatch.setattr(modules["octane_manage"], "_PATH", f"{folder}:/usr/bin:/bin")
+        self.monkeypatch.setattr(modules["octane_schema"], "_PATH", folder)
         # Popen looks a program up by the caller's own path.
-        self.monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        self.monkeypatch.setenv("PATH", f"{folder}:/usr/sbin:/usr/bin:/bin")
+
+    def run(self, version: str, commands: Iterable[Command | Sequence[str]], configuration: str, **options):
+        self.use(version)
         given = [one if isinstance(one, Command) else Command(tuple(one)) for one in commands]
         orders = [
             {
@@ -68,3 +75,16 @@ class Commands:
             for one in given
         ]
         return self.cloud.server.call("run_manage", orders, **options)["commands"]
+
+
+@contextlib.contextmanager
+def daemon(version: str, name: str, configuration: str, log: Path) -> Iterator[subprocess.Popen]:
+    """A daemon of a release while it is looked at; what it says is in LOG."""
+    command = [f"{programs(version)}/{name}", "--config-file", configuration]
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(ENDS_WITHIN)

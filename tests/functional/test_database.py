@@ -8,6 +8,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.functional.mariadb import NEEDED, Cutter, Server, move, until
+from tests.functional.wire import Tap
 
 pytestmark = NEEDED
 SCHEMA = r"""
@@ -153,6 +154,25 @@ def test_a_stream_cut_in_the_middle_fails_on_both_sides_and_leaves_no_half_datab
     with pytest.raises(CommandExecutionError, match="dropped again"):
         new.call("received", receiver["ticket"])
     assert "nova" not in new.call("databases")
+
+
+SECRET = "a row that nobody on the way may read"
+
+
+def test_no_row_can_be_read_on_the_way(old, new):
+    # Of random bytes, so that their number tells whether all that went through was looked at.
+    old.sql(
+        f"INSERT INTO nova.instances (name, data) VALUES ('{SECRET}', RANDOM_BYTES(1024));"
+        "INSERT INTO nova.instances (name, data) SELECT UUID(), RANDOM_BYTES(1024) FROM nova.seq_1_to_1000;"
+    )
+    identity = old.call("identity")
+    receiver = new.call("receive", ["nova"], "127.0.0.1", identity["certificate"], server=new.identifier())
+    tap = Tap(receiver["port"])
+    old.call("send", ["nova"], "127.0.0.1", tap.port, receiver["certificate"], identity["identity"], timeout=60)
+    new.call("received", receiver["ticket"])
+    arrived = new.node.call("octane_mysql.query", f"SELECT COUNT(*) AS c FROM nova.instances WHERE name = '{SECRET}'")
+    assert arrived == [{"c": "1"}]
+    assert tap.reveals(SECRET, "instances") == [] and tap.encrypted() > 1_000_000
 
 
 def test_a_dump_that_fails_is_no_success_of_anybody(old, new):

@@ -3,21 +3,18 @@ Databases sent in several streams of one snapshot between real servers: nothing 
 """
 
 import os
-import re
 import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.functional.mariadb import NEEDED, Server, move, until
+from tests.functional.mariadb import NEEDED, Server, clients_of, move, until
+from tests.memory import LIMIT, largest, processes, watched
 
 pytestmark = NEEDED
-MEMORY = 300 * 1024
-"""KiB that no process of a transfer may have."""
 ODD = r"""
 CREATE DATABASE nova CHARACTER SET latin1;
 USE nova;
@@ -223,15 +220,8 @@ def test_a_killed_end_fails_both_and_a_repeated_run_works(old, new, end):
 
 def clients(server):
     """Processes of clients of this server."""
-    return [pid for pid, words in commands() if str(server.root / "socket") in words and words.startswith("mysql\0")]
-
-
-def commands():
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            yield int(path.name), (path / "cmdline").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    socket = str(server.root / "socket")
+    return [pid for pid, words in processes() if words[0] == "mysql" and any(socket in word for word in words)]
 
 
 def test_a_full_disk_fails_both_and_leaves_nothing(old, tmp_path):
@@ -262,28 +252,10 @@ def test_no_process_needs_much_memory_whatever_the_rows(old, new):
         + "INSERT INTO nova.wide (data) VALUES (REPEAT(X'00', 40000000)), (REPEAT('\\\\', 30000000));"
         + "INSERT INTO nova.wide (data) SELECT REPEAT(SHA1(seq), 50000) FROM nova.seq_1_to_20;"
     )
-    peaks, ended = {}, threading.Event()
-
-    def watch():
-        while not ended.wait(0.05):
-            for pid, words in commands():
-                if "octane_wire" in words or words.startswith(("mysql\0", "mysqldump\0")):
-                    try:
-                        text = Path(f"/proc/{pid}/status").read_text()
-                    except (FileNotFoundError, ProcessLookupError):
-                        continue
-                    if found := re.search(r"VmHWM:\s+(\d+)", text):
-                        peaks[pid, words.split("\0")[0]] = int(found[1])
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with watched(clients_of(old, new)) as peaks:
         move(old, new, ["nova"])
-    finally:
-        ended.set()
-        watcher.join()
     assert old.call("compare", old.call("checksums", ["nova"]), new.call("checksums", ["nova"]))["equal"]
-    assert len(peaks) > 3 and max(peaks.values()) < MEMORY, peaks
+    assert {"octane_wire", "mysql"} <= set(largest(peaks)) and max(peaks.values()) < LIMIT, peaks
 
 
 def test_a_server_that_lets_no_rows_in_is_refused_before_anything_is_dropped(old, new):

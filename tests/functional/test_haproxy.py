@@ -5,11 +5,13 @@ Read-only APIs on a real HAProxy with files as Fuel lays them out, in front of s
 import hashlib
 import http.client
 import http.server
+import json
 import os
 import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 import time
@@ -27,6 +29,7 @@ HOP = next(hop for hop in load_hops() if hop.name == "juno-kilo")
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
 pytestmark = [
     pytest.mark.skipif(HAPROXY is None, reason="needs Debian's haproxy"),
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces of processes are joined"),
 ]
 
@@ -56,6 +59,10 @@ listen {name}
 """
 
 
+INTERNAL, PUBLIC = "127.0.0.1", "127.0.0.2"
+"""As Fuel does it where the public side is encrypted: one port, in clear on the one address and by TLS on the other."""
+
+
 class Service(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -81,7 +88,8 @@ class Echo(socketserver.BaseRequestHandler):
 class Controller:
     """A running HAProxy with its files, its node modules, and what clients can do to it."""
 
-    names = ("keystone-1", "nova-api-2", "heat-api-cfn", "cinder-api")
+    names = ("keystone-1", "nova-api-2", "heat-api-cfn", "cinder-api", "glance-api")
+    encrypted = "glance-api"
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -90,7 +98,7 @@ class Controller:
         for server in (self.web, self.database):
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.ports = dict(zip((*self.names, "mysqld", "stats"), free_ports(6), strict=True))
+        self.ports = dict(zip((*self.names, "mysqld", "stats"), free_ports(7), strict=True))
         self.write_files()
         self.node = Node()
         self.node.set(ROOT=str(root), SOCKET=str(root / "octane.sock"), STATE=str(root / "kept"))
@@ -99,8 +107,11 @@ class Controller:
     def write_files(self) -> None:
         (self.root / "conf.d").mkdir()
         (self.root / "haproxy.cfg").write_text(MAIN.format(root=self.root))
+        certify(self.root)
         for number, name in enumerate(self.names):
-            text = LISTEN.format(name=name, port=self.ports[name], extra="", backend=self.web.server_port)
+            bind = f"  bind {PUBLIC}:{self.ports[name]} ssl crt {self.root}/public.pem\n"
+            extra = bind if name == self.encrypted else ""
+            text = LISTEN.format(name=name, port=self.ports[name], extra=extra, backend=self.web.server_port)
             self.section(f"0{number}0-{name}", text)
         port = self.database.server_address[1]
         extra = "  mode tcp\n"
@@ -123,15 +134,33 @@ class Controller:
         self.database.shutdown()
 
     def ask(self, name: str, method: str, path: str = "/") -> tuple[int, http.client.HTTPMessage]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=5)
+        return self.answer(http.client.HTTPConnection(INTERNAL, self.ports[name], timeout=5), method, path)[:2]
+
+    def ask_encrypted(self, method: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """As a client asks that takes no other certificate than the one for this address."""
+        trust = ssl.create_default_context(cafile=f"{self.root}/public.crt")
+        port = self.ports[self.encrypted]
+        return self.answer(http.client.HTTPSConnection(PUBLIC, port, timeout=5, context=trust), method, "/")
+
+    @staticmethod
+    def answer(connection: http.client.HTTPConnection, method: str, path: str):
         connection.request(method, path, body="{}" if method in ("POST", "PUT") else None)
         answer = connection.getresponse()
+        body = answer.read()
         connection.close()
-        return answer.status, answer.headers
+        return answer.status, answer.headers, body
 
     def digests(self) -> dict[str, str]:
         files = [path for path in self.root.glob("**/*.cfg") if "kept" not in path.parts]
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def certify(folder: Path) -> None:
+    """A certificate of the public address that signed itself, and the file of it and its key that HAProxy takes."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={PUBLIC}"]
+    command += ["-addext", f"subjectAltName=IP:{PUBLIC}", "-keyout", "public.key", "-out", "public.crt"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    (folder / "public.pem").write_text((folder / "public.crt").read_text() + (folder / "public.key").read_text())
 
 
 def free_ports(count: int) -> list[int]:
@@ -162,6 +191,54 @@ def test_writes_are_refused_and_reads_served_until_read_write(controller):
     controller.node.state("octane_api.read_write", "apis")
     assert {controller.ask(name, "POST")[0] for name in controller.names} == {200}
     assert controller.node.call("octane_api.prove", "rw")["ok"]
+
+
+WRITES = ("POST", "PUT", "DELETE", "PATCH")
+
+
+def refused_and_why(controller):
+    """What each write by TLS gets: status, when to come again, and the words for whoever reads them."""
+    for method in WRITES:
+        status, headers, body = controller.ask_encrypted(method)
+        yield status, headers["Retry-After"], json.loads(body)["error"]["message"]
+
+
+def test_by_tls_writes_are_refused_as_well_and_told_why_over_a_reload(controller):
+    assert {controller.ask_encrypted(method)[0] for method in (*WRITES, "GET")} == {200}
+    controller.node.state("octane_api.read_only", "apis")
+    why = "The cloud is being upgraded and read-only for a while. Nothing was changed; please try again later."
+    for _ in range(2):
+        assert set(refused_and_why(controller)) == {(503, "60", why)}
+        assert controller.ask_encrypted("GET")[::2] == (200, b"ok")
+        controller.node.call("octane_haproxy.reload")
+    controller.node.state("octane_api.read_write", "apis")
+    assert {controller.ask_encrypted(method)[0] for method in (*WRITES, "GET")} == {200}
+
+
+@pytest.mark.parametrize(("state", "proof"), [("read_only", "ro"), ("read_write", "rw")])
+def test_the_proof_asks_by_tls_where_clients_do(controller, state, proof):
+    controller.node.state(f"octane_api.{state}", "apis")
+    asked = controller.node.call("octane_api.prove", proof)["frontends"][controller.encrypted]
+    port = controller.ports[controller.encrypted]
+    assert [(one["address"], one["port"], one["ok"], one["why"]) for one in asked] == [
+        (INTERNAL, port, True, ""),
+        (PUBLIC, port, True, ""),
+    ]
+    other = {"ro": "rw", "rw": "ro"}[proof]
+    why = {"ro": "a write was answered 503", "rw": "a write was answered 200 and not refused"}[proof]
+    asked = controller.node.call("octane_api.prove", other)["frontends"][controller.encrypted]
+    assert [one["why"] for one in asked] == [why, why]
+
+
+def test_what_answers_by_no_tls_is_no_proof(controller):
+    """Clients of that address would get nothing: a clear answer to a clear question says nothing of them."""
+    controller.node.state("octane_api.read_only", "apis")
+    bind = {"address": INTERNAL, "port": controller.ports["nova-api-2"], "ssl": True}
+    controller.node.salt["octane_haproxy_config.frontends"] = lambda files: [
+        {"name": "nova-api-2", "file": f"{controller.root}/haproxy.cfg", "mode": "http", "binds": [bind]}
+    ]
+    (asked,) = controller.node.call("octane_api.prove", "ro")["frontends"]["nova-api-2"]
+    assert not asked["ok"] and asked["write"]["status"] is None and asked["why"].startswith("a read was answered ")
 
 
 @pytest.fixture
@@ -273,7 +350,12 @@ def test_only_the_frontends_named_are_read_only(controller):
     controller.node.state("octane_api.read_only", "apis", frontends=["nova-api-2"])
     assert controller.ask("nova-api-2", "POST")[0] == 503
     assert controller.ask("cinder-api", "POST")[0] == 200
-    assert controller.node.call("octane_api.prove", "ro")["failed"] == ["cinder-api", "heat-api-cfn", "keystone-1"]
+    assert controller.node.call("octane_api.prove", "ro")["failed"] == [
+        "cinder-api",
+        "glance-api",
+        "heat-api-cfn",
+        "keystone-1",
+    ]
 
 
 def test_services_that_are_let_through_can_write(controller):

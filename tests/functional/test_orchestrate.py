@@ -3,8 +3,9 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psutil
 import salt.utils.event
@@ -13,6 +14,7 @@ from octane.journal import Journal
 from octane.salt_master import NodeCaller
 from octane.stage import is_done
 from octane.wait import until
+from tests.memory import LIMIT, largest, program, watched
 
 NODE = "Write a file on the node"
 LIBRARY = "Write a file in the library"
@@ -205,6 +207,34 @@ def test_stages_by_the_command_line_from_the_first_to_a_seed(salt_master):
     done = salt_master.octane("upgrade-db", "2")
     assert done.returncode == 0, done.stderr
     assert "✔ Copy" in done.stdout and "verified: content written" in done.stdout
+
+
+def long_history(state_dir, megabytes):
+    """So many attempts of its steps in the journal, with evidence of a megabyte each."""
+    with closing(sqlite3.connect(state_dir / "journal.sqlite")) as journal, journal:
+        steps = [row[0] for row in journal.execute("SELECT id FROM steps ORDER BY id")]
+        for number in range(megabytes):
+            made = journal.execute(
+                "INSERT INTO attempts (step_id, run_id, act, started, ended, result) "
+                "SELECT ?, (SELECT min(id) FROM runs), 'verify', ?, ?, 'done'",
+                (steps[number % len(steps)], float(number), float(number)),
+            ).lastrowid
+            journal.execute(
+                "INSERT INTO evidence (attempt_id, name, phase, held, data, at) VALUES (?, 'seen', 'after', 1, ?, ?)",
+                (made, json.dumps({"seen": "x" * 1_000_000}), float(number)),
+            )
+
+
+def test_neither_the_command_line_nor_a_run_is_large_whatever_the_journal_holds(salt_master):
+    assert salt_master.orchestrate("upgrade.prepare")[END]["result"] is True
+    long_history(salt_master.state_dir, 400)
+    with watched(lambda words: program(words) in ("octane", "salt-run")) as peaks:
+        cloned = salt_master.octane("upgrade-env", "1")
+        told = salt_master.octane("status", "-f", "json")
+    assert (cloned.returncode, told.returncode) == (0, 0), cloned.stderr + told.stderr
+    assert [stage["state"] for stage in json.loads(told.stdout)["master"]["stages"][:1]] == ["done"]
+    found = largest(peaks)
+    assert set(found) == {"octane", "salt-run"} and max(found.values()) < LIMIT, found
 
 
 def test_progress_of_a_node_is_kept_for_those_who_watch(salt_master):

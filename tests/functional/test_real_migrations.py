@@ -8,7 +8,6 @@ import os
 import subprocess
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -56,13 +55,6 @@ def test_what_is_called_breaking_breaks_the_real_migration(planted, commands, na
     assert "hunter2" not in str(failure.value)
 
 
-@pytest.mark.parametrize("database", sorted({database for database, _ in BREAKING.values()}))
-def test_without_it_the_schema_is_the_new_releases(planted, commands, database):
-    cloud = planted(HOP.name, database, "")
-    commands.run("2024.1", migrations(database), commands.configured(database))
-    assert standing(database, cloud.server.call("schema_heads", database)).releases == ("caracal",)
-
-
 def test_the_old_releases_command_mends_what_is_said_to_be_mended_by_it_and_no_deleted_row(planted, commands):
     cloud = planted(HOP.name, "cinder", ANTELOPE["deleted_volumes_without_use_quota"])
     left = [sentence for sentence in cloud.findings(HOP.name) if "use_quota" in sentence]
@@ -76,20 +68,21 @@ def test_the_old_releases_command_mends_what_is_said_to_be_mended_by_it_and_no_d
     commands.run("2024.1", migrations("cinder"), commands.configured("cinder"))
 
 
+NOVA = next(service for service in HOP.services if service.name == "nova")
 NOVA_DATA = sorted(check.name for check in HOP.breaking if check.name.startswith("nova_"))
 
 
 def test_what_the_old_release_left_of_novas_data_is_told_and_its_command_fills_it(clouds, commands):
     """All of it planted at once: the command takes seconds."""
     cloud = clouds("antelope")
-    configuration = commands.of_nova()
+    configuration = commands.of(NOVA)
     commands.run("2023.1", [["nova-manage", "db", "online_data_migrations"]], configuration)
     assert db_rows.unmended(cloud.ctx(HOP.name)) == []
     try:
         for check in HOP.breaking:
             if check.name in NOVA_DATA:
                 cloud.plant(check.database, ANTELOPE[check.name])
-        url = Path(commands.configured("nova_cell0")).read_text().partition("connection = ")[2].strip()
+        url = commands.url("nova_cell0")
         cloud.plant("nova_api", f"UPDATE cell_mappings SET database_connection = '{url}', transport_url = 'none:///';")
         assert len(db_rows.unmended(cloud.ctx(HOP.name))) == len(NOVA_DATA)
         before = [command for service, command in HOP.before if service == "nova"]
@@ -116,7 +109,7 @@ def blocked(clouds, commands):
     """The new release's nova with them; and what its online migrations do to it, by the path or otherwise."""
     cloud = clouds("caracal")
     of_new = Commands(cloud, commands.folder, commands.monkeypatch)
-    configuration = of_new.of_nova()
+    configuration = of_new.of(NOVA)
     cloud.plant("nova", BLOCKED)
 
     def manage(groups):
@@ -129,8 +122,7 @@ def blocked(clouds, commands):
     def left():
         return migration.left_by(hop, lambda asked: cloud.server.node.call("octane_rows.matching", asked))
 
-    nova = tuple(one for one in HOP.services if one.name == "nova")
-    hop = replace(HOP, services=nova, unmigrated=tuple(one for one in HOP.unmigrated if one.database == "nova"))
+    hop = replace(HOP, services=(NOVA,), unmigrated=tuple(one for one in HOP.unmigrated if one.database == "nova"))
     yield hop, manage, left
     cloud.restore("nova")
 
@@ -140,7 +132,7 @@ def test_rows_that_the_command_leaves_with_exit_code_0_fail_the_step_by_their_na
     hop, manage, left = blocked
     plain = Command(("nova-manage", "db", "online_data_migrations"))
     with pytest.raises(Failed, match=r"nova: 7 instances .*: planted-1, planted-2.*archive_deleted_rows"):
-        migration.finish(replace(hop, services=(replace(hop.services[0], online=(plain,)),)), manage, left)
+        migration.finish(replace(hop, services=(replace(NOVA, online=(plain,)),)), manage, left)
 
 
 def test_the_command_of_the_path_leaves_none_of_them(blocked):

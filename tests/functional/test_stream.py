@@ -13,6 +13,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.functional.salt_master import BIN
+from tests.functional.wire import Tap
 from tests.saltfiles import SALT, Node, program
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
@@ -57,6 +58,18 @@ def transfer(sides, sent, there):
     waiting = receiver.call("trees.receive", [str(there)], "127.0.0.1", identity["certificate"])
     address = ("127.0.0.1", waiting["port"], waiting["certificate"], identity["identity"])
     return sender.call("trees.send", [str(sent)], *address), receiver.call("stream.received", waiting["ticket"])
+
+
+def test_no_key_can_be_read_on_the_way(sides, keys):
+    sent, there = keys
+    sender, receiver = sides
+    identity = sender.call("stream.identity")
+    waiting = receiver.call("trees.receive", [str(there)], "127.0.0.1", identity["certificate"])
+    tap = Tap(waiting["port"])
+    sender.call("trees.send", [str(sent)], "127.0.0.1", tap.port, waiting["certificate"], identity["identity"])
+    receiver.call("stream.received", waiting["ticket"])
+    assert (there / "0").read_text() == "key 0 of sent"
+    assert tap.reveals("key 0 of sent", "sub/2") == [] and tap.encrypted() > len("key 0 of sent")
 
 
 def content(folder):

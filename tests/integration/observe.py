@@ -53,6 +53,17 @@ def addresses(lab: Commands, host: str, bridge: str) -> set[str]:
     return {info["local"] for interface in shown for info in interface["addr_info"]}
 
 
+def virtual_address(lab: Commands, host: str, resource: str) -> str:
+    """The address that a resource of a host's cluster stands for."""
+    return lab.run(lab.on(host, "crm_resource", "--resource", resource, "--get-parameter", "ip")).stdout.strip()
+
+
+def holders(lab: Commands, hosts: Iterable[str], address: str) -> list[str]:
+    """Those of HOSTS whose HAProxy has ADDRESS in its namespace."""
+    command = ("ip", "-n", "haproxy", "-o", "-4", "address")
+    return [host for host in hosts if f" {address}/" in lab.run(lab.on(host, *command)).stdout]
+
+
 def mac(lab: Commands, host: str, interface: str) -> str:
     return json.loads(lab.run(lab.on(host, "ip", "-j", "link", "show", "dev", interface)).stdout)[0]["address"]
 

@@ -6,12 +6,15 @@ import json
 
 import pytest
 
+from lab.wait import until
 from tests.integration import observe
 
 PROFILE = "reference"
 OLD, NEW, COMPUTES = ("node-1", "node-2", "node-3"), ("node-4", "node-5", "node-6"), ("node-7", "node-8", "node-9")
 APIS = ("cinder", "glance", "heat", "keystone", "neutron", "nova", "placement")
 SEED = "2"
+PUBLIC = "vip__public"
+"""The cluster's resource of the address that clients call."""
 
 pytestmark = [pytest.mark.procedure, pytest.mark.timeout(1800)]
 
@@ -159,13 +162,33 @@ def test_upgrade_db_moves_every_row(lab, probed):
         assert observe.rows(lab, NEW[0], database, table) == observe.rows(lab, OLD[0], database, table) > 0
 
 
-def test_writes_are_refused_and_reads_go_on(lab, tmp_path):
-    path = tmp_path / "probe.jsonl"
+def refuses_writes_alone(lab, path):
+    """For five seconds no API takes a write, and none leaves a read unanswered."""
     lab.lab("probe", "--seconds", "5", "--output", str(path))
     apis = lab.probe_summary(path)["apis"]
     assert {api: kinds["write"]["acknowledged"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0)
     assert all(kinds["write"]["refused_seconds"] > 4 for kinds in apis.values())
     assert {api: kinds["read"]["failed_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
+
+
+def test_writes_are_refused_and_reads_go_on(lab, tmp_path):
+    refuses_writes_alone(lab, tmp_path / "probe.jsonl")
+
+
+def test_they_are_wherever_the_cluster_moves_the_address_that_clients_call(lab, tmp_path):
+    """By the cluster's own command, whose constraint is taken away again: the address stays where it came to."""
+    address = observe.virtual_address(lab, OLD[0], PUBLIC)
+    (before,) = observe.holders(lab, OLD, address)
+    target = next(host for host in OLD if host != before)
+    name = lab.run(lab.on(target, "crm_node", "--name")).stdout.strip()
+    lab.run(lab.on(target, "crm_resource", "--resource", PUBLIC, "--move", "--node", name))
+    try:
+        until(lambda: observe.holders(lab, OLD, address) == [target], 120, f"{PUBLIC} to be on {target} alone")
+    finally:
+        lab.run(lab.on(target, "crm_resource", "--resource", PUBLIC, "--clear"))
+    observe.until_reads_are_answered(lab)
+    refuses_writes_alone(lab, tmp_path / "probe.jsonl")
+    assert observe.holders(lab, OLD, address) == [target]
 
 
 def test_upgrade_db_again_changes_nothing(lab):
