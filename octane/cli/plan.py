@@ -24,9 +24,9 @@ class Plan(OctaneCommand, Lister):
     computes; once there is a seed, what was recorded of its ports counts. Nothing is asked of the nodes and nothing is
     changed. It is refused as a whole, with every node that cannot be isolated and why, as the stages would refuse it.
 
-    Each line: the node; its side, original or seed; what for, management, public or both; the bridge and what makes it,
-    lnx or ovs; the port; whether that is a port, a bond, a patch to another bridge, or the overlay between isolated
-    controllers; whether it leaves, comes or stays; and when.
+    Each line: the node; its side, original or seed; what for, management, public, private (tenants) or several of
+    them; the bridge and what makes it, lnx or ovs; the port; whether that is a port, a bond, a patch to another bridge,
+    or the overlay between isolated controllers; whether it leaves, comes or stays; and when.
     """
 
     examples = ("octane plan 1", "octane plan 2 -f json", "octane plan 2 -f value -c node -c port -c does -c when")

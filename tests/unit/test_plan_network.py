@@ -19,6 +19,7 @@ CLOUDS = {
     "before-6.1-to-open-vswitch": (layouts.OLD, layouts.SWITCHED_PATCHES, 2),
     "linux-to-mixed": (layouts.PATCHED, layouts.MIXED_PATCHES, 2),
     "linux-to-linux-alone": (layouts.PATCHED, layouts.PLAIN, 1),
+    "tenants": (layouts.TENANTS_PATCHED, layouts.TENANTS, 2),
     "before-the-seed": (layouts.SWITCHED_BOND, layouts.PLAIN, 0),
 }
 
