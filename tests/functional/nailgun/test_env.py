@@ -90,6 +90,7 @@ def test_what_the_switch_needs_is_recorded(upgraded):
         assert [(port["purpose"], port["bridge"], port["port"]) for port in ports] == [
             ("management", "br-mgmt", "eth2.101"),
             ("public", "br-ex", "eth1"),
+            ("private", "br-aux", "p_e52381cd-0"),
         ]
     assert {entry["port"] for entry in isolation.overlays(upgraded)["node-6"]} == {"oct1", "oct2"}
     assert isolation.management_network(upgraded) == "192.168.0.0/24"
