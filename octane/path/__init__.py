@@ -4,7 +4,6 @@ what releases are known by, under ``releases/``; checks that hops share, under `
 from octane.path.check import Check
 from octane.path.choice import for_pair
 from octane.path.hop import (
-    NAME,
     Command,
     Hop,
     Pass,
@@ -17,6 +16,7 @@ from octane.path.hop import (
     choose,
     load_hops,
 )
+from octane.path.hop_schema import NAME
 from octane.path.release import UNKNOWN, Standing, standing
 
 __all__ = [

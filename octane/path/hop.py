@@ -15,23 +15,7 @@ import yaml
 
 from octane.errors import BadInput, Refused
 from octane.path.check import Check, chosen
-from octane.path.hop_schema import NAME, SCHEMA
-
-__all__ = [
-    "HOPS",
-    "NAME",
-    "Command",
-    "Hop",
-    "Pass",
-    "Rewrite",
-    "Schema",
-    "Scripts",
-    "Service",
-    "Setting",
-    "Stale",
-    "choose",
-    "load_hops",
-]
+from octane.path.hop_schema import SCHEMA
 
 HOPS = Path(__file__).parent / "hops"
 
