@@ -220,15 +220,21 @@ def test_after_a_change_of_a_schema_everything_is_compared_again(old, new):
     assert rows == [], "accounts are not followed"
 
 
-def test_a_cut_tunnel_is_mended_by_itself_and_a_killed_one_by_the_next_start(old, new):
+def replicating_through(old, new, listen):
+    """A replica whose tunnel leads through what LISTEN makes of the original's port; returns that."""
     identity = new.node.call("octane_stream.identity")
     serving = old.node.call("octane_tunnel.serve", "127.0.0.1", identity["certificate"])
-    between = Between(serving["port"])
+    between = listen(serving["port"])
     joined = new.node.call(
         "octane_tunnel.join", "127.0.0.1", between.port, serving["certificate"], identity["identity"]
     )
     old.node.call("octane_source.admit", ACCOUNT, new.node.call("octane_replica.prepare")["hash"])
     new.node.call("octane_replica.start", ACCOUNT, copy(old, new), joined["port"], DATABASES)
+    return between
+
+
+def test_a_cut_tunnel_is_mended_by_itself_and_a_killed_one_by_the_next_start(old, new):
+    between = replicating_through(old, new, Between)
     until(lambda: new.node.call("octane_replica.status")["running"], "replication")
     assert between.cut() == 1
     old.sql("INSERT INTO nova.instances (name) VALUES ('after the cut');")
@@ -247,14 +253,7 @@ def test_a_cut_tunnel_is_mended_by_itself_and_a_killed_one_by_the_next_start(old
 
 
 def test_no_row_can_be_read_on_the_way_through_a_tunnel(old, new):
-    identity = new.node.call("octane_stream.identity")
-    serving = old.node.call("octane_tunnel.serve", "127.0.0.1", identity["certificate"])
-    tap = Tap(serving["port"])
-    joined = new.node.call(
-        "octane_tunnel.join", "127.0.0.1", tap.port, serving["certificate"], identity["identity"]
-    )
-    old.node.call("octane_source.admit", ACCOUNT, new.node.call("octane_replica.prepare")["hash"])
-    new.node.call("octane_replica.start", ACCOUNT, copy(old, new), joined["port"], DATABASES)
+    tap = replicating_through(old, new, Tap)
     secret = "a row that nobody on the way may read"
     old.sql(f"INSERT INTO nova.instances (name, data) VALUES ('{secret}', RANDOM_BYTES(1024));")
     caught_up(old, new)
