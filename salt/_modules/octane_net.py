@@ -121,9 +121,9 @@ def announceable():
         if name in known:
             found += [_announceable(network, name, one["mac"], virtual=False) for network in one["addresses"]]
     for namespace in namespaces():
-        hardware = _macs(_ip(["-o", "link", "show"], namespace))
+        links = _ip(["-o", "link", "show"], namespace)
+        hardware, outside = _macs(links), _outer_ends(links)
         networks = _inet(_ip(["-4", "-o", "addr", "show"], namespace))
-        outside = peers(namespace)
         for name, mac in hardware.items():
             bridge = joined.get(outside.get(name))
             if bridge:
@@ -157,12 +157,7 @@ def peers(namespace):
 
         salt node-1 octane_net.peers haproxy
     """
-    outside, told = {}, __salt__["octane_ports.attribute"]
-    for name in map(os.path.basename, glob.glob("/sys/class/net/*")):
-        outside[(told(name, "ifindex"), told(name, "iflink"))] = name
-    pairs = re.findall(r"^(\d+): ([^@\s:]+)@if(\d+):", _ip(["-o", "link", "show"], namespace), re.MULTILINE)
-    named = {inside: outside.get((other, index)) for index, inside, other in pairs}
-    return {inside: name for inside, name in named.items() if name}
+    return _outer_ends(_ip(["-o", "link", "show"], namespace))
 
 
 def patches():
@@ -395,6 +390,16 @@ def _announceable(network, interface, mac, namespace=None, virtual=True):
 def _answers(target, payload):
     command = ["ping", "-n", "-q", "-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", str(payload), target]
     return _run(command, check=False)["retcode"] == 0
+
+
+def _outer_ends(links):
+    """Of what ``ip -o link`` lists in a namespace, virtual interfaces whose other end is in the main one."""
+    outside, told = {}, __salt__["octane_ports.attribute"]
+    for name in map(os.path.basename, glob.glob("/sys/class/net/*")):
+        outside[(told(name, "ifindex"), told(name, "iflink"))] = name
+    pairs = re.findall(r"^(\d+): ([^@\s:]+)@if(\d+):", links, re.MULTILINE)
+    named = {inside: outside.get((other, index)) for index, inside, other in pairs}
+    return {inside: name for inside, name in named.items() if name}
 
 
 def _inet(text):
