@@ -1,14 +1,15 @@
 """Holds programs of an OpenStack environment loaded, and starts them by a fork of the process that has loaded them.
 
-    python -IB - FOLDER now|asked PROGRAM[:MODULE,...] ... < server.py
+    python -IB - FOLDER now|asked SECONDS PROGRAM[:MODULE,...] ... < server.py
 
 It runs in the environment's own Python, on the machine, outside all hosts. For each PROGRAM (the path of a console
-script) it listens in FOLDER. A process loads the program's modules, now or once somebody connects. All who connect get
-a child of it, which enters the host's namespaces and the unit's control group, becomes a child of the host's init and
-only then runs the script. Who connects is deployer/node_scripts/start.py, which falls back on an exec.
+script) it listens in FOLDER. A process loads the program's modules, now or once somebody connects, and ends once nobody
+has connected for SECONDS (0: it never does); who connects then has them loaded anew. All who connect get a child
+of it, which enters the host's namespaces and the unit's control group, becomes a child of the host's init and only then
+runs the script. Who connects is deployer/node_scripts/start.py, which falls back on an exec.
 
-Nothing here may use what eventlet replaces in sockets, os and time once a program is loaded: hence the imports by name
-and the bare _socket.
+Nothing here may use what eventlet replaces in sockets, select, os and time once a program is loaded: hence the imports
+by name and the bare _socket.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ import importlib
 import json
 import os
 import resource
-import select
 import sys
 import traceback
 from _socket import AF_UNIX, SCM_RIGHTS, SO_PEERCRED, SOCK_SEQPACKET, SOL_SOCKET, socket
 from os import O_RDONLY, _exit, close, dup2, fork, waitpid
 from os import open as open_file
 from pathlib import Path
+from select import select
 from time import sleep
 from types import CodeType, ModuleType
 from typing import Any
@@ -119,7 +120,7 @@ def watch(programs: list[Program], now: bool) -> Program:
     """Fork a holder for each program, ``now`` or when it is asked for; returns in a holder, with its program."""
     waiting = {program.listener.fileno(): program for program in programs}
     while True:
-        ready = list(waiting) if now else select.select(list(waiting), [], [], 1.0)[0]
+        ready = list(waiting) if now else select(list(waiting), [], [], 1.0)[0]
         for number in ready:
             program = waiting.pop(number)
             program.holder = fork()
@@ -129,20 +130,35 @@ def watch(programs: list[Program], now: bool) -> Program:
                         other.listener.close()
                 return program
         now = False
-        withdraw_ended(programs)
+        waiting |= {program.listener.fileno(): program for program in no_longer_loaded(programs)}
 
 
-def withdraw_ended(programs: list[Program]) -> None:
-    """Withdraw the programs whose holder has ended: they could not be loaded, or somebody killed it."""
+def no_longer_loaded(programs: list[Program]) -> list[Program]:
+    """The programs whose holder has ended because nobody asked for them.
+
+    Those whose holder ended otherwise are withdrawn: they could not be loaded, or somebody killed it.
+    """
+    idle = []
     for program in programs:
-        if program.holder and waitpid(program.holder, os.WNOHANG)[0]:
-            program.holder = None
+        ended, status = waitpid(program.holder, os.WNOHANG) if program.holder else (0, 0)
+        if not ended:
+            continue
+        program.holder = None
+        if status:
             program.withdraw()
+        else:
+            idle.append(program)
+    return idle
 
 
-def serve(program: Program) -> dict[str, Any]:
-    """Fork a daemon for everyone who asks; returns in a daemon, with what it was asked for."""
+def serve(program: Program, idle: float | None) -> dict[str, Any]:
+    """Fork a daemon for everyone who asks; returns in a daemon, with what it was asked for.
+
+    Ends the process when nobody asks for ``idle`` seconds; who asks then waits for the next holder.
+    """
     while True:
+        if not select([program.listener], [], [], idle)[0]:
+            _exit(0)
         number, _ = program.listener._accept()  # type: ignore[attr-defined]
         child = fork()
         if child:
@@ -268,7 +284,7 @@ def set_short_name(name: str) -> None:
 
 def main() -> CodeType:
     """Returns in a daemon, with the script to run: outside of all this, so that its end is the process's end."""
-    folder, when, *given = sys.argv[1:]
+    folder, when, seconds, *given = sys.argv[1:]
     with contextlib.suppress(ImportError):
         # It looks for where the command line is in memory, which is there only as long as nobody changed os.environ.
         importlib.import_module("setproctitle").getproctitle()
@@ -281,7 +297,7 @@ def main() -> CodeType:
     except BaseException:
         traceback.print_exc()
         _exit(1)
-    serve(program)
+    serve(program, float(seconds) or None)
     return script
 
 

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,38 @@ def wait_running(host):
 def ps(host, column):
     """A column of ps for the unit's main process."""
     return host.run(["ps", "-o", f"{column}=", "-p", main_process(host)]).stdout.strip()
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A server of one small program that is kept for a fifth of a second, and a function that asks for the program."""
+    script = tmp_path / "small"
+    script.write_text("import json\n")
+    argv = [sys.executable, "-IB", "-", str(tmp_path / "served"), "asked", "0.2", str(script)]
+    (tmp_path / "served").mkdir()
+    with life.SERVER.open("rb") as source:
+        process = subprocess.Popen(argv, stdin=source, stderr=subprocess.DEVNULL)
+
+    def ask():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(str(tmp_path / "served/small"))
+
+    until((tmp_path / "served/small").exists, 10, "the program to be served")
+    yield process, ask
+    process.kill()
+    process.wait()
+
+
+def test_a_program_that_nobody_asks_for_is_no_longer_held_and_loaded_again_by_the_next_who_asks(asked):
+    process, ask = asked
+    holders = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    seen = []
+    for _ in range(2):
+        ask()
+        until(lambda: holders.read_text() not in ("", *seen), 10, "another process to hold the program")
+        seen.append(holders.read_text())
+        until(lambda: not holders.read_text(), 10, "the program to be held no longer")
+    assert process.poll() is None
 
 
 def test_the_daemon_is_a_child_of_init_in_the_units_group_with_the_units_settings(environment, host):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import state
+from lab import definition, state
 from lab.deployer import openstack
 from lab.preloaded import life, server
 
@@ -117,3 +117,8 @@ def test_a_program_that_nobody_has_loaded_is_started_as_ever(start, node, answer
     (path, argv, environment), = executed
     assert (path, argv) == (PROGRAM, ARGV)
     assert "NOTIFY_SOCKET" not in environment
+
+
+@pytest.mark.parametrize(("profile", "shared"), [("reference", True), ("small", False)])
+def test_programs_stay_loaded_for_good_where_several_controllers_share_them(profile, shared):
+    assert life.is_shared(definition.load(definition.PROFILES / f"{profile}.yaml")) is shared
