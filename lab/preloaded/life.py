@@ -24,7 +24,7 @@ IN_IMAGE = 'mount --bind "$0/usr" /usr && exec "$@"'
 """The Python of the image, and its libraries: those that the daemons meet in their hosts."""
 
 OF_OLD_CLOUD = RELEASES[0]
-UNSHARED_IDLE = 240
+UNSHARED_IDLE = 60
 """Seconds for which a program that only one controller runs stays loaded: some 40 MiB each, for faster restarts."""
 
 ROOM = "x" * 400
