@@ -74,8 +74,8 @@ def record(taken):
         salt node-1 octane_fence.record '{reason: x, since: now, bridges: [], ports: [], running: [], at_boot: []}'
     """
     if not fenced():
-        _write(MARKER, _notice(taken), 0o644)
-        _write(RECORD, json.dumps(taken, indent=1), 0o600)
+        __salt__["octane_files.note"](MARKER, _notice(taken), 0o644)
+        __salt__["octane_files.note"](RECORD, json.dumps(taken, indent=1))
 
 
 def forget():
@@ -189,13 +189,3 @@ def _notice(found):
         "Do not start them by hand: another controller has its addresses.\n"
         "Taken back from the Fuel master by: salt MINION state.single octane_net.unfenced back\n"
     )
-
-
-def _write(path, text, mode):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(path + ".new", path)

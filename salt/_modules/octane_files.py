@@ -107,6 +107,20 @@ def replace(path, content):
     _replace(path, content.encode(), entry["mode"], entry["uid"], entry["gid"])
 
 
+def note(path, text, mode=0o600):
+    """
+    Write a file of the procedure's own, as a record of what was done, whole, atomically and so that it outlives a
+    crash; the file before it stays until then, and no copy is kept.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_files.note /var/lib/octane-node/note text
+    """
+    _replace(path, text.encode(), mode)
+
+
 def restore(owner, test=False):
     """
     Put every file of an owner back as it was, then forget them.

@@ -164,6 +164,6 @@ def _statement(settings):
 def _keep(kept):
     os.makedirs(os.path.dirname(SETTINGS), mode=0o700, exist_ok=True)
     if kept:
-        __salt__["octane_jobs.write"](SETTINGS, json.dumps(kept))
+        __salt__["octane_files.note"](SETTINGS, json.dumps(kept))
     elif os.path.exists(SETTINGS):
         os.unlink(SETTINGS)

@@ -128,7 +128,7 @@ def record(port):
     if found:
         known = _read()
         known[port] = found
-        _write(known)
+        __salt__["octane_files.note"](KEPT, json.dumps(known, indent=1, sort_keys=True))
 
 
 def recorded(bridge, port):
@@ -317,13 +317,3 @@ def _read():
             return json.load(stream)
     except FileNotFoundError:
         return {}
-
-
-def _write(known):
-    os.makedirs(os.path.dirname(KEPT), mode=0o700, exist_ok=True)
-    descriptor = os.open(KEPT + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(known, stream, indent=1, sort_keys=True)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(KEPT + ".new", KEPT)

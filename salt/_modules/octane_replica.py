@@ -323,7 +323,7 @@ def _kept():
 
 def _keep(**values):
     os.makedirs(os.path.dirname(REPLICA), mode=0o700, exist_ok=True)
-    __salt__["octane_jobs.write"](REPLICA, json.dumps({**_kept(), **values}))
+    __salt__["octane_files.note"](REPLICA, json.dumps({**_kept(), **values}))
 
 
 def _globals(name, *args):

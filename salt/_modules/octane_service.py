@@ -69,13 +69,8 @@ def record(label="", services=None):
     written = recorded(label)
     if written is not None:
         return written
-    found, path = names() if services is None else awake(services), _record(label)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with open(path + ".new", "w", encoding="utf-8") as stream:
-        json.dump(found, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(path + ".new", path)
+    found = names() if services is None else awake(services)
+    __salt__["octane_files.note"](_record(label), json.dumps(found))
     return found
 
 

@@ -155,7 +155,7 @@ def _start(ticket, order):
     folder = _folder(ticket)
     if not os.path.exists(f"{folder}/key.pem"):
         raise CommandExecutionError(f"this node has no identity {ticket[:8]} for a transfer, or it was used up")
-    _write(f"{folder}/order.json", json.dumps(order))
+    __salt__["octane_files.note"](f"{folder}/order.json", json.dumps(order))
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "octane_wire")
     with open(f"{folder}/log", "wb") as log:
         process = subprocess.Popen(
@@ -167,7 +167,7 @@ def _start(ticket, order):
             start_new_session=True,
             cwd="/",
         )
-    _write(f"{folder}/pid", str(process.pid))
+    __salt__["octane_files.note"](f"{folder}/pid", str(process.pid))
 
 
 def _limit(given):
@@ -242,10 +242,3 @@ def _is_running(folder):
 def _read(path):
     with open(path, encoding="utf-8", errors="replace") as stream:
         return stream.read()
-
-
-def _write(path, text):
-    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.replace(path + ".new", path)
