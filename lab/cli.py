@@ -15,6 +15,7 @@ from lab import cloud, definition, faults, image, machine, prune, status
 from lab.bench import command as bench
 from lab.command import CommandFailed
 from lab.deployer.errors import DeploymentError
+from lab.guests import command as guests
 from lab.hosts import Host, HostError
 from lab.nailgun import command as nailgun
 from lab.probe import command as probe
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add_hosts(commands)
     nailgun.register(commands)
     probe.register(commands)
+    guests.register(commands)
     bench.register(commands)
     return top
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from lab import content, image, machine, master, network, snapshot, teardown
 from lab.cache import say
+from lab.definition import has_agents
 from lab.deployer import power
 from lab.deployer.deployer import LabDeployer
 from lab.deployer.environment import Environment, parse
+from lab.guests import layer
 from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
@@ -45,6 +47,8 @@ def up(state: Path, definition: dict[str, Any], options: dict[str, Any], *, keep
         refuse_second(state)
         with timed("image and OpenStack environments are there"):
             image.build_all()
+            if has_agents(definition):
+                layer.build()
         lab = Lab.create(state, definition, options)
         taken = snapshot.path_of(definition, lab.options)
         machine.allow_watches()
@@ -169,7 +173,8 @@ def describe(lab: Lab) -> tuple[State, list[dict[str, Any]]]:
 
 def old_environment(lab: Lab) -> Environment:
     """The old environment as it was deployed."""
-    return parse(json.loads((lab.state / "deployment.json").read_text()))
+    facts_of_old = json.loads((lab.state / "deployment.json").read_text())
+    return parse(facts_of_old, has_agents(lab.definition))
 
 
 # ---- the snapshot

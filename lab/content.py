@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 import json
 import random
 import sys
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import client
 from lab.command import run
+from lab.definition import has_agents
 from lab.wait import until
 
 if TYPE_CHECKING:
@@ -29,10 +31,15 @@ if TYPE_CHECKING:
     from lab.state import Lab
 
 PASSWORDS = "passwords.json"
-COUNTS = {"projects": 5, "users": 40, "images": 30, "networks": 12, "servers": 40, "volumes": 40, "stacks": 10}
+COUNTS = {
+    "projects": 5, "users": 40, "images": 30, "networks": 12, "servers": 40, "guests": 0, "volumes": 40, "stacks": 10
+}
 # Requests at a time: more only queue up behind the two cores that a whole cloud shares.
 WORKERS = 4
 KIB = 1024
+GUEST_ADDRESSES = 101
+"""The first guest's number in its network."""
+
 FLAVORS = {"small": {"ram": 64, "vcpus": 1, "disk": 1}, "large": {"ram": 128, "vcpus": 2, "disk": 2}}
 SECURITY_RULES = (
     {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22},
@@ -90,18 +97,24 @@ def by_name(objects: Iterable[Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """How much of each kind, and the network outside: its CIDR, the first and the last floating address."""
+    """How much of each kind, and the network outside: its CIDR, the first and the last floating address, its gateway.
+
+    ``has_agents``: what is asked of networks is made, see lab.definition.
+    """
 
     counts: dict[str, int]
     public_cidr: str
     floating: tuple[str, str]
+    gateway: str
+    has_agents: bool
 
     @classmethod
     def by(cls, definition: dict[str, Any]) -> Wanted:
         """What the definition of a lab asks for; what it does not say is as much as the reference lab has."""
         public = definition["networks"]["public"]
         first, last = public["floating"]
-        return cls(COUNTS | definition.get("content", {}), public["cidr"], (first, last))
+        counts = COUNTS | definition.get("content", {})
+        return cls(counts, public["cidr"], (first, last), public["gateway"], has_agents(definition))
 
 
 class Content:
@@ -125,6 +138,7 @@ class Content:
         yield "security groups", self.make_security_groups()
         yield "networks", self.make_networks()
         yield "servers", self.make_servers()
+        yield "guests", self.make_guests()
         yield "volumes", self.make_volumes()
         yield "stacks", self.make_stacks()
 
@@ -245,11 +259,16 @@ class Content:
         return len(names)
 
     def external_network(self) -> Any:
-        """The external network, as Fuel makes it: of type local, named net04_ext, floating range of the cloud."""
+        """The external network, as Fuel makes it: of type local, named net04_ext, floating range of the cloud.
+
+        Of physical network 1 where it is real, see deployer.cloud.predefined_networks.
+        """
         external = next(iter(self.admin.network.networks(is_router_external=True)), None)
         if external is None:
+            real = {"provider_network_type": "flat", "provider_physical_network": "physnet1"}
             external = self.admin.network.create_network(
-                name="net04_ext", is_router_external=True, provider_network_type="local"
+                name="net04_ext", is_router_external=True,
+                **(real if self.wanted.has_agents else {"provider_network_type": "local"}),
             )
         if not list(self.admin.network.subnets(network_id=external.id)):
             first, last = self.wanted.floating
@@ -321,6 +340,36 @@ class Content:
         project = self.project_id(number)
         own = [network for network in self.networks if network.project_id == project]
         return [{"uuid": own[0].id}] if own and number % 4 == 3 else "none"
+
+    def make_guests(self) -> int:
+        """Servers in the first network that are machines, in turn on the compute nodes, pinging one another and what is
+        outside."""
+        names = numbered("guest", self.counts["guests"])
+        if not names:
+            return 0
+        present = by_name(self.admin.compute.servers(all_projects=True))
+        image = self.admin.image.find_image("image-01", ignore_missing=False)
+        flavor = self.admin.compute.find_flavor("small", ignore_missing=False)
+        computes = sorted(found.host for found in self.admin.compute.services(binary="nova-compute"))
+        subnet = next(iter(self.admin.network.subnets(network_id=self.networks[0].id)))
+        plan = ipaddress.ip_network(subnet.cidr)
+        addresses = {name: str(plan[GUEST_ADDRESSES + number]) for number, name in enumerate(names)}
+
+        def make(numbered_name: tuple[int, str]) -> None:
+            number, name = numbered_name
+            if name in present:
+                return
+            others = [address for other, address in addresses.items() if other != name]
+            self.of_number(0).compute.create_server(
+                name=name, image_id=image.id, flavor_id=flavor.id,
+                availability_zone=f"nova:{computes[number % len(computes)]}",
+                metadata={"ping": ",".join([*others, self.wanted.gateway])},
+                networks=[{"uuid": self.networks[0].id, "fixed_ip": addresses[name]}],
+            )
+
+        in_parallel(make, enumerate(names))
+        self.wait_for("guests", "ACTIVE", names, lambda: self.admin.compute.servers(all_projects=True))
+        return len(names)
 
     def make_volumes(self) -> int:
         names = numbered("volume", self.counts["volumes"])

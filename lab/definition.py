@@ -70,16 +70,22 @@ SCHEMA = {
                 "operating_system": {"const": "Ubuntu"},
             },
         },
+        "agents": {"type": "boolean"},
         "content": {
             "type": "object",
             "additionalProperties": False,
             "properties": {
                 kind: {"type": "integer", "minimum": 0, "maximum": 1000}
-                for kind in ("projects", "users", "images", "networks", "servers", "volumes", "stacks")
+                for kind in ("projects", "users", "images", "networks", "servers", "guests", "volumes", "stacks")
             },
         },
     },
 }
+
+
+def has_agents(definition: dict[str, Any]) -> bool:
+    """Whether the cloud has Neutron's own agents, and guests in QEMU, instead of what stands for both."""
+    return bool(definition.get("agents", False))
 
 
 def profiles() -> list[str]:

@@ -31,7 +31,8 @@ class HostError(Exception):
 
 @dataclass(frozen=True)
 class HostPlan:
-    """What a host is made of. ``ports``: (interface, bridge of the switch); ``golden``: disk image of a snapshot."""
+    """What a host is made of. ``ports``: (interface, bridge of the switch); ``golden``: disk image of a snapshot;
+    ``layer``: what is over the image."""
 
     name: str
     directory: Path
@@ -41,6 +42,7 @@ class HostPlan:
     ports: tuple[tuple[str, str], ...]
     binds: tuple[str, ...]
     disks_gib: tuple[int, ...]
+    layer: Path | None = None
 
 
 def mac_address(name: str, interface: str) -> str:
@@ -103,7 +105,7 @@ class Host:
             return
         if self.directory not in mounted:
             mounts.share(self.directory)
-        lowers = [self.plan.image]
+        lowers = [*([self.plan.layer] if self.plan.layer else []), self.plan.image]
         # What was installed anew starts from the image, not from the snapshot.
         if self.plan.golden and not (self.directory / "reinstalled").exists():
             if golden not in mounted:

@@ -9,10 +9,11 @@ from typing import Any
 
 from lab import cache, definition, snapshot
 from lab.cache import CACHE
+from lab.guests.layer import layer_path
 from lab.image import RELEASES, image_path, openstack_path
 from lab.state import FILE
 
-KINDS = ("image-*", "openstack-*", "cloud-*")
+KINDS = ("image-*", "layer-*", "openstack-*", "cloud-*")
 UPPER = re.compile(r"upperdir=(/[^,]+)/hosts/[^/,]+/disk/upper")
 
 
@@ -25,8 +26,11 @@ def unused() -> list[Path]:
 def current() -> set[Path]:
     """What a lab that is brought up now would use."""
     built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
+    layer = {"layer": str(layer_path())}
     clouds = [definition.load(definition.PROFILES / f"{name}.yaml") for name in definition.profiles()]
-    return paths_in(built) | {snapshot.path_of(cloud, built) for cloud in clouds}
+    options = [built | layer if definition.has_agents(cloud) else built for cloud in clouds]
+    taken = {snapshot.path_of(cloud, each) for cloud, each in zip(clouds, options, strict=True)}
+    return paths_in(built | layer) | taken
 
 
 def states_up() -> set[Path]:
@@ -44,7 +48,7 @@ def used_by(state: Path) -> set[Path]:
 
 def paths_in(options: dict[str, Any]) -> set[Path]:
     """The cached directories that a lab's options name."""
-    named = [options["image"], *options["openstack"].values(), options.get("lowers")]
+    named = [options["image"], *options["openstack"].values(), options.get("layer"), options.get("lowers")]
     return {Path(path) for path in named if path}
 
 

@@ -27,6 +27,7 @@ OF_HOST = ("ports", "data")
 def path_of(definition: dict[str, Any], options: dict[str, Any]) -> Path:
     """Where the snapshot of a cloud by these sources is, taken or not. ``options``: of a lab.state.Lab."""
     words = [json.dumps(definition, sort_keys=True), options["image"], json.dumps(options["openstack"], sort_keys=True)]
+    words += [options["layer"]] if "layer" in options else []
     return CACHE / f"cloud-{definition['name']}-{cache.key(SOURCES, *words)}"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from lab.guests.layer import layer_path
 from lab.hosts import Host, HostPlan
 from lab.image import RELEASES, image_path, openstack_path
 
@@ -64,12 +65,14 @@ class Lab:
         """Write a new lab down in ``state``; nothing runs yet.
 
         ``options``: "master_bind" (list of paths), "lowers" (directory that holds a disk image for each host of a
-        snapshot). The image and the OpenStack environments of this moment are noted, so that it keeps them.
+        snapshot). The image, the layer for guests and the OpenStack environments of this moment are noted, so that it
+        keeps them.
         """
         state.mkdir(parents=True, exist_ok=True)
         state.chmod(0o711)
         built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
-        lab = cls(state, definition, built | (options or {}))
+        over = {"layer": str(layer_path())} if definition.get("agents") else {}
+        lab = cls(state, definition, built | over | (options or {}))
         lab.save()
         for folder in (lab.images, lab.nailgun_run, lab.preloaded):
             folder.mkdir(exist_ok=True)
@@ -85,6 +88,7 @@ class Lab:
         """What Host needs to know of the host ``name``."""
         lowers = self.options.get("lowers")
         golden = Path(lowers) / f"{name}.ext4" if lowers else None
+        layer = self.options.get("layer")
         return HostPlan(
             name=name,
             directory=self.state / "hosts" / name,
@@ -94,6 +98,7 @@ class Lab:
             ports=tuple(sorted(nics_of(self.definition).items())),
             binds=self.binds(name),
             disks_gib=tuple(self.definition["hosts"][name].get("disks_gib", ())),
+            layer=Path(layer) / "upper" if layer else None,
         )
 
     def binds(self, name: str) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ STAND_INS = (
 )
 """Agents of Fuel whose daemons do not exist here: they keep a state, as a running daemon would."""
 
+NEUTRON_AGENTS = tuple(name for name in STAND_INS if name.startswith("ocf-neutron-"))
+"""Those of them that an environment with Neutron's own agents has daemons for."""
+
 RESOURCES = {
     "6.1": {
         "management": ("vip__management", "br-mgmt-hapr", "hapr-m"),
@@ -102,9 +105,18 @@ def files(environment: Environment) -> list[File]:
     configuration = render("corosync.conf.j2", {"cluster": name, "nodes": environment.controllers})
     made = [File("/etc/corosync/corosync.conf", configuration)]
     for path in sorted(AGENTS.iterdir()):
-        for agent in STAND_INS if path.name == "stand-in" else (path.name,):
+        for agent in _named(path.name, environment.agents):
             made.append(File(f"{AGENT_FOLDER}/{agent}", path.read_text(encoding="utf-8"), 0o755))
     return made
+
+
+def _named(file: str, agents: bool) -> Sequence[str]:
+    """Names of Fuel's agents that one of the lab's files is."""
+    if file == "neutron-agent":
+        return NEUTRON_AGENTS if agents else ()
+    if file == "stand-in":
+        return [name for name in STAND_INS if not (agents and name in NEUTRON_AGENTS)]
+    return (file,)
 
 
 def addresses(environment: Environment) -> str:
@@ -129,7 +141,8 @@ def checks_gateway(environment: Environment) -> bool:
 
 def services(environment: Environment) -> str:
     """crm's text for what Fuel leaves to Pacemaker."""
-    return render("crm-services.j2", {"public_vrouter": RESOURCES[environment.fuel_release]["vrouter_pub"][0]})
+    public_vrouter = RESOURCES[environment.fuel_release]["vrouter_pub"][0]
+    return render("crm-services.j2", {"public_vrouter": public_vrouter, "agents": environment.agents})
 
 
 def load(host: Any, text: str) -> None:

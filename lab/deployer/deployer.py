@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lab import definition
 from lab.command import CommandFailed
 from lab.hosts import Host, HostError
 from lab.wait import Timeout
@@ -65,7 +66,7 @@ class LabDeployer:
         """Deploy the nodes of ``facts``, one element per node and role; uid to error or None."""
         uids = sorted({str(element["uid"]) for element in facts})
         try:
-            environment = parse(facts)
+            environment = parse(facts, self._has_agents())
             known = self._hosts()
             hosts = {node.uid: known[node.uid] for node in environment.nodes if node.uid in known}
         except DeploymentError as error:
@@ -80,7 +81,7 @@ class LabDeployer:
         if unknown:
             text = f"deployment tasks that this lab does not run by themselves: {', '.join(unknown)}"
             return {str(element["uid"]): text for element in facts}
-        environment = parse(facts)
+        environment = parse(facts, self._has_agents())
 
         def one(uid: str) -> None:
             # Astute tells no percentage of tasks by themselves.
@@ -102,6 +103,9 @@ class LabDeployer:
         failed = "; ".join(error for error in errors.values() if error)
         if failed:
             raise DeploymentError(failed)
+
+    def _has_agents(self) -> bool:
+        return definition.has_agents(self.lab.definition)
 
     def _host(self, uid: str) -> Host:
         """The machine of a node. Raises DeploymentError."""

@@ -76,6 +76,7 @@ class Deployment:
         self._at(controllers, 75, "database and brokers complete, Keystone filled")
         self._start_services(controllers)
         cloud.wait_answering(self.primary, cloud.urls_of_vip(self.environment))
+        cloud.wait_agents(self.primary, self.environment, controllers)
         self._at(controllers, 90, "all APIs answer")
         cloud.make_resources(self.primary, self.environment, self.venv)
         self._at(controllers, 100, "done")
@@ -85,6 +86,7 @@ class Deployment:
         self._at(computes, 80, "compute services started")
         cloud.wait_computes(self.primary, self.environment, computes)
         cloud.discover_computes(self.primary)
+        cloud.wait_agents(self.primary, self.environment, computes)
         self._at(computes, 100, "done")
 
     # ---- steps

@@ -54,7 +54,8 @@ class Environment:
     """What all nodes of one environment share.
 
     ``vips``: management, public, vrouter, vrouter_pub to address. ``settings``: the facts of the primary controller (of
-    any node where none is deployed). ``facts``: uid to the elements to deploy, one per role.
+    any node where none is deployed). ``facts``: uid to the elements to deploy, one per role. ``agents``: it has
+    Neutron's own agents and guests in QEMU, where others have stand-ins; the lab's choice, of which no facts speak.
     """
 
     identifier: int
@@ -63,6 +64,7 @@ class Environment:
     vips: Mapping[str, str]
     settings: Mapping[str, Any]
     facts: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    agents: bool = False
 
     @property
     def openstack_release(self) -> str:
@@ -105,7 +107,7 @@ class Environment:
         return None if given in (None, "", "none") else str(given)
 
 
-def parse(facts: Sequence[Mapping[str, Any]]) -> Environment:
+def parse(facts: Sequence[Mapping[str, Any]], agents: bool = False) -> Environment:
     """The environment that ``facts`` describe. Raises UnsupportedFacts naming what is missing or unknown."""
     if not facts:
         raise UnsupportedFacts("there are no deployment facts: no node was named")
@@ -120,6 +122,7 @@ def parse(facts: Sequence[Mapping[str, Any]]) -> Environment:
         vips=_vips(settings),
         settings=settings,
         facts=by_uid,
+        agents=agents,
     )
 
 

@@ -67,6 +67,19 @@ CONTROLLER_SERVICES = (
 )
 COMPUTE_SERVICES = (Service("nova-compute", "nova", "nova-compute"),)
 
+AGENT = "%s --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/%s"
+SWITCH_AGENT = AGENT % ("neutron-openvswitch-agent", "plugins/ml2/openvswitch_agent.ini")
+CONTROLLER_AGENTS = (
+    Service("neutron-plugin-openvswitch-agent", "neutron", SWITCH_AGENT, in_pacemaker=True),
+    *(
+        Service(name, "neutron", AGENT % (name, f"{kind}_agent.ini"), in_pacemaker=True)
+        for kind in ("l3", "dhcp", "metadata")
+        for name in (f"neutron-{kind}-agent",)
+    ),
+)
+COMPUTE_AGENTS = (Service("neutron-plugin-openvswitch-agent", "neutron", SWITCH_AGENT),)
+"""Of environments with Neutron's own agents."""
+
 START_UNIT = "openstack-start.service"
 
 START_TARGET = """[Unit]
@@ -108,6 +121,14 @@ CONFIGURATION = {
 }
 """Template to its service and its place on the node."""
 
+AGENT_CONFIGURATION = {
+    "openvswitch_agent.ini.j2": ("neutron", "/etc/neutron/plugins/ml2/openvswitch_agent.ini"),
+    "l3_agent.ini.j2": ("neutron", "/etc/neutron/l3_agent.ini"),
+    "dhcp_agent.ini.j2": ("neutron", "/etc/neutron/dhcp_agent.ini"),
+    "metadata_agent.ini.j2": ("neutron", "/etc/neutron/metadata_agent.ini"),
+}
+GUEST_SCRIPT = Path(__file__).parent / "node_scripts/guest.py"
+
 
 def services(environment: Environment, node: Node) -> list[Service]:
     """Units of a node by its roles."""
@@ -115,8 +136,10 @@ def services(environment: Environment, node: Node) -> list[Service]:
     if node.is_controller:
         is_primary = node.uid == environment.primary.uid
         found += [service for service in CONTROLLER_SERVICES if is_primary or not service.primary_only]
+        found += CONTROLLER_AGENTS if environment.agents else ()
     if "compute" in node.roles:
         found += COMPUTE_SERVICES
+        found += COMPUTE_AGENTS if environment.agents and not node.is_controller else ()
     return found
 
 
@@ -150,6 +173,8 @@ def context(environment: Environment, node: Node, venv: Path) -> dict[str, Any]:
         "host": node.fqdn,
         "address": node.management,
         "is_controller": node.is_controller,
+        "agents": environment.agents,
+        "metadata_secret": settings["quantum_settings"].get("metadata", {}).get("metadata_proxy_shared_secret"),
         "venv": str(venv),
     }
 
@@ -161,7 +186,7 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
     folders = {service.folder for service in wanted}
     made = [
         File(path, render(template, values), 0o640)
-        for template, (folder, path) in CONFIGURATION.items()
+        for template, (folder, path) in _configuration(environment).items()
         if folder in folders
     ]
     if wanted:
@@ -169,9 +194,16 @@ def files(environment: Environment, node: Node, venv: Path) -> list[File]:
         made.append(File("/etc/systemd/system/openstack.target", START_TARGET))
         waiting = "; ".join(_answers(node, values["vip"]))
         made.append(File(f"/etc/systemd/system/{START_UNIT}", START_SERVICE.format(waiting=waiting)))
+    if environment.agents and "compute" in node.roles:
+        made.append(File("/usr/local/sbin/guest", GUEST_SCRIPT.read_text(encoding="utf-8"), 0o755))
+        made.append(File("/etc/systemd/system/guest@.service", render("guest.service.j2", values)))
     if node.is_controller:
         made.append(File("/etc/memcached.conf", _memcached(node)))
     return made + [_unit(service, values) for service in wanted]
+
+
+def _configuration(environment: Environment) -> Mapping[str, tuple[str, str]]:
+    return {**CONFIGURATION, **AGENT_CONFIGURATION} if environment.agents else CONFIGURATION
 
 
 def _answers(node: Node, vip: str) -> list[str]:
@@ -196,7 +228,8 @@ def _memcached(node: Node) -> str:
 
 def configuration_of(service: Service) -> list[str]:
     """Files of the node that a unit reads."""
-    return [path for folder, path in CONFIGURATION.values() if folder == service.folder] + [
+    known = {**CONFIGURATION, **AGENT_CONFIGURATION}
+    return [path for folder, path in known.values() if folder == service.folder] + [
         f"/etc/systemd/system/{service.name}.service"
     ]
 

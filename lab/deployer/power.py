@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from lab import definition
 from lab.wait import until
 
 from . import cloud, cluster, galera, openstack, rabbitmq
@@ -29,7 +30,8 @@ def deployed(lab: Any) -> list[Environment]:
         facts = read_facts(host) if host.is_running() else None
         if facts:
             elements.setdefault(int(facts["deployment_id"]), []).append(facts)
-    return [parse(found) for _, found in sorted(elements.items())]
+    agents = definition.has_agents(lab.definition)
+    return [parse(found, agents) for _, found in sorted(elements.items())]
 
 
 def read_facts(host: Any) -> dict[str, Any] | None:
@@ -100,6 +102,7 @@ def wait_ready(lab: Any, environment: Environment, timeout: float = 600) -> None
     cloud.wait_answering(first, cloud.urls_of_vip(environment), left())
     say(environment, f"{timeout - left():.1f} s: all APIs")
     wait_reporting(first, environment, computes, left())
+    cloud.wait_agents(first, environment, [*controllers, *computes], left())
     say(environment, f"{timeout - left():.1f} s: {len(computes)} computes")
 
 

@@ -12,16 +12,17 @@ ENTRY_POINTS = "[neutron.ml2.mechanism_drivers]\nagentless = lab_agentless:Agent
 
 
 def install(venv: Path) -> None:
-    """Add both drivers to the environment in ``venv``; harmless when they are there.
+    """Add the drivers to the environment in ``venv``; harmless when they are there.
 
-    nova finds its driver as ``remembering.RememberingDriver`` (a module of nova.virt), neutron by the entry point
-    ``agentless``. Raises FileNotFoundError when the environment has no nova.
+    nova finds its own as ``remembering.RememberingDriver`` and ``emulating.EmulatingDriver`` (modules of nova.virt),
+    neutron by the entry point ``agentless``. Raises FileNotFoundError when the environment has no nova.
     """
     found = sorted(venv.glob("lib/python3*/site-packages/nova/virt"))
     if not found:
         raise FileNotFoundError(f"{venv} has no nova")
     packages = found[0].parent.parent
-    shutil.copyfile(HERE / "remembering.py", packages / "nova/virt/remembering.py")
+    for name in ("remembering.py", "emulating.py"):
+        shutil.copyfile(HERE / name, packages / "nova/virt" / name)
     shutil.copyfile(HERE / "agentless.py", packages / "lab_agentless.py")
     information = packages / DISTRIBUTION
     information.mkdir(exist_ok=True)

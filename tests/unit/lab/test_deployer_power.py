@@ -36,7 +36,7 @@ def lab(tmp_path):
     elements = {f"node-{element['uid']}": element for element in facts("6.1")}
     hosts = {name: FakeHost(name, tmp_path, record, element) for name, element in elements.items()}
     hosts["node-4"] = FakeHost("node-4", tmp_path, record)
-    return SimpleNamespace(hosts=hosts, record=record)
+    return SimpleNamespace(hosts=hosts, record=record, definition={})
 
 
 def test_environments_are_found_by_the_facts_on_the_hosts(lab):
@@ -64,7 +64,7 @@ def test_a_node_is_found_on_its_machine_whatever_its_number_is(tmp_path):
     hosts = {
         name: FakeHost(name, tmp_path, record, element) for name, element in zip(machines, elements, strict=True)
     }
-    power.stop_cloud(SimpleNamespace(hosts=hosts))
+    power.stop_cloud(SimpleNamespace(hosts=hosts, definition={}))
     assert [name for name, argv in record if "pacemaker" in argv] == ["node-3", "node-2", "node-1"]
 
 

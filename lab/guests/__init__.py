@@ -1,0 +1,1 @@
+"""Guests that are machines: what their hosts have over the image, and what they told."""
