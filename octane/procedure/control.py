@@ -13,7 +13,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
-from octane.procedure import isolation
+from octane.procedure import isolation, tenants
 from octane.procedure.checks import Check
 from octane.procedure.isolation import SWITCHED
 from octane.procedure.networks import PORTS
@@ -171,6 +171,7 @@ class Switch(LibraryStep):
         if ctx.recall(RAN) is None:
             first = side.originals[0]
             ctx.record(RAN, ctx.nodes.call([first], "octane_cluster.serving")[first])
+            tenants.note(ctx)
         plans = _overlays_behind(ctx)
         if plans:
             ctx.nodes.state(list(plans), "octane_net.overlays_prepared", plans=plans)
@@ -200,6 +201,7 @@ class Switch(LibraryStep):
         timeout = START_TIMEOUT
         ctx.nodes.call(originals[:1], "octane_cluster.wait_serving", ctx.recall(RAN), timeout, timeout=timeout + 30)
         _await_brokers(ctx, originals)
+        not_back = tenants.await_back(ctx)
         leave, take = _reversed(_take(ctx)), _reversed(_leave(ctx))
         if not joined:
             leave = {node: [entry for entry in plan if entry["do"] == "detach"] for node, plan in leave.items()}
@@ -217,6 +219,8 @@ class Switch(LibraryStep):
         ctx.record(BACK, None)
         ctx.nodes.call(originals, "octane_cluster.heed_gateway")
         ctx.record(RAN, None)
+        if not_back:
+            evidence["not back"] = not_back
         _reconnect(ctx, sides(ctx).originals)
         return Outcome(
             changes={"moved back": [*originals, *sides(ctx).seeds]},
@@ -277,7 +281,7 @@ class Reconnect(LibraryStep):
 
 
 class ComputesReport(LibraryStep):
-    """Waits until the new controllers see every compute up."""
+    """Waits until the new controllers see every compute up, and of its agents of Neutron those that were up before."""
 
     changes_nothing = True
 
@@ -325,12 +329,13 @@ def _fence_plan(uplinks: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def computes_down(ctx: Context) -> list[str]:
-    """Computes that the new controllers do not see up, by minion id."""
+    """Computes that the new controllers do not see up, by minion id, and agents of theirs, by name and host."""
     side = sides(ctx)
     first = side.seeds[0]
     services = ctx.nodes.call([first], "octane_nova.services")[first]
     up = {service["host"] for service in services if service["binary"] == "nova-compute" and service["up"]}
-    return [node for node in side.computes if not {node, side.fqdn[node]} & up]
+    down = [node for node in side.computes if not {node, side.fqdn[node]} & up]
+    return down + tenants.agents_down(ctx, services)
 
 
 def _reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, int]:

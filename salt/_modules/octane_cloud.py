@@ -112,6 +112,28 @@ def delete_record(service_type, identifier):
     return _Session().delete(service_type, f"{path}{identifier}")
 
 
+def ask(service_type, requests):
+    """
+    Ask an API on this controller itself, one request after the other with one token: behind HAProxy's back, where it
+    may refuse writes. None where the catalogue has no such service.
+
+    :param requests: ``[{"method": str, "path": below the service's root, "body": data or missing}]``
+    :return: answers as data; gone already (DELETE, 404) and there already (POST, 409) are ``None``
+    :raises CommandExecutionError: another status than those and success
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.ask network '[{method: GET, path: /v2.0/agents}]'
+    """
+    session = _Session()
+    if service_type not in session.catalog:
+        return []
+    base = session.here(service_type)
+    return [session.send(one["method"], base + one["path"], one.get("body")) for one in requests]
+
+
 def warm(addresses=None, timeout=10):
     """
     Ask the APIs on this controller's own addresses for their lists, each twice and several at once, so that every
@@ -194,6 +216,22 @@ class _Session:
                 base = parts._replace(netloc=f"{address}:{parts.port or 80}", path=path).geturl()
                 found += [base + one for one in paths]
         return found
+
+    def here(self, service_type):
+        """Root of a service on this controller's own address."""
+        addresses = _own_addresses(self.settings)
+        if not addresses:
+            raise CommandExecutionError("this controller has no address beside the virtual one of keystone")
+        parts = urllib.parse.urlsplit(self._base((service_type,)))
+        return parts._replace(netloc=f"{addresses[0]}:{parts.port or 80}").geturl()
+
+    def send(self, method, url, body=None):
+        try:
+            return _request(method, url, body, self.token, raise_http=True)[1]
+        except urllib.error.HTTPError as error:
+            if (method, error.code) in (("DELETE", 404), ("POST", 409)):
+                return None
+            raise CommandExecutionError(f"{method} {url} answered {error.code}") from None
 
     def delete(self, service_type, path):
         unversioned = service_type in UNVERSIONED

@@ -147,6 +147,20 @@ def to_announce():
     return [{**one, "mac": one["mac"] if one["virtual"] else None} for one in announceable()]
 
 
+def inside(namespace):
+    """
+    IPv4 addresses of a namespace, without their masks, on interfaces that are up.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_net.inside qrouter-6d29c1a4-3f4b-43f1-b0e5-07f1c9a2b6ad
+    """
+    given = _inet(_ip(["-4", "-o", "addr", "show", "up"], namespace))
+    return sorted(one.partition("/")[0] for found in given.values() for one in found)
+
+
 def peers(namespace):
     """
     Pairs of virtual interfaces between a namespace and the main one: ``{name inside: name outside}``.

@@ -54,6 +54,7 @@ class Network:
                 {f"oct{plan['key']}": "m" for plan in plans[minion]}
             ),
             "octane_cluster.serving": lambda minion: ["vip__public"],
+            "octane_agents.present": lambda minion: {"qrouter-1": ["10.0.0.1"]} if minion == "node-1" else {},
             "octane_cluster.ignore_gateway": lambda minion: [],
             "octane_cluster.wait_serving": lambda minion, resources, timeout: self.serves(minion, resources),
             "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
@@ -66,6 +67,7 @@ class Network:
             "octane_nova.compute_queues": lambda minion: self.consumers,
             "octane_nova.services": lambda minion: [
                 {
+                    "service": "nova",
                     "binary": "nova-compute",
                     "host": "node-7.domain.tld",
                     "up": bool(self.consumers["compute.node-7.domain.tld"]),
