@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from octane.context import Context
-from octane.errors import InvariantBroken, WaitTimeout
+from octane.errors import InvariantBroken, NodeFailed, WaitTimeout
 from octane.fuel.nodes import controllers
 from octane.procedure.isolation import SWITCHED
 from octane.sides import sides
@@ -49,6 +49,9 @@ Present = dict[str, list[str]]
 class HostTenants(LibraryStep):
     """The seed's agents host what those of the original's controllers do, and have made it."""
 
+    # Its services were started a moment ago: the API is waited for.
+    check_first = False
+
     def pending(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(SWITCHED):
             return {}
@@ -58,6 +61,8 @@ class HostTenants(LibraryStep):
         return {"host": wanted} if wanted and (missing or any(_bound(ctx).values())) else {}
 
     def apply(self, ctx: Context) -> Outcome:
+        if ctx.recall(SWITCHED):
+            return Outcome(comment="the addresses have moved")
         first = sides(ctx).seeds[0]
         names = _names_of_seeds(ctx)
         _wait_agents(ctx, first, names)
@@ -79,8 +84,9 @@ class HostTenants(LibraryStep):
         except WaitTimeout as error:
             raise InvariantBroken(f"{error.message}; missing: {', '.join(missing[:5])}") from error
         count = {kind: len(found) for kind, found in held.items()}
-        comment = f"{sum(count.values())} routers and networks are ready"
-        return Outcome(changes={"hosted": count}, comment=comment, evidence={"hosted": count})
+        total = sum(count.values())
+        comment = f"{total} routers and networks are ready" if total else "no agent of the original hosts anything"
+        return Outcome(changes={"hosted": count} if total else {}, comment=comment, evidence={"hosted": count})
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(SWITCHED):
@@ -193,11 +199,14 @@ def _names_of_seeds(ctx: Context) -> dict[str, list[str]]:
 
 
 def _wait_agents(ctx: Context, first: str, names: dict[str, list[str]]) -> None:
-    """:raises InvariantBroken: naming the agents that Neutron does not see alive."""
+    """:raises InvariantBroken: naming the agents that Neutron does not see alive, or why it does not tell."""
     missing: list[str] = []
 
     def alive() -> bool:
-        missing[:] = ctx.nodes.call([first], "octane_agents.missing_agents", names, timeout=120)[first]
+        try:
+            missing[:] = ctx.nodes.call([first], "octane_agents.missing_agents", names, timeout=120)[first]
+        except NodeFailed as error:
+            missing[:] = [str(error)]
         return not missing
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from octane.errors import InvariantBroken
+from octane.errors import InvariantBroken, NodeFailed
 from octane.procedure import control, tenants
 from octane.procedure.isolation import SWITCHED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -41,7 +41,9 @@ class Neutron:
     def missing_agents(self, minion, hosts):
         assert hosts == {"node-4": ["node-4", "node-4.domain.tld"]}
         self.waiting = max(0, self.waiting - 1)
-        return ["L3 agent on node-4"] if self.waiting else []
+        if self.waiting == 1:
+            raise NodeFailed(minion, "octane_agents.missing_agents", "connection refused")
+        return []
 
     def rebind(self, minion, was, take):
         self.bound = {kind: {} for kind in self.bound}
