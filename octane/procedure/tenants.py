@@ -25,7 +25,7 @@ AGENTS_TIMEOUT = 300
 HOSTED_TIMEOUT = 600
 """Seconds for the agents to make what they host: a large cloud has hundreds of routers."""
 
-BACK_TIMEOUT = 300
+BACK_TIMEOUT = 600
 """Seconds to wait for the original's agents on the way back; a router that does not come keeps nobody from the rest."""
 
 REPORT_INTERVAL = timedelta(seconds=75)
