@@ -30,6 +30,7 @@ After up, and again after reset, the Fuel master has what Fuel puts there and no
 EXAMPLES = """examples:
   sudo octane-lab up                              the reference cloud: Fuel master, 3 controllers, 3 spares, 3 computes
   sudo octane-lab up --profile small              a master, a controller, a spare and a compute node
+  sudo octane-lab up --profile guests             one controller, two computes, guests that ping: octane-lab guests
   sudo octane-lab status                          power, memory and addresses of every host
   sudo octane-lab shell node-1                    a shell on a host
   sudo octane-lab exec node-1 -- crm_mon -1       a command on a host; its exit code is passed on

@@ -109,7 +109,8 @@ def rebind(was, take):
 def present():
     """
     What routers and DHCP servers of tenants on this node answer for: ``{"qrouter-<id>": [address], "qdhcp-<id>":
-    [address]}``, of interfaces that are up; namespaces without an address are left out.
+    [address]}``, of interfaces that are up and that the agent of Open vSwitch, where there is one, has wired;
+    namespaces without an address are left out.
 
     CLI Example:
 
@@ -119,7 +120,12 @@ def present():
     """
     prefixes = tuple(prefix for *_, prefix in _HOSTED.values())
     named = [name for name in __salt__["octane_net.namespaces"]() if name.startswith(prefixes)]
-    found = {name: [one for one in __salt__["octane_net.inside"](name) if not _is_local(one)] for name in named}
+    unwired = set(__salt__["octane_ovs.unwired"]()) if named else set()
+    found = {}
+    for name in named:
+        inside = __salt__["octane_net.inside"](name)
+        given = [one for interface, addresses in inside.items() if interface not in unwired for one in addresses]
+        found[name] = [one for one in given if not _is_local(one)]
     return {name: addresses for name, addresses in found.items() if addresses}
 
 

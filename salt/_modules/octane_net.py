@@ -149,7 +149,7 @@ def to_announce():
 
 def inside(namespace):
     """
-    IPv4 addresses of a namespace, without their masks, on interfaces that are up.
+    IPv4 addresses of a namespace, without their masks, by interface, of those that are up: ``{interface: [address]}``.
 
     CLI Example:
 
@@ -158,7 +158,7 @@ def inside(namespace):
         salt node-4 octane_net.inside qrouter-6d29c1a4-3f4b-43f1-b0e5-07f1c9a2b6ad
     """
     given = _inet(_ip(["-4", "-o", "addr", "show", "up"], namespace))
-    return sorted(one.partition("/")[0] for found in given.values() for one in found)
+    return {name: [one.partition("/")[0] for one in found] for name, found in given.items()}
 
 
 def peers(namespace):

@@ -26,6 +26,8 @@ _COLUMNS = {
     ),
     "Interface": ("_uuid", "name", "type", "options", "mac", "ofport_request", "other_config", "external_ids"),
 }
+# Where agents put ports that they do not know (yet).
+_DEAD_VLAN = 4095
 _EMPTY = ("", 0, False, ["set", []], ["map", []])
 
 
@@ -43,6 +45,21 @@ def bridges():
         salt node-1 octane_ovs.bridges
     """
     return {name: sorted(set(ports) - {name}) for name, ports in _bridges(_tables()).items()}
+
+
+def unwired(bridge="br-int"):
+    """
+    Ports of Neutron's bridge that its agent has not given a VLAN yet, or has cut off: nothing comes through them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_ovs.unwired
+    """
+    tables = _tables()
+    mine = set(_bridges(tables).get(bridge, ()))
+    return sorted(row["name"] for row in tables["Port"] if row["name"] in mine and row["tag"] in (*_EMPTY, _DEAD_VLAN))
 
 
 def definition(port):

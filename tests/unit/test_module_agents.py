@@ -97,9 +97,10 @@ def test_agents_that_are_not_there_yet_are_named(api):
     assert api.node.call("octane_agents.missing_agents", hosts) == ["DHCP agent on node-5"]
 
 
-def test_only_addresses_of_tenants_on_this_node_count(api):
-    inside = {"qrouter-x": ["127.0.0.1", "10.0.0.1", "169.254.169.254"], "qdhcp-y": ["127.0.0.1"]}
-    inside["haproxy"] = ["10.1.1.1"]
+def test_only_addresses_of_tenants_that_are_wired_on_this_node_count(api):
+    inside = {"qrouter-x": {"lo": ["127.0.0.1"], "qr-1": ["10.0.0.1", "169.254.169.254"], "qg-1": ["172.16.0.130"]}}
+    inside |= {"qdhcp-y": {"lo": ["127.0.0.1"]}, "haproxy": {"b_public": ["10.1.1.1"]}}
+    api.node.salt["octane_ovs.unwired"] = lambda: ["qg-1", "tap7"]
     api.node.salt["octane_net.namespaces"] = lambda: list(inside)
     api.node.salt["octane_net.inside"] = inside.get
     assert api.node.call("octane_agents.present") == {"qrouter-x": ["10.0.0.1"]}
