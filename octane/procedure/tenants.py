@@ -69,6 +69,9 @@ class HostTenants(LibraryStep):
         # Written down before it is taken away: whoever is interrupted between finds it nowhere else.
         held = merged(ctx.recall(HELD) or {}, _bound(ctx))
         ctx.record(HELD, held)
+        if not any(held.values()):
+            # Every second here is one in which users' writes are refused.
+            return Outcome(comment="no agent of the original hosts anything")
         records = ctx.nodes.call([first], "octane_nova.services")[first]
         ctx.record(AGENTS, alive_at_copy(records, _names_of_controllers(ctx)))
         take = [name for known in names.values() for name in known]
@@ -84,9 +87,8 @@ class HostTenants(LibraryStep):
         except WaitTimeout as error:
             raise InvariantBroken(f"{error.message}; missing: {', '.join(missing[:5])}") from error
         count = {kind: len(found) for kind, found in held.items()}
-        total = sum(count.values())
-        comment = f"{total} routers and networks are ready" if total else "no agent of the original hosts anything"
-        return Outcome(changes={"hosted": count} if total else {}, comment=comment, evidence={"hosted": count})
+        comment = f"{sum(count.values())} routers and networks are ready"
+        return Outcome(changes={"hosted": count}, comment=comment, evidence={"hosted": count})
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(SWITCHED):

@@ -84,6 +84,13 @@ def test_bridges_have_their_ports_without_their_own(switch):
     assert switch.node.call("octane_ovs.inner_ports") == ["br-aux", "br-ex", "br-ex--br-aux"]
 
 
+def test_ports_that_neutrons_agent_has_not_wired_are_told(switch):
+    dead = [switch.row(5, "qr-1", tag=4095, interfaces=uuids(15)), switch.row(6, "qg-1", tag=3, interfaces=uuids(16))]
+    switch.ports += [*dead, switch.row(7, "tap1", interfaces=uuids(17))]
+    switch.bridges.append({"name": "br-int", "ports": uuids(5, 6, 7)})
+    assert switch.node.call("octane_ovs.unwired") == ["qr-1", "tap1"]
+
+
 def test_a_port_comes_back_with_all_it_had(switch, monkeypatch):
     modules = switch.node.modules["octane_ports"]
     monkeypatch.setattr(modules, "_exists", lambda name: True)

@@ -79,6 +79,8 @@ def test_a_cloud_without_agents_has_nothing_to_move(neutron):
     neutron.bound = {"L3 agent": {}, "DHCP agent": {}}
     assert tenants.HostTenants().pending(neutron.ctx) == {}
     assert tenants.HostTenants().verify(neutron.ctx) == {"hosted": {}}
+    assert not tenants.HostTenants().apply(neutron.ctx).changes
+    assert "octane_agents.rebind" not in neutron.ctx.nodes.names()
 
 
 def test_what_an_interrupted_attempt_took_away_is_not_forgotten(neutron):
