@@ -102,6 +102,13 @@ class HostTenants(LibraryStep):
             raise InvariantBroken(f"the seed's controllers do not have: {', '.join(missing[:5])}")
         return {"hosted": {kind: len(found) for kind, found in held.items()}}
 
+    def undo(self, ctx: Context) -> Outcome:
+        """Which agent hosts what is known to the seed's database alone, and another copy is another matter. What the
+        agents made goes with them, as soon as they are stopped."""
+        for key in (HELD, AGENTS):
+            ctx.record(key, None)
+        return Outcome(comment="what the seed's agents took over is forgotten")
+
 
 def note(ctx: Context) -> None:
     """Remember what the original's controllers answer for in tenants' networks."""

@@ -62,13 +62,10 @@ Start the seed's services in Pacemaker:
     - undo: octane_cluster.stopped
     - timeout: 600
 
-# Which agent hosts what is known to the seed's database alone: once its agents are stopped, nothing is left to undo.
 Let the seed's agents host the tenants' routers and networks, behind the isolation:
   octane.step:
     - step: control.tenants_hosted
     - library: octane.procedure.tenants:HostTenants
-    - undo: nothing
-    - timeout: 900
 
 Warm every API of the seed:
   octane.step:

@@ -102,6 +102,16 @@ def test_a_router_that_does_not_come_stops_the_stage_before_the_switch(neutron):
         tenants.HostTenants().verify(neutron.ctx)
 
 
+def test_another_copy_may_bind_other_things(neutron):
+    step = tenants.HostTenants()
+    step.apply(neutron.ctx)
+    step.undo(neutron.ctx)
+    neutron.bound = {"L3 agent": {}, "DHCP agent": {NETWORK: ["dhcp-old"]}}
+    neutron.there = {"node-1": {"qdhcp-n1": ["10.0.0.2"]}, "node-4": {}}
+    step.apply(neutron.ctx)
+    assert set(neutron.there["node-4"]) == {"qdhcp-n1"}
+
+
 def test_after_the_switch_there_is_nothing_left_to_prepare(neutron):
     neutron.ctx.record(SWITCHED, True)
     assert tenants.HostTenants().pending(neutron.ctx) == {} and tenants.HostTenants().verify(neutron.ctx) == {}
