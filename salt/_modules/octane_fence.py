@@ -7,11 +7,14 @@ is in ``/etc/octane-fenced``, for whoever logs in, with the way back; the same a
 
 import json
 import os
+import signal
 import time
 
 MARKER = "/etc/octane-fenced"
 RECORD = "/var/lib/octane-node/fence.json"
 NAMESPACES = ("haproxy", "vrouter")
+TENANTS = ("qrouter-", "qdhcp-")
+"""Beginnings of the names of Neutron's namespaces. Its agents make them anew when they start."""
 
 
 def fenced():
@@ -117,7 +120,8 @@ def physical_ports(bridge):
 
 def leftovers():
     """
-    Ends, on this side, of virtual addresses that are still alive in namespaces of the cluster.
+    Ends, on this side, of virtual addresses that are still alive in namespaces of the cluster, and namespaces of
+    tenants' routers and DHCP servers: Neutron's agents leave them, with addresses and dnsmasq, when they stop.
 
     CLI Example:
 
@@ -125,12 +129,13 @@ def leftovers():
 
         salt node-1 octane_fence.leftovers
     """
-    return sorted(name for name, namespace in _veths().items() if namespace in NAMESPACES)
+    virtual = sorted(name for name, namespace in _veths().items() if namespace in NAMESPACES)
+    return virtual + _tenants()
 
 
 def remove_leftovers():
     """
-    Delete what :func:`leftovers` finds; both ends of each pair go, and the address with them.
+    Delete what :func:`leftovers` finds: both ends of each pair with the address, and namespaces with what runs in them.
 
     CLI Example:
 
@@ -138,9 +143,12 @@ def remove_leftovers():
 
         salt node-1 octane_fence.remove_leftovers
     """
-    found = leftovers()
+    found, tenants = leftovers(), _tenants()
     for name in found:
-        __salt__["cmd.run_all"](["ip", "link", "delete", name], python_shell=False, ignore_retcode=True)
+        if name in tenants:
+            _kill_inside(name)
+        command = ["ip", "netns" if name in tenants else "link", "delete", name]
+        __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)
     return found
 
 
@@ -162,6 +170,20 @@ def sever(bridges):
     for address in found:
         __salt__["cmd.run_all"](["ss", "-K", "src", address], python_shell=False, ignore_retcode=True)
     return found
+
+
+def _tenants():
+    return [name for name in __salt__["octane_net.namespaces"]() if name.startswith(TENANTS)]
+
+
+def _kill_inside(namespace):
+    command = ["ip", "netns", "pids", namespace]
+    listed = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)
+    for process in listed["stdout"].split():
+        try:
+            os.kill(int(process), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def _veths():

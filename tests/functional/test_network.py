@@ -2,6 +2,7 @@
 Ports, overlays, ARP and severed connections between network namespaces that stand for hosts.
 """
 
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.wait import until
 from tests.functional.network_hosts import NEEDED, Host
 
 pytestmark = NEEDED
@@ -76,6 +78,18 @@ def test_a_fence_takes_what_leads_out_of_the_node_and_leaves_its_inner_links(net
     assert one.call("octane_fence.leftovers") == ["v_vip"]
     one.call("octane_fence.remove_leftovers")
     assert one.call("octane_fence.leftovers") == [] and one.call("octane_net.ports", "br-mgmt") == ["p_a"]
+
+
+def test_a_fence_leaves_no_router_and_no_dhcp_server_of_a_tenant_alive(network):
+    one = network.one
+    for name in ("qrouter-1", "qdhcp-1", "another"):
+        one.run("ip", "netns", "add", name)
+    inside = subprocess.Popen(one.inside("ip", "netns", "exec", "qdhcp-1", "sleep", "600"))
+    until(lambda: one.run("ip", "netns", "pids", "qdhcp-1").stdout, 10, "a process in the namespace")
+    assert one.call("octane_fence.leftovers") == ["qdhcp-1", "qrouter-1"]
+    one.call("octane_fence.remove_leftovers")
+    assert inside.wait(10) == -signal.SIGKILL
+    assert one.call("octane_fence.leftovers") == [] and one.call("octane_net.namespaces") == ["another"]
 
 
 def test_a_half_done_change_is_finished(network):
