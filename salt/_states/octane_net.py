@@ -6,6 +6,9 @@ import functools
 
 from salt.exceptions import CommandExecutionError
 
+UNHEARD = 5
+"""Seconds for OpenStack's jobs of a controller that is cut off to stop: what they would still say nobody hears."""
+
 
 def _said(function):
     """What a module refuses or fails at becomes the state's comment: one sentence, no traceback."""
@@ -205,7 +208,7 @@ def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
     if not __opts__["test"]:
         __salt__["octane_fence.sever"](known["bridges"])
     for part in (
-        __states__["octane_service.stopped"](name, services=_jobs(known), disable=True),
+        __states__["octane_service.stopped"](name, services=_jobs(known), disable=True, kill_after=UNHEARD),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),
     ):
         changes.update(_done(part)["changes"])
