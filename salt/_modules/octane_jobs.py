@@ -55,8 +55,8 @@ def start(ticket, program, order):
     folder = _existing(ticket)
     if not _PROGRAM.fullmatch(program):
         raise CommandExecutionError(f"not a program of ours: {program!r}")
-    __salt__["octane_files.note"](f"{folder}/order.json", json.dumps(order))
-    __salt__["octane_files.note"](f"{folder}/program", program)
+    write(f"{folder}/order.json", json.dumps(order))
+    write(f"{folder}/program", program)
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{program}.py")
     with open(f"{folder}/log", "wb") as log:
         process = subprocess.Popen(
@@ -67,7 +67,7 @@ def start(ticket, program, order):
             start_new_session=True,
             cwd="/",
         )
-    __salt__["octane_files.note"](f"{folder}/pid", str(process.pid))
+    write(f"{folder}/pid", str(process.pid))
 
 
 def state(ticket):
@@ -187,6 +187,22 @@ def read(path):
             return stream.read()
     except FileNotFoundError:
         return ""
+
+
+def write(path, text):
+    """
+    A whole file for root alone, or the one before.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_jobs.write /var/lib/octane-node/note text
+    """
+    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(path + ".new", path)
 
 
 def _folder(ticket):
