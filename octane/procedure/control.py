@@ -39,7 +39,7 @@ BACK_KEYS = {"management": 3, "public": 4}
 Plan = dict[str, list[dict[str, Any]]]
 """{minion id: [{"do": "attach"|"detach", "bridge", "port", and what makes the port}, ...]}, in the order to be done."""
 
-MAKING = ("peer", "tag", "trunks", "bond")
+MAKING = ("peer", "tag", "trunks", "bond", "by_hand")
 """What an uplink may say besides, for a port that has to be made first."""
 
 
@@ -90,6 +90,7 @@ class PlanPorts(LibraryStep):
         if missing:
             raise Failed(f"no port of a bridge to move is known for {', '.join(missing)}")
         ports |= self._located(ctx, ports)
+        ports |= self._with_unplanned(ctx, ports)
         ctx.record(PORTS, ports)
         return Outcome(
             changes={"planned": ports}, comment=f"ports of {len(ports)} controllers known", evidence={"ports": ports}
@@ -104,6 +105,13 @@ class PlanPorts(LibraryStep):
             node: [{**uplink, **_port(entry)} for uplink, entry in zip(ports[node], found[node], strict=True)]
             for node in originals
         }
+
+    def _with_unplanned(self, ctx: Context, ports: dict[str, Any]) -> dict[str, Any]:
+        """The original's ports, and those that somebody plugged into the same bridges: they must leave as well."""
+        originals = list(sides(ctx).originals)
+        plans = {node: _fence_plan(ports[node]) for node in originals}
+        found = ctx.nodes.call(originals, "octane_fence.unplanned", plans=plans)
+        return {node: ports[node] + [_beside(port, ports[node]) for port in found[node]] for node in originals}
 
     def undo(self, ctx: Context) -> Outcome:
         ctx.record(PORTS, None)
@@ -380,6 +388,12 @@ def _flush(ctx: Context) -> list[str]:
     if reachable:
         ctx.nodes.call(reachable, "octane_net.flush_neighbours")
     return [node for node in sides(ctx).computes if node not in reachable]
+
+
+def _beside(port: Mapping[str, Any], uplinks: list[dict[str, Any]]) -> dict[str, Any]:
+    """A port that was found in the bridge of one of UPLINKS, as an uplink."""
+    purpose = next(one["purpose"] for one in uplinks if one["serves"] == port["bridge"])
+    return {"purpose": purpose, "serves": port["bridge"], **port}
 
 
 def _pending(ctx: Context, plans: Plan) -> dict[str, Any]:

@@ -118,6 +118,29 @@ def physical_ports(bridge):
     return sorted(found - inner)
 
 
+def unplanned(plans):
+    """
+    Ports that lead out of this node by bridges which others are to have, and that a plan does not know of: somebody
+    plugged them in by hand.
+
+    :param plans: ``{minion id: {"bridges": [bridge], "ports": [{"bridge", "port"}]}}``; each node looks at its own
+    :return: ``[{"bridge", "port", "by_hand"}]``; ``by_hand`` is ``True`` where the node's files do not have it either
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_fence.unplanned '{node-1: {bridges: [br-ex], ports: [{bridge: br-ex, port: eth1}]}}'
+    """
+    mine = plans[__opts__["id"]]
+    found = _with_physical(mine["ports"], mine["bridges"])[len(mine["ports"]) :]
+    return [
+        {**one, "by_hand": one["port"] not in (__salt__["octane_net.persistent_ports"](one["bridge"]) or ())}
+        for one in found
+        if one["port"] in __salt__["octane_net.ports"](one["bridge"])
+    ]
+
+
 def leftovers():
     """
     Ends, on this side, of virtual addresses that are still alive in namespaces of the cluster, and namespaces of

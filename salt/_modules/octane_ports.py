@@ -3,7 +3,8 @@ One entry of a plan of ports carried out on this node, whatever its bridge is ma
 
 An entry is ``{"do": "attach" | "detach", "bridge": str, "port": str}``. Of a port that may have to be made first it
 says what it is made of: ``peer`` ``{"bridge", "port", "tag"}`` for a patch, ``tag``, ``trunks`` and ``bond`` for a port
-of Open vSwitch. What the bridges are made of is not said but looked up.
+of Open vSwitch. ``by_hand``: somebody plugged it in, and the files of the node do not know of it and never will. What
+the bridges are made of is not said but looked up.
 """
 
 import glob
@@ -14,7 +15,7 @@ import os
 from salt.exceptions import CommandExecutionError
 
 _NEEDED = {"do", "bridge", "port"}
-_ALLOWED = _NEEDED | {"peer", "tag", "trunks", "bond"}
+_ALLOWED = _NEEDED | {"peer", "tag", "trunks", "bond", "by_hand"}
 
 
 def members():
@@ -100,6 +101,8 @@ def write_down(entry, known):
             __salt__["octane_interfaces.unplug"](bridge, port)
         else:
             __salt__["octane_interfaces.plug"](bridge, port, _interfaces(entry, "ovs"))
+        return
+    if entry.get("by_hand"):
         return
     _write_ports(bridge, port, wanted)
     if not wanted or not entry.get("peer") or _is_made_by_files(entry):
@@ -251,7 +254,7 @@ def _is_so_later(entry, known):
     if _kind(bridge, known) == "ovs":
         return wanted or port not in __salt__["octane_interfaces.plugs"](bridge)
     later = __salt__["octane_interfaces.ports"](bridge)
-    return later is None or (port in later) is wanted
+    return later is None or bool(entry.get("by_hand")) or (port in later) is wanted
 
 
 def _write_ports(bridge, port, wanted):

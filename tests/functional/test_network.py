@@ -92,6 +92,22 @@ def test_a_fence_leaves_no_router_and_no_dhcp_server_of_a_tenant_alive(network):
     assert one.call("octane_fence.leftovers") == [] and one.call("octane_net.namespaces") == ["another"]
 
 
+def test_a_port_that_was_plugged_in_by_hand_leaves_too_and_comes_back_and_no_file_ever_has_it(network):
+    one, before = network.one, network.one.file("br-mgmt")
+    pid = str(one.process.pid)
+    network.switch.run("ip", "link", "add", "by-hand", "type", "veth", "peer", "name", "eth9", "netns", pid)
+    one.run("ip", "link", "set", "eth9", "master", "br-mgmt")
+    known = {"node-1": {"bridges": ["br-mgmt"], "ports": [PORT]}}
+    found = one.call("octane_fence.unplanned", known)
+    assert found == [{"bridge": "br-mgmt", "port": "eth9", "by_hand": True}]
+    away = [{"do": "detach", **found[0]}]
+    one.call("octane_net.switch", away)
+    assert one.call("octane_net.ports", "br-mgmt") == ["eth1"] and one.call("octane_net.pending", away) == []
+    assert one.call("octane_fence.unplanned", known) == []
+    one.call("octane_net.switch", [{"do": "attach", **found[0]}])
+    assert one.call("octane_net.ports", "br-mgmt") == ["eth1", "eth9"] and one.file("br-mgmt") == before
+
+
 def test_a_half_done_change_is_finished(network):
     network.one.run("ip", "link", "set", "eth1", "nomaster")
     assert network.one.state("octane_net.detached", **PORT)["changes"]

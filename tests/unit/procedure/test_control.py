@@ -47,6 +47,7 @@ class Network:
         return {
             "octane_net.pending": self.pending,
             "octane_net.located": lambda minion, plans: plans[minion],
+            "octane_fence.unplanned": lambda minion, plans: [],
             "octane_net.macs": lambda minion: self.devices[minion],
             "octane_handover.run": self.hand_over,
             "octane_net.overlays": self.overlays,
@@ -159,7 +160,7 @@ def ctx(network, monkeypatch):
         {"management": 1, "public": 2},
     )
     monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
-    monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: UPLINKS)
+    monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
     members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
     members += [node(4, SEED, "controller"), node(5, SEED, "controller"), node(7, ORIGINAL, "compute")]
@@ -252,6 +253,17 @@ def test_a_node_without_ports_cannot_be_planned(ctx, monkeypatch):
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: {**UPLINKS, "node-2": []})
     with pytest.raises(Failed, match="node-2"):
         control.PlanPorts().apply(ctx)
+
+
+def test_a_port_that_somebody_plugged_in_by_hand_leaves_with_the_others_and_is_not_given_to_the_seed(ctx, monkeypatch):
+    ctx.record(PORTS, None)
+    monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
+    ctx.nodes.functions["octane_fence.unplanned"] = lambda minion, plans: (
+        [{"bridge": "br-ex", "port": "eth9", "by_hand": True}] if minion == "node-2" else []
+    )
+    control.PlanPorts().apply(ctx)
+    more = {"purpose": "public", "serves": "br-ex", "bridge": "br-ex", "port": "eth9", "by_hand": True}
+    assert ctx.recall(PORTS) == {**UPLINKS, "node-2": [*UPLINKS["node-2"], more]}
 
 
 def test_computes_are_cut_from_the_old_brokers_and_awaited(ctx, network):
