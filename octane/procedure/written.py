@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 from octane.context import Context
-from octane.errors import NodeFailed
+from octane.errors import Failed, NodeFailed
 from octane.path.identity import NEW, OLD
-from octane.procedure import tables
+from octane.procedure import tables, transfer
 from octane.procedure.db_verify import read, rows, views
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -24,7 +24,8 @@ FOLDER = "written"
 
 class NoteWrites(LibraryStep):
     """Notes where the seed's logs stand before users write to it. Going back keeps what was written since in files:
-    things that users know by name in one on this master, every row on the controller that wrote it."""
+    things that users know by name in one on this master, every row on the controller that wrote it and on one of the
+    original's, since the former may be installed anew."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         return {} if ctx.recall(SINCE) else {"note": list(sides(ctx).seeds)}
@@ -56,6 +57,9 @@ class NoteWrites(LibraryStep):
         ctx.record(SINCE, None)
         counted = {what: {act: len(found) for act, found in acts.items()} for what, acts in objects.items()}
         comment = f"what was written since the switch is kept in {path}" if path else "nothing was written since"
+        alone = [kept["file"] for kept in written.values() if "not_copied" in kept]
+        if alone:
+            comment += f"; its rows are in {', '.join(alone)} alone: copy them away before the seed is taken back"
         return Outcome(comment=comment, evidence={"file": path, "objects": counted, "rows": written})
 
 
@@ -83,8 +87,24 @@ def _rows(ctx: Context, logs: dict[str, Any]) -> dict[str, Any]:
     for node, place in logs.items():
         if place and node in sides(ctx).seeds:
             kept = ctx.nodes.call([node], "octane_written.export", names, place, skip=skip, timeout=TIMEOUT)[node]
-            found[node] = {"file": f"{node}:{kept['path']}", "tables": kept["tables"]}
+            found[node] = {**_copied(ctx, node, kept), "tables": kept["tables"]}
     return found
+
+
+def _copied(ctx: Context, node: str, kept: dict[str, Any]) -> dict[str, Any]:
+    """Where the rows of a controller of the seed are: {"file"}, and "not_copied", why, where that is there alone.
+
+    That they could not be copied keeps nobody from going back.
+    """
+    here = f"{node}:{kept['path']}"
+    if not kept["tables"]:
+        return {"file": here}
+    side = sides(ctx)
+    try:
+        transfer.directories(ctx, transfer.Ends(side, node, side.originals[0]), [os.path.dirname(kept["path"])])
+    except Failed as error:
+        return {"file": here, "not_copied": str(error)}
+    return {"file": f"{side.originals[0]}:{kept['path']}", "first": here}
 
 
 def _keep(ctx: Context, kept: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """
-Directories of keys that both sides of an upgrade must have alike: compared, and copied from node to node.
+Directories of keys that both sides of an upgrade must have alike, and of rows that a way back keeps: compared, and
+copied from node to node.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from salt.exceptions import CommandExecutionError
 
 # Nothing outside these is read or written, whatever the order says.
 _ALLOWED = re.compile(
-    r"/(?:etc/(?:keystone|glance|nova|cinder|neutron|heat|placement|ceph)|var/lib/astute|var/lib/glance/images)"
+    r"/(?:etc/(?:keystone|glance|nova|cinder|neutron|heat|placement|ceph)|var/lib/astute|var/lib/glance/images"
+    r"|var/lib/octane-node/written)"
     r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 )
 

@@ -1,8 +1,8 @@
 """
 What was written to this node's databases since a place of its binary log, kept for whoever goes back to before it.
 
-The vendor's own ``mysqlbinlog`` reads the log (its text as ``octane_binlog`` describes it). The rows stay on this node,
-readable by root alone: there are digests of passwords among them.
+The vendor's own ``mysqlbinlog`` reads the log (its text as ``octane_binlog`` describes it). The rows are readable by
+root alone: there are digests of passwords among them.
 """
 
 import os
@@ -26,7 +26,8 @@ def export(databases, since, skip=None):
 
     :param since: ``{"file", "position"}``
     :param skip: ``{database: [table]}`` that nobody would miss
-    :return: ``{"path": str, "tables": {"database.table": {"inserted" | "updated" | "deleted": rows}}}``
+    :return: ``{"path": str, "tables": {"database.table": {"inserted" | "updated" | "deleted": rows}}}``; the file is
+        alone in its directory, whose name no other node and no other time has
     :raises CommandExecutionError: the log does not reach back that far
 
     CLI Example:
@@ -41,8 +42,10 @@ def export(databases, since, skip=None):
         raise CommandExecutionError("this node has no mysqlbinlog")
     command = [reader, *__salt__["octane_mysql.options"](), "--read-from-remote-server", "--verbose"]
     command += ["--base64-output=DECODE-ROWS", f"--start-position={place['position']}", "--to-last-log", place["file"]]
+    directory = os.path.join(FOLDER, f"{__opts__['id']}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     os.makedirs(FOLDER, mode=0o700, exist_ok=True)
-    path = os.path.join(FOLDER, time.strftime("since-the-switch-%Y%m%dT%H%M%SZ.sql", time.gmtime()))
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    path = os.path.join(directory, "since-the-switch.sql")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as kept, tempfile.TemporaryFile() as errors:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:

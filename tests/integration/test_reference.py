@@ -236,8 +236,7 @@ def test_the_switch_can_be_taken_back(lab, ran, probed, kept):
     apis = lab.probe_summary(path)["apis"]
     assert {api: kinds["write"]["refused_seconds"] for api, kinds in apis.items()} == dict.fromkeys(APIS, 0.0)
     kept.append(lab.run(lab.on("fuel", "sh", "-c", "cat /var/lib/octane/written/*.json")).stdout)
-    for host in NEW:
-        kept.append(lab.run(lab.on(host, "sh", "-c", "cat /var/lib/octane-node/written/*.sql")).stdout)
+    kept.append(lab.run(lab.on(OLD[0], "sh", "-c", "cat /var/lib/octane-node/written/*/*.sql")).stdout)
 
 
 def test_every_write_to_the_new_cloud_is_in_the_files_that_the_way_back_kept(lab, probed, kept):

@@ -64,7 +64,8 @@ class Clouds:
             "projects": {"node-1": [["'p1'", "'old'"]], "node-4": [["'p1'", "'new'"]]},
             "users": {"node-1": [], "node-4": [["'u1'", "'eve'"]]},
         }
-        self.log = True
+        self.log, self.is_full = True, False
+        self.received: list[tuple[str, list[str]]] = []
 
     def functions(self):
         return {
@@ -72,11 +73,21 @@ class Clouds:
             "octane_views.rows": self.read,
             "octane_source.position": self.position,
             "octane_written.export": lambda minion, names, place, skip: {
-                "path": f"/kept/{place['position']}",
+                "path": f"/kept/{minion}/{place['position']}",
                 "tables": {"keystone.user": {"inserted": 1}} if minion == "node-4" else {},
             },
             "octane_db.databases": lambda minion: list(HOP.databases),
+            "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
+            "octane_db.receive_files": self.receive,
+            "octane_db.send_files": lambda minion, names, *to: {"sha256": "abc"},
+            "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
         }
+
+    def receive(self, minion, names, *_):
+        if self.is_full:
+            raise NodeFailed(minion, "octane_db.receive_files", "No space left on device")
+        self.received.append((minion, names))
+        return {"ticket": "t", "port": 4, "certificate": "theirs"}
 
     def position(self, minion):
         if not self.log:
@@ -107,7 +118,7 @@ def ctx(clouds, tmp_path):
     return found
 
 
-def test_the_file_names_what_users_made_and_where_every_row_is(ctx, tmp_path):
+def test_the_file_names_what_users_made_and_where_every_row_is(ctx, clouds, tmp_path):
     step = written.NoteWrites()
     step.apply(ctx)
     assert step.pending(ctx) == {}
@@ -119,9 +130,21 @@ def test_the_file_names_what_users_made_and_where_every_row_is(ctx, tmp_path):
     assert (made["id"], made["name"]) == ("'u1'", "'eve'")
     (renamed,) = kept["objects"]["project"]["changed"]
     assert (renamed["id"], renamed["before"]["name"], renamed["after"]["name"]) == ("'p1'", "'old'", "'new'")
-    assert kept["rows"]["node-4"] == {"file": "node-4:/kept/7", "tables": {"keystone.user": {"inserted": 1}}}
+    tables = {"keystone.user": {"inserted": 1}}
+    copied = {"file": "node-1:/kept/node-4/7", "first": "node-4:/kept/node-4/7", "tables": tables}
+    assert kept["rows"] == {"node-4": copied, "node-5": {"file": "node-5:/kept/node-5/7", "tables": {}}}
+    assert clouds.received == [("node-1", ["/kept/node-4"])]
     assert "digest" not in path.read_text()
     assert step.undo(ctx).comment == "nothing was noted"
+
+
+def test_rows_that_could_not_be_copied_to_the_original_are_told_and_keep_nobody_from_going_back(ctx, clouds, tmp_path):
+    clouds.is_full = True
+    written.NoteWrites().apply(ctx)
+    comment = written.NoteWrites().undo(ctx).comment
+    assert "its rows are in node-4:/kept/node-4/7 alone: copy them away before the seed is taken back" in comment
+    (path,) = (tmp_path / "written").iterdir()
+    assert "No space left" in json.loads(path.read_text())["rows"]["node-4"]["not_copied"]
 
 
 def test_without_a_log_what_users_made_is_kept_all_the_same(ctx, clouds, tmp_path):
