@@ -55,10 +55,10 @@ class HostTenants(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         if ctx.recall(SWITCHED):
             return {}
-        held = merged(ctx.recall(HELD) or {}, _bound(ctx))
+        bound = _bound(ctx)
+        held = merged(ctx.recall(HELD) or {}, bound)
         wanted = {kind: len(found) for kind, found in held.items() if found}
-        missing = _missing(ctx, held)
-        return {"host": wanted} if wanted and (missing or any(_bound(ctx).values())) else {}
+        return {"host": wanted} if wanted and (any(bound.values()) or _missing(ctx, held)) else {}
 
     def apply(self, ctx: Context) -> Outcome:
         if ctx.recall(SWITCHED):

@@ -106,6 +106,20 @@ def rebind(was, take):
     return count
 
 
+def namespaces():
+    """
+    Namespaces of tenants' routers and DHCP servers on this node. The agents make them anew when they start.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_agents.namespaces
+    """
+    prefixes = tuple(prefix for *_, prefix in _HOSTED.values())
+    return [name for name in __salt__["octane_net.namespaces"]() if name.startswith(prefixes)]
+
+
 def present():
     """
     What routers and DHCP servers of tenants on this node answer for: ``{"qrouter-<id>": [address], "qdhcp-<id>":
@@ -118,8 +132,7 @@ def present():
 
         salt node-4 octane_agents.present
     """
-    prefixes = tuple(prefix for *_, prefix in _HOSTED.values())
-    named = [name for name in __salt__["octane_net.namespaces"]() if name.startswith(prefixes)]
+    named = namespaces()
     unwired = set(__salt__["octane_ovs.unwired"]()) if named else set()
     found = {}
     for name in named:

@@ -13,8 +13,6 @@ import time
 MARKER = "/etc/octane-fenced"
 RECORD = "/var/lib/octane-node/fence.json"
 NAMESPACES = ("haproxy", "vrouter")
-TENANTS = ("qrouter-", "qdhcp-")
-"""Beginnings of the names of Neutron's namespaces. Its agents make them anew when they start."""
 
 
 def fenced():
@@ -152,8 +150,7 @@ def leftovers():
 
         salt node-1 octane_fence.leftovers
     """
-    virtual = sorted(name for name, namespace in _veths().items() if namespace in NAMESPACES)
-    return virtual + _tenants()
+    return _virtual() + __salt__["octane_agents.namespaces"]()
 
 
 def remove_leftovers():
@@ -166,13 +163,13 @@ def remove_leftovers():
 
         salt node-1 octane_fence.remove_leftovers
     """
-    found, tenants = leftovers(), _tenants()
-    for name in found:
-        if name in tenants:
-            _kill_inside(name)
-        command = ["ip", "netns" if name in tenants else "link", "delete", name]
-        __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True)
-    return found
+    virtual, tenants = _virtual(), __salt__["octane_agents.namespaces"]()
+    for name in virtual:
+        __salt__["cmd.run_all"](["ip", "link", "delete", name], python_shell=False, ignore_retcode=True)
+    for name in tenants:
+        _kill_inside(name)
+        __salt__["cmd.run_all"](["ip", "netns", "delete", name], python_shell=False, ignore_retcode=True)
+    return virtual + tenants
 
 
 def sever(bridges):
@@ -195,8 +192,8 @@ def sever(bridges):
     return found
 
 
-def _tenants():
-    return [name for name in __salt__["octane_net.namespaces"]() if name.startswith(TENANTS)]
+def _virtual():
+    return sorted(name for name, namespace in _veths().items() if namespace in NAMESPACES)
 
 
 def _kill_inside(namespace):
