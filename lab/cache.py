@@ -8,7 +8,8 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 CACHE = Path(os.environ.get("OCTANE_LAB_CACHE", "/var/cache/octane-lab"))
@@ -55,6 +56,23 @@ def lock(name: str) -> Iterator[None]:
 def is_complete(directory: Path) -> bool:
     """Whether ``directory`` was built to its end."""
     return (directory / COMPLETE).exists()
+
+
+def built(target: Path, what: str, fill: Callable[[Path], None]) -> Path:
+    """A directory of the cache, filled by ``fill`` beside its place first unless it is there; ``what`` is its kind."""
+    with lock(what):
+        if is_complete(target):
+            return target
+        started = time.monotonic()
+        temporary = CACHE / f".{target.name}.new"
+        for left in (temporary, target):
+            remove(left)
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        mark_complete(temporary)
+        temporary.rename(target)
+        say(f"{what}: built {target} in {time.monotonic() - started:.0f} s")
+    return target
 
 
 def mark_complete(directory: Path) -> None:

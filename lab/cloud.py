@@ -12,7 +12,6 @@ from typing import Any
 
 from lab import content, image, machine, master, network, snapshot, teardown
 from lab.cache import say
-from lab.definition import has_agents
 from lab.deployer import power
 from lab.deployer.deployer import LabDeployer
 from lab.deployer.environment import Environment, parse
@@ -21,7 +20,7 @@ from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
 from lab.preloaded import life as preloaded
-from lab.state import FILE, LOCK, Lab, LabError, locked, prefix_of
+from lab.state import FILE, LOCK, Lab, LabError, has_agents, locked, prefix_of
 
 WORKERS = 4
 BOOT_TIMEOUT = 120

@@ -22,13 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from lab import client
 from lab.command import run
-from lab.definition import has_agents
+from lab.state import Lab, has_agents
 from lab.wait import until
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
-
-    from lab.state import Lab
 
 PASSWORDS = "passwords.json"
 COUNTS = {
@@ -99,7 +97,7 @@ def by_name(objects: Iterable[Any]) -> dict[str, Any]:
 class Wanted:
     """How much of each kind, and the network outside: its CIDR, the first and the last floating address, its gateway.
 
-    ``has_agents``: what is asked of networks is made, see lab.definition.
+    ``has_agents``: what is asked of networks is made, see lab.state.
     """
 
     counts: dict[str, int]

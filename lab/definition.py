@@ -83,11 +83,6 @@ SCHEMA = {
 }
 
 
-def has_agents(definition: dict[str, Any]) -> bool:
-    """Whether the cloud has Neutron's own agents, and guests in QEMU, instead of what stands for both."""
-    return bool(definition.get("agents", False))
-
-
 def profiles() -> list[str]:
     """Names of the definitions that come with the lab."""
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))

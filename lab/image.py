@@ -15,11 +15,15 @@ from pathlib import Path
 from lab import cache
 from lab.cache import CACHE, say
 from lab.command import CommandFailed, run
+from lab.hosts import PATH
 
 HERE = Path(__file__).resolve().parent
 IMAGE_SOURCES = [HERE / name for name in ("image.sh", "packages.txt", "salt.txt", "imagefiles")]
 DRIVERS = HERE / "deployer" / "drivers"
 RELEASES = ("2023.1", "2024.1")
+ISOLATED = ["unshare", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child"]
+"""In front of a script: what it mounts and starts ends with it."""
+
 SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 BEGINNINGS = (
     "keystone.conf",
@@ -62,20 +66,7 @@ def build_all() -> dict[str, Path]:
 
 def build_image() -> Path:
     """Build the host tree unless it is there; return its path. Raises CommandFailed."""
-    target = image_path()
-    with cache.lock("image"):
-        if cache.is_complete(target):
-            return target
-        started = time.monotonic()
-        temporary = CACHE / f".{target.name}.new"
-        for left in (temporary, target):
-            cache.remove(left)
-        temporary.mkdir(parents=True)
-        run_image_script(temporary)
-        cache.mark_complete(temporary)
-        temporary.rename(target)
-        say(f"image: built {target} in {time.monotonic() - started:.0f} s")
-    return target
+    return cache.built(image_path(), "image", run_image_script)
 
 
 def run_image_script(target: Path) -> None:
@@ -83,9 +74,8 @@ def run_image_script(target: Path) -> None:
     sources = apt_sources()
     mirror = sources[0].split()[1]
     log = CACHE / "image.log"
-    environment = uv_environment() | {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    isolation = ["unshare", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child"]
-    command = [*isolation, "sh", str(HERE / "image.sh"), str(target), mirror, str(HERE), uv()]
+    environment = uv_environment() | {"PATH": PATH}
+    command = [*ISOLATED, "sh", str(HERE / "image.sh"), str(target), mirror, str(HERE), uv()]
     with log.open("w") as output, subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -96,8 +86,13 @@ def run_image_script(target: Path) -> None:
             output.write(line)
             if line.startswith("image: "):
                 say(line.rstrip())
-    if process.returncode:
-        raise CommandFailed(command, process.returncode, f"see {log}\n" + log.read_text(errors="replace")[-2000:])
+    check_logged(command, process.returncode, log)
+
+
+def check_logged(command: list[str], code: int, log: Path) -> None:
+    """Raises CommandFailed with the end of ``log`` when a command ended with another exit code than 0."""
+    if code:
+        raise CommandFailed(command, code, f"see {log}\n" + log.read_text(errors="replace")[-2000:])
 
 
 def apt_sources() -> list[str]:

@@ -9,9 +9,7 @@ from typing import Any
 
 from lab import cache, definition, snapshot
 from lab.cache import CACHE
-from lab.guests.layer import layer_path
-from lab.image import RELEASES, image_path, openstack_path
-from lab.state import FILE
+from lab.state import FILE, built_for
 
 KINDS = ("image-*", "layer-*", "openstack-*", "cloud-*")
 UPPER = re.compile(r"upperdir=(/[^,]+)/hosts/[^/,]+/disk/upper")
@@ -25,12 +23,12 @@ def unused() -> list[Path]:
 
 def current() -> set[Path]:
     """What a lab that is brought up now would use."""
-    built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
-    layer = {"layer": str(layer_path())}
     clouds = [definition.load(definition.PROFILES / f"{name}.yaml") for name in definition.profiles()]
-    options = [built | layer if definition.has_agents(cloud) else built for cloud in clouds]
-    taken = {snapshot.path_of(cloud, each) for cloud, each in zip(clouds, options, strict=True)}
-    return paths_in(built | layer) | taken
+    found: set[Path] = set()
+    for cloud in clouds:
+        built = built_for(cloud)
+        found |= paths_in(built) | {snapshot.path_of(cloud, built)}
+    return found
 
 
 def states_up() -> set[Path]:

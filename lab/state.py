@@ -70,9 +70,7 @@ class Lab:
         """
         state.mkdir(parents=True, exist_ok=True)
         state.chmod(0o711)
-        built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
-        over = {"layer": str(layer_path())} if definition.get("agents") else {}
-        lab = cls(state, definition, built | over | (options or {}))
+        lab = cls(state, definition, built_for(definition) | (options or {}))
         lab.save()
         for folder in (lab.images, lab.nailgun_run, lab.preloaded):
             folder.mkdir(exist_ok=True)
@@ -154,6 +152,18 @@ def _taken(handle: IO[str], path: Path) -> bool:
         return os.path.samestat(os.fstat(handle.fileno()), path.stat())
     except (BlockingIOError, FileNotFoundError):
         return False
+
+
+def has_agents(definition: dict[str, Any]) -> bool:
+    """Whether the cloud has Neutron's own agents, and guests in QEMU, instead of what stands for both."""
+    return bool(definition.get("agents", False))
+
+
+def built_for(definition: dict[str, Any]) -> dict[str, Any]:
+    """What a lab by this definition uses of the cache, there or not: options "image", "openstack" and, for guests,
+    "layer"."""
+    built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
+    return built | ({"layer": str(layer_path())} if has_agents(definition) else {})
 
 
 def nics_of(definition: dict[str, Any]) -> dict[str, str]:

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lab import definition
 from lab.command import CommandFailed
 from lab.hosts import Host, HostError
+from lab.state import has_agents
 from lab.wait import Timeout
 
 from . import configure
@@ -105,7 +105,7 @@ class LabDeployer:
             raise DeploymentError(failed)
 
     def _has_agents(self) -> bool:
-        return definition.has_agents(self.lab.definition)
+        return has_agents(self.lab.definition)
 
     def _host(self, uid: str) -> Host:
         """The machine of a node. Raises DeploymentError."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from lab import definition
+from lab.state import has_agents
 from lab.wait import until
 
 from . import cloud, cluster, galera, openstack, rabbitmq
@@ -30,7 +30,7 @@ def deployed(lab: Any) -> list[Environment]:
         facts = read_facts(host) if host.is_running() else None
         if facts:
             elements.setdefault(int(facts["deployment_id"]), []).append(facts)
-    agents = definition.has_agents(lab.definition)
+    agents = has_agents(lab.definition)
     return [parse(found, agents) for _, found in sorted(elements.items())]
 
 

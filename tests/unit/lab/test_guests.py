@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import definition
+from lab import definition, state
 from lab.deployer import cloud, cluster, openstack
 from lab.deployer.environment import parse
 from lab.guests import command, log
@@ -73,7 +73,7 @@ def test_the_network_outside_is_one_that_todays_agents_reach():
 
 def test_only_the_profile_for_guests_has_agents():
     clouds = {name: definition.load(definition.PROFILES / f"{name}.yaml") for name in definition.profiles()}
-    assert [name for name, cloud in clouds.items() if definition.has_agents(cloud)] == ["guests"]
+    assert [name for name, cloud in clouds.items() if state.has_agents(cloud)] == ["guests"]
 
 
 def test_a_gap_is_the_longest_time_without_an_answer_its_ends_included():

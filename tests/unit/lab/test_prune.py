@@ -14,7 +14,7 @@ def entries(tmp_path, monkeypatch):
     """A cache with one image that is current, one that a lab uses and one of nobody, and a folder of downloads."""
     for module in ("cache", "image", "prune", "snapshot"):
         monkeypatch.setattr(f"lab.{module}.CACHE", tmp_path)
-    monkeypatch.setattr("lab.prune.image_path", lambda: tmp_path / "image-current")
+    monkeypatch.setattr("lab.state.image_path", lambda: tmp_path / "image-current")
     for name in ("image-current", "image-running", "image-old", "cloud-small-old", "uv"):
         (tmp_path / name / "folder").mkdir(parents=True)
     return tmp_path
