@@ -16,6 +16,7 @@ ENTRY_POINTS = {
         "upgrade-env = octane.cli.stages:UpgradeEnv",
         "upgrade-db = octane.cli.stages:UpgradeDb",
         "upgrade-control = octane.cli.stages:UpgradeControl",
+        "upgrade-node = octane.cli.stages:UpgradeNode",
         "rollback-env = octane.cli.stages:RollbackEnv",
         "rollback-db = octane.cli.stages:RollbackDb",
         "rollback-control = octane.cli.stages:RollbackControl",

@@ -82,6 +82,8 @@ class Demo:
             f"  look around   {lab} status\n"
             f"                {lab} shell {MASTER}      then: octane status {self.seed()}\n"
             f"                {lab} exec node-{SPARE_NODES[self.profile][0]} -- crm_mon -1\n"
+            "  not run was `octane cleanup-fuel`, which takes what the product added to the Fuel master off it again:\n"
+            f"                {lab} exec {MASTER} -- octane cleanup-fuel\n"
             f"  start again   {lab} reset\n"
             f"  take it down  {lab} down"
         )

@@ -67,7 +67,7 @@ class NodeFailed(Failed):
 
 
 class NodeSilent(NodeFailed):
-    """A node was not asked, since it does not answer at all."""
+    """A node gave no answer, or was not asked since it gives none."""
 
 
 class WaitTimeout(Failed):

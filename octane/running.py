@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from octane.context import Context
 from octane.definition import Definition
@@ -25,6 +25,8 @@ from octane.step import Outcome, load, with_targets
 from octane.verify import invariants
 
 log = logging.getLogger(__name__)
+
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class StepRunner:
         self.definition = definition
         ctx.step = definition.step
         ctx.before = {}
+        self._silence = ""
 
     def apply(self) -> Report:
         """Do the step, or verify it when it was done before. Never raises what the operator should read: it reports."""
@@ -130,11 +133,11 @@ class StepRunner:
 
         def look(attempt: Attempt) -> Report:
             step = load(self.definition)
-            pending.update(step.pending(self.ctx))
+            pending.update(self._heard(step.pending))
             if pending:
                 changed = Outcome(comment=f"was done, has changed since: {_names(pending)}")
                 return self._finish(run, attempt, steps.DONE, changed)
-            evidence = step.verify(self.ctx)
+            evidence = self._heard(step.verify)
             self._add_evidence(run, attempt, Evidence("step", "after", True, evidence, time.time()))
             self._hold(run, attempt)
             return self._finish(run, attempt, steps.DONE, Outcome(comment="nothing to do"))
@@ -147,13 +150,26 @@ class StepRunner:
     def _converge(self, run: Run, attempt: Attempt, half_done: bool, note: str = "") -> Report:
         step = load(self.definition)
         self._look_before(run, attempt)
-        needed = half_done or not step.check_first or bool(step.pending(self.ctx))
-        outcome = step.apply(self.ctx) if needed else Outcome(comment="nothing to do")
-        evidence = {**outcome.evidence, **step.verify(self.ctx)}
+        needed = half_done or not step.check_first or bool(self._heard(step.pending))
+        outcome = self._heard(step.apply) if needed else Outcome(comment="nothing to do")
+        evidence = {**outcome.evidence, **self._heard(step.verify)}
         self._add_evidence(run, attempt, Evidence("step", "after", True, evidence, time.time()))
         self._hold(run, attempt)
         outcome.comment = note + (outcome.comment or "done")
         return self._finish(run, attempt, steps.DONE, outcome)
+
+    def _heard(self, act: Callable[[Context], Told]) -> Told:
+        """What ACT returns; it is done once more when a node was silent.
+
+        An order lost on the way, or a node too busy for a minute, is no reason to stop a stage in its window, and every
+        act goes on from one that got half-way. The way back waits for nobody twice.
+        """
+        try:
+            return act(self.ctx)
+        except NodeSilent as silent:
+            self.ctx.progress(f"trying once more, since there was silence: {silent.sentence}")
+            self._silence = f" (at the second try, after {silent.sentence})"
+            return act(self.ctx)
 
     def _take_back(self, run: Run, attempt: Attempt) -> Report:
         step = load(self.definition)
@@ -164,6 +180,7 @@ class StepRunner:
 
     def _attempt(self, run: Run, act: str, work: Callable[[Attempt], Report]) -> Report:
         """Write the intent, then WORK(attempt); whatever it raises becomes a failed attempt."""
+        self._silence = ""
         try:
             attempt = self.ctx.journal.steps.begin(run, self.definition.step, act, self._journaled())
             self.ctx.event("begin", {"act": act, "attempt": attempt.id, "sentence": self.definition.sentence})
@@ -180,11 +197,12 @@ class StepRunner:
             return Report(False, str(error), exit_code=error.exit_code)
 
     def _finish(self, run: Run, attempt: Attempt, status: str, outcome: Outcome) -> Report:
-        self.ctx.journal.steps.finish(run, attempt, status, outcome.changes, outcome.comment)
+        comment = f"{outcome.comment}{self._silence}"
+        self.ctx.journal.steps.finish(run, attempt, status, outcome.changes, comment)
         seconds = round(time.time() - attempt.started, 3)
-        told = {"act": attempt.act, "attempt": attempt.id, "seconds": seconds, "comment": outcome.comment}
+        told = {"act": attempt.act, "attempt": attempt.id, "seconds": seconds, "comment": comment}
         self.ctx.event(status, told)
-        return Report(True, outcome.comment, outcome.changes)
+        return Report(True, comment, outcome.changes)
 
     def _fail(self, run: Run, attempt: Attempt, error: OctaneError) -> Report:
         """Journal the failure, stop what comes after, tell the operator how to go on."""
@@ -241,7 +259,7 @@ class StepRunner:
 
     def _ask(self, name: str, phase: str, check: invariants.Check) -> Evidence:
         try:
-            return Evidence(name, phase, True, check(self.ctx), time.time())
+            return Evidence(name, phase, True, self._heard(check), time.time())
         except InvariantBroken as error:
             return Evidence(name, phase, False, {"broken": error.sentence}, time.time())
 

@@ -34,7 +34,12 @@ CONNECT_SECONDS = 60
 """How long a node that this process has not heard yet may take to come back to the master: after a restart of the
 master its minions do so one by one, and what is published before that is lost (observed)."""
 
-PING_SECONDS = 5
+PING_SECONDS = 20
+"""How long one ping may take: 19 seconds were seen at a load of 60 on two processors."""
+
+FIRST_PING_SECONDS = 3.0
+"""How long the first of several pings may take; each further one has twice as long, since one that is given up loads a
+busy node all the same and its late answer is nobody's (observed)."""
 
 POLL_SECONDS = 0.02
 
@@ -89,11 +94,13 @@ class NodeCaller:
         """What FUN returns on each of TARGETS, by minion id; ``timeout`` is in seconds for all of them together.
 
         :raises NodeFailed: the first node that is silent, failed or returned False; the others are named as well.
+        :raises NodeSilent: silence is all that is wrong, and none of the silent ones says that it still runs FUN.
         """
         _check(targets, args)
         self._await_connection(targets, fun)
         answers = self._ask(targets, fun, args, kwargs, timeout)
-        _raise_failures(fun, targets, {node: _complaint(answers[node]) for node in targets})
+        silent = self._silent(answers)
+        _raise_failures(fun, targets, {node: _complaint(answers[node]) for node in targets}, silent)
         return {node: answers[node]["ret"] for node in targets}
 
     def state(
@@ -116,19 +123,26 @@ class NodeCaller:
         self._await_connection(targets, fun)
         given = {"name": fun, **kwargs, **(arguments or {}), "test": test}
         answers = self._ask_in_turn(targets, fun, given, timeout)
+        silent = self._silent(answers)
         returns = {node: _state_return(answers[node]) for node in targets}
         complaints = {
             node: _state_complaint(returned, test) if returned else _no_state(answers[node])
             for node, returned in returns.items()
         }
-        _raise_failures(fun, targets, complaints)
+        _raise_failures(fun, targets, complaints, silent)
         return {node: returned for node, returned in returns.items() if returned}
 
-    def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
-        """Those of TARGETS that answer; silence is no error here."""
+    def ping(self, targets: list[str], timeout: float = PING_SECONDS) -> set[str]:
+        """Those of TARGETS that answer one question; silence is no error here."""
         _check(targets, ())
         answers = self._ask(targets, "test.ping", (), {}, timeout)
         return {node for node, answer in answers.items() if answer.get("ret") is True}
+
+    def answering(self, targets: list[str], timeout: float) -> set[str]:
+        """Those of TARGETS that answer within TIMEOUT seconds, asked again until they do: one that comes back to the
+        master never hears what was published before."""
+        _check(targets, ())
+        return {node for node, answer in self._awaited(targets, timeout).items() if "missing" not in answer}
 
     def sync(self) -> None:
         """Make the master itself load what Salt's file server holds of states, modules, runners and engines.
@@ -165,18 +179,29 @@ class NodeCaller:
 
     def _await_connection(self, targets: list[str], fun: str) -> None:
         """:raises NodeSilent: some of TARGETS have not been heard after CONNECT_SECONDS."""
-        deadline = time.monotonic() + CONNECT_SECONDS
-        waiting = [node for node in targets if node not in _heard(self._options["conf_file"])]
-        while waiting and time.monotonic() < deadline:
-            answers = self._ask(waiting, "test.ping", (), {}, PING_SECONDS)
-            waiting = [node for node in waiting if answers[node].get("missing") not in (None, NO_KEY)]
-        silent = f"not asked, since it has not answered a ping for {CONNECT_SECONDS} s"
-        _raise_failures(fun, targets, {node: silent if node in waiting else None for node in targets}, NodeSilent)
+        unheard = [node for node in targets if node not in _heard(self._options["conf_file"])]
+        silent = {node for node, answer in self._awaited(unheard, CONNECT_SECONDS).items() if _is_silent(answer)}
+        complaint = f"not asked, since it has not answered a ping for {CONNECT_SECONDS} s"
+        _raise_failures(fun, targets, {node: complaint if node in silent else None for node in targets}, silent)
+
+    def _awaited(self, targets: list[str], timeout: float) -> Answers:
+        """Answers to pings; one that is silent is asked until TIMEOUT seconds have passed, each time more patiently."""
+        deadline = time.monotonic() + timeout
+        answers: Answers = {}
+        waiting, patience = targets, FIRST_PING_SECONDS
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            answers.update(self._ask(waiting, "test.ping", (), {}, min(patience, left)))
+            waiting = [node for node in waiting if _is_silent(answers[node])]
+            patience *= 2
+        return answers
 
     def _ask(
         self, targets: list[str], fun: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float
     ) -> Answers:
-        """By minion id ``{"ret", "retcode", ...}``, or ``{"missing": why}`` where none came within TIMEOUT seconds."""
+        """By minion id ``{"ret", "retcode", ...}``, or ``{"missing": why}`` where none came within TIMEOUT seconds.
+
+        To that the job's ``jid`` is added where it was published; a silent node is pinged before the next question.
+        """
         started = time.monotonic()
         try:
             job = self._client.run_job(targets, fun, args, tgt_type="list", kwarg=kwargs, listen=True)
@@ -185,9 +210,24 @@ class NodeCaller:
         expected = set(job["minions"]) & set(targets) if job else set()
         answers = self._collect(job, expected, started + timeout) if expected else {}
         _heard(self._options["conf_file"]).update(answers)
-        waited = f"no answer within {time.monotonic() - started:.0f} s"
-        absent = {node: {"missing": waited if node in expected else NO_KEY} for node in targets}
+        _heard(self._options["conf_file"]).difference_update(expected - answers.keys())
+        silence = {"missing": f"no answer within {time.monotonic() - started:.0f} s", "jid": job["jid"] if job else ""}
+        absent = {node: dict(silence) if node in expected else {"missing": NO_KEY} for node in targets}
         return {**absent, **answers}
+
+    def _silent(self, answers: Answers) -> set[str]:
+        """Nodes that neither returned a job nor say that they still run it: it was lost on the way, or they are gone.
+
+        What is said of one that runs it still is added to ANSWERS.
+        """
+        silent = {node: answer["jid"] for node, answer in answers.items() if "jid" in answer and "missing" in answer}
+        for jid in set(silent.values()):
+            asked = sorted(node for node in silent if silent[node] == jid)
+            running = self._ask(asked, "saltutil.find_job", (jid,), {}, PING_SECONDS)
+            for node in (node for node in asked if running[node].get("ret")):
+                answers[node]["missing"] += ", it still runs"
+                del silent[node]
+        return set(silent)
 
     def _collect(self, job: Mapping[str, Any], expected: set[str], deadline: float) -> dict[str, dict[str, Any]]:
         answers: dict[str, dict[str, Any]] = {}
@@ -349,10 +389,14 @@ def _text(returned: Any) -> str:
     return str(returned).strip()
 
 
-def _raise_failures(
-    fun: str, targets: list[str], complaints: Mapping[str, str | None], error: type[NodeFailed] = NodeFailed
-) -> None:
+def _is_silent(answer: Mapping[str, Any]) -> bool:
+    """Whether a node that may answer has not."""
+    return answer.get("missing") not in (None, NO_KEY)
+
+
+def _raise_failures(fun: str, targets: list[str], complaints: Mapping[str, str | None], silent: set[str]) -> None:
     failed = [node for node in targets if complaints[node]]
     if failed:
         others = f" (and {', '.join(failed[1:])})" if failed[1:] else ""
+        error = NodeSilent if set(failed) <= silent else NodeFailed
         raise error(failed[0], fun, f"{complaints[failed[0]]}{others}")

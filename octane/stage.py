@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from octane.errors import BadInput, Refused
@@ -20,6 +20,8 @@ class Stage:
     ``after`` are stages that must be done before, ``reverses`` is the one whose work this one takes back as a whole.
     ``beside`` is the stage that this one tries out, under the command of that one with the option ``flag``: it may be
     run as often as one likes until that one begins, each time from its first step, and leaves nothing when it is done.
+    ``variants``: options that make it another orchestration, and which. One that ``repeats`` is run for one node after
+    the other. ``no_way_back`` says why nothing before it can be taken back, once a step of it stands that cannot.
     """
 
     name: str
@@ -30,6 +32,14 @@ class Stage:
     reverses: str | None = None
     beside: str | None = None
     flag: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    repeats: bool = False
+    no_way_back: str = ""
+
+    def orchestration_of(self, options: Mapping[str, Any]) -> str:
+        """The orchestration to run when OPTIONS are given."""
+        chosen = [other for name, other in self.variants.items() if options.get(name)]
+        return chosen[0] if chosen else self.orchestration
 
 
 BY_PAIR = ("seed", "original")
@@ -37,6 +47,9 @@ BY_PAIR = ("seed", "original")
 
 BY_WORD = {"original": "ENV", "seed": "SEED", None: ""}
 """What stands for a number that is not known."""
+
+NODE_BY_NODE = "node_by_node"
+"""Option of upgrade-env: no spare servers, the original's own controllers move, the first of them now."""
 
 FENCED = "fenced"
 """Controllers that the operator stated to be powered off."""
@@ -52,7 +65,14 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage("prepare", "upgrade.prepare", None, ("environments",), reverses="cleanup-fuel"),
-        Stage("upgrade-env", "upgrade.env", "original", ("original", "nodes", "leave_behind"), after=("prepare",)),
+        Stage(
+            "upgrade-env",
+            "upgrade.env",
+            "original",
+            ("original", "nodes", "leave_behind", NODE_BY_NODE),
+            after=("prepare",),
+            variants={NODE_BY_NODE: "upgrade.env_node_by_node"},
+        ),
         Stage("check-db", "upgrade.db_check", "seed", OF_DB, ("upgrade-env",), beside="upgrade-db", flag="--check"),
         Stage(
             "rehearse-db",
@@ -65,7 +85,23 @@ STAGES: dict[str, Stage] = {
         ),
         Stage("upgrade-db", "upgrade.db", "seed", OF_DB, after=("upgrade-env",)),
         Stage("upgrade-control", "upgrade.control", "seed", (*BY_PAIR, FENCED), after=("upgrade-db",)),
-        Stage("cleanup-env", "upgrade.cleanup_env", "seed", BY_PAIR, after=("upgrade-control",)),
+        Stage(
+            "upgrade-node",
+            "upgrade.role.controller",
+            "seed",
+            (*BY_PAIR, "node"),
+            after=("upgrade-control",),
+            repeats=True,
+            no_way_back="a controller of the original was installed anew",
+        ),
+        Stage(
+            "cleanup-env",
+            "upgrade.cleanup_env",
+            "seed",
+            BY_PAIR,
+            after=("upgrade-control",),
+            no_way_back="cleanup-env said that it stays, and what would lead back is gone",
+        ),
         Stage("cleanup-fuel", "upgrade.cleanup_fuel", None, (), after=("prepare",), reverses="prepare"),
     )
 }
@@ -166,6 +202,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
     if stage.takes == "original":
         words.append(str(pair.original) if pair else "ENV")
         words += [str(node) for node in (options or {}).get("nodes") or ()]
+        words += ["--node-by-node"] if (options or {}).get(NODE_BY_NODE) else []
         words += [f"--leave-behind={name}" for name in (options or {}).get("leave_behind") or ()]
     elif stage.takes == "seed":
         words.append(str(pair.seed) if pair and pair.seed is not None else "SEED")
@@ -174,6 +211,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
         words += ["--finish-migrations"] if (options or {}).get("finish_migrations") else []
         words += [f"--{name}={options[name]}" for name in ("way", "rate") if options and options.get(name) is not None]
         words += _stated(stage.name, options)
+        words += [str((options or {}).get("node") or "NODE")] if stage.repeats else []
     return " ".join(words)
 
 
@@ -203,9 +241,20 @@ def _stated(command: str, options: Mapping[str, Any] | None) -> list[str]:
     return [f"--fenced={name}" for name in stated if command in TAKE_FENCED]
 
 
-def next_stage(stage: Stage) -> Stage | None:
-    """The stage that follows STAGE, None after the last; what is tried out is followed by what it was for."""
-    later = [other for other in STAGES.values() if order(other) > order(stage) and not other.beside]
+def is_node_by_node(journal: Journal, pair: Pair | None) -> bool:
+    """Whether the upgrade takes no spare servers."""
+    run = journal.runs.last_done(pair.id, "upgrade-env") if pair else None
+    return bool(run and run.options.get(NODE_BY_NODE))
+
+
+def next_stage(stage: Stage, node_by_node: bool = False) -> Stage | None:
+    """The stage that follows STAGE, None after the last; what is tried out is followed by what it was for. Nodes are
+    upgraded next only where controllers are left to be: NODE_BY_NODE."""
+    later = [
+        other
+        for other in STAGES.values()
+        if order(other) > order(stage) and not other.beside and (node_by_node or not other.repeats)
+    ]
     return later[0] if later else None
 
 

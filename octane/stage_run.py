@@ -98,6 +98,7 @@ def to_undo(journal: Journal, stage: Stage, pair: Pair | None) -> list[StepRecor
     pair_id = pair.id if pair else MASTER_ID
     later = stages.later_begun(journal, pair_id, stage) if pair else None
     if later:
+        _refuse_no_way_back(journal, stage, stages.get(later), pair_id)
         way = stages.undo_command(stages.get(later), pair)
         raise Refused(f"{later} has begun after {stage.name} and is to be taken back first", next_command=way)
     stuck = not_undoable(journal, pair_id, stage.name)
@@ -105,6 +106,13 @@ def to_undo(journal: Journal, stage: Stage, pair: Pair | None) -> list[StepRecor
         raise Refused(f"{stage.name} cannot be undone: there is no way back from {', '.join(stuck)}")
     standing = [one for one in reversed(journal.steps.of_stage(pair_id, stage.name)) if one.status != steps.UNDONE]
     return sorted(standing, key=lambda one: not one.definition.get("undo_first"))
+
+
+def _refuse_no_way_back(journal: Journal, stage: Stage, later: Stage, pair_id: int) -> None:
+    """What was done since is final: say why, instead of naming a command that would be refused too."""
+    stuck = not_undoable(journal, pair_id, later.name) if later.no_way_back else []
+    if stuck:
+        raise Refused(f"{stage.name} cannot be taken back any more: {later.no_way_back} ({', '.join(stuck)})")
 
 
 def verify_stage(ctx: Context) -> dict[str, dict[str, Any]]:
@@ -153,7 +161,7 @@ def _check_plan(ctx: Context, plan: list[Definition]) -> None:
 
 def _passed(ctx: Context) -> str:
     """Why this stage has nothing to do or to look at any more; empty when it has."""
-    if ctx.pair is None or not stages.is_done(ctx.journal, ctx.pair_id, ctx.stage.name):
+    if ctx.pair is None or ctx.stage.repeats or not stages.is_done(ctx.journal, ctx.pair_id, ctx.stage.name):
         return ""
     later = stages.later_begun(ctx.journal, ctx.pair_id, ctx.stage)
     last = ctx.journal.runs.last_done(ctx.pair_id, ctx.stage.name)

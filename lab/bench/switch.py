@@ -131,12 +131,14 @@ def gaps(lines: Iterable[dict[str, Any]]) -> dict[str, float]:
 def predecessor(sides: Sides) -> None:
     """The order of its actions, each controller after the other."""
     ports = {host.name: _ports(host) for host in sides.old}
+    # Asked for before anything is busy: systemd does not answer in time while a whole controller starts.
+    jobs = {host.name: _jobs(host) for host in sides.new}
     if len(sides.new) > 1:
         for host in sides.new:
             _kill_cluster(host)
     else:
         for host in sides.new:
-            _start_services(host)
+            _start_services(host, jobs[host.name])
     for host in sides.old:
         _kill_cluster(host)
     for host in sides.old:
@@ -154,7 +156,13 @@ def predecessor(sides: Sides) -> None:
             host.run(["systemctl", "unmask", "--runtime", "corosync", "pacemaker"])
             host.run(["systemctl", "start", "corosync", "pacemaker"])
         for host in sides.new:
-            _start_services(host)
+            _start_services(host, jobs[host.name])
+
+
+def _jobs(host: Host) -> list[str]:
+    """OpenStack's enabled services outside the cluster."""
+    units = host.run(["systemctl", "list-unit-files", "--state=enabled", "--no-legend", "--type=service"]).stdout
+    return [name for name in (line.split()[0] for line in units.splitlines()) if name.startswith(OPENSTACK)]
 
 
 def _ports(host: Host) -> dict[str, list[str]]:
@@ -177,7 +185,7 @@ def _drop_overlays(host: Host) -> None:
         host.run(["ip", "link", "delete", line.split(":")[1].strip()])
 
 
-def _start_services(host: Host) -> None:
+def _start_services(host: Host, jobs: list[str]) -> None:
     """Resources of the cluster, then jobs, one after the other."""
 
     def stopped() -> list[str]:
@@ -187,8 +195,5 @@ def _start_services(host: Host) -> None:
     until(stopped, RETURN_WITHIN, f"the cluster of {host.name} to answer")
     for name in sorted({name for name in stopped() if any(word in name for word in OPENSTACK)}):
         host.run(["crm_resource", "--resource", name, "--meta", "--delete-parameter", "target-role"], check=False)
-    units = host.run(["systemctl", "list-unit-files", "--state=enabled", "--no-legend", "--type=service"]).stdout
-    for line in units.splitlines():
-        name = line.split()[0]
-        if name.startswith(OPENSTACK):
-            host.run(["systemctl", "start", name], check=False)
+    for name in jobs:
+        host.run(["systemctl", "start", name], check=False, timeout=RETURN_WITHIN)

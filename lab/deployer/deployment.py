@@ -16,7 +16,7 @@ from lab.command import CommandFailed
 from lab.hosts import HostError
 from lab.wait import Timeout, until
 
-from . import cloud, cluster, configure, galera, openstack, rabbitmq
+from . import cloud, cluster, configure, galera, haproxy, openstack, rabbitmq
 from .environment import Environment, Node
 from .errors import DeploymentError
 
@@ -57,7 +57,7 @@ class Deployment:
         self._on_each(self._configure, 20)
         controllers = self._deployed(self.environment.controllers)
         if controllers:
-            self._together(controllers, self._deploy_controllers)
+            self._together(controllers, self._join_controllers if self._is_there() else self._deploy_controllers)
         computes = [node for node in self._deployed(self.environment.computes) if not node.is_controller]
         if computes:
             self._together(computes, self._deploy_computes)
@@ -80,6 +80,48 @@ class Deployment:
         self._at(controllers, 90, "all APIs answer")
         cloud.make_resources(self.primary, self.environment, self.venv)
         self._at(controllers, 100, "done")
+
+    def _is_there(self) -> bool:
+        """Whether the environment was deployed before, by its primary controller: others join it then."""
+        if not self.environment.was_ready(self.environment.primary.uid):
+            return False
+        return self.primary.is_running() and galera.is_synced(self.primary)
+
+    def _join_controllers(self, controllers: list[Node]) -> None:
+        """Controllers join those that serve, and nothing is bootstrapped; who served before learns of the new ones."""
+        known = [node for node in controllers if self.environment.was_ready(node.uid)]
+        new = [node for node in controllers if node not in known]
+        for node in known:
+            self._reload_cluster(node)
+        cloud.in_parallel([partial(self._start_member, node) for node in new])
+        cluster.wait_online(self.primary, self.environment.controllers)
+        cloud.copy_keys(self.primary, [self._host(node) for node in new])
+        self._at(controllers, 45, f"{len(new)} controllers in the cluster")
+        self._await_members(self.environment.controllers)
+        self._at(controllers, 60, "database and brokers complete")
+        self._start_services(new)
+        cloud.wait_answering(self.primary, cloud.urls_of_backends(new))
+        self._at(controllers, 80, "services of the new ones answer")
+        for node in known:
+            self._reload_balancer(node)
+        # One after the other, and only now: those who came answer meanwhile.
+        for node in known:
+            self._start_services([node])
+            cloud.wait_answering(self.primary, cloud.urls_of_backends([node]))
+        cloud.wait_answering(self.primary, cloud.urls_of_vip(self.environment))
+        cloud.wait_agents(self.primary, self.environment, controllers)
+        self._at(controllers, 100, "done")
+
+    def _reload_cluster(self, node: Node) -> None:
+        """Corosync reads anew who its members are, without a stop."""
+        if "/etc/corosync/corosync.conf" in self.changed.get(node.uid, ()):
+            self._host(node).run(["corosync-cfgtool", "-R"], timeout=START_TIMEOUT)
+
+    def _reload_balancer(self, node: Node) -> None:
+        """HAProxy reads anew who serves, by its agent: it runs where Pacemaker started it, in a namespace."""
+        if any(path.startswith(haproxy.FOLDER) for path in self.changed.get(node.uid, ())):
+            agent = f"{cluster.AGENT_FOLDER}/ns_haproxy"
+            self._host(node).run(["env", "OCF_ROOT=/usr/lib/ocf", agent, "reload"], timeout=START_TIMEOUT)
 
     def _deploy_computes(self, computes: list[Node]) -> None:
         self._start_services(computes)
@@ -116,17 +158,18 @@ class Deployment:
 
     def _start_infrastructure(self, controllers: list[Node]) -> None:
         """Database on the first node; cache, broker and cluster on all."""
-        def start(node: Node) -> None:
-            host = self._host(node)
-            host.run(["systemctl", "enable", "--quiet", "memcached", "clustercheck.socket", "corosync", "pacemaker"])
-            host.run(["systemctl", "start", "clustercheck.socket", "corosync", "pacemaker"], timeout=START_TIMEOUT)
-            self._restart_if_changed(node, "memcached", "/etc/memcached.conf")
-            host.run(["systemctl", "start", "memcached"])
-            # Brokers take half a minute and nobody needs them before the services start.
-            host.run(["systemctl", "start", "--no-block", "rabbitmq-server"])
-
-        cloud.in_parallel([self._start_database, *(partial(start, node) for node in controllers)])
+        cloud.in_parallel([self._start_database, *(partial(self._start_member, node) for node in controllers)])
         cluster.wait_online(self.primary, controllers)
+
+    def _start_member(self, node: Node) -> None:
+        """Cache, broker and cluster of one controller."""
+        host = self._host(node)
+        host.run(["systemctl", "enable", "--quiet", "memcached", "clustercheck.socket", "corosync", "pacemaker"])
+        host.run(["systemctl", "start", "clustercheck.socket", "corosync", "pacemaker"], timeout=START_TIMEOUT)
+        self._restart_if_changed(node, "memcached", "/etc/memcached.conf")
+        host.run(["systemctl", "start", "memcached"])
+        # Brokers take half a minute and nobody needs them before the services start.
+        host.run(["systemctl", "start", "--no-block", "rabbitmq-server"])
 
     def _start_database(self) -> None:
         """The first node begins a cluster of its own, unless another member has one that it can join."""
@@ -142,6 +185,10 @@ class Deployment:
 
     def _join(self, controllers: list[Node]) -> None:
         cluster.load(self.primary, cluster.services(self.environment))
+        self._await_members(controllers)
+
+    def _await_members(self, controllers: list[Node]) -> None:
+        """Wait until the database of each of ``controllers`` is synced, and all brokers are in one cluster."""
         for node in controllers:
             what = f"the database of {node.name} to be synced"
             until(partial(galera.is_synced, self._host(node)), START_TIMEOUT, what, 0.5)

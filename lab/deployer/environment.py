@@ -87,6 +87,11 @@ class Environment:
     def node(self, uid: str) -> Node:
         return next(node for node in self.nodes if node.uid == uid)
 
+    def was_ready(self, uid: str) -> bool:
+        """Whether a controller had been deployed when the facts were computed: one that is not among those to be
+        deployed now was."""
+        return all(element.get("status") == "ready" for element in self.facts.get(uid, ()))
+
     def scheme(self, uid: str) -> Mapping[str, Any]:
         """The network scheme of a node that is being deployed."""
         return self.facts[uid][0]["network_scheme"]

@@ -139,7 +139,12 @@ def described(state: State, cluster: Row) -> dict[str, Row]:
 
 
 def needs_public(state: State, cluster: Row, node: Row) -> bool:
-    """Whether the node gets an address of the public network: by a role that requires one, or as all do by setting."""
+    """Whether the node gets an address of the public network.
+
+    It does by a role that requires one, as all do by setting, and with nova-network, whose guests leave by each node.
+    """
+    if cluster["net_provider"] == "nova_network":
+        return True
     assignment = cluster["attributes"]["editable"].get("public_network_assignment", {})
     if assignment.get("assign_to_all_nodes", {}).get("value"):
         return True

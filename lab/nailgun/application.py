@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from lab.nailgun import handlers, routing, workers
+from lab.nailgun import constraints, handlers, routing, workers
 from lab.nailgun.auth import PUBLIC, Keystone
 from lab.nailgun.deployer import Deployer
 from lab.nailgun.errors import ApiError, NoSuchUrl, Unauthorized, Unexpected
@@ -82,7 +82,9 @@ class Application:
             return _success(Reply({"version": {"id": "v2.0", "status": "stable"}}))
         if path != "/tokens" or call.method != "POST":
             raise NoSuchUrl
-        return _success(Reply(self.keystone.issue(call.json_or_nothing())))
+        body = call.json()
+        with self.lock:
+            return _success(Reply(self.keystone.issue(body)))
 
     def _authenticate(self, call: Call, token: str | None) -> None:
         local = PREFIX.sub("", call.path, count=1).rstrip("/")
@@ -94,6 +96,8 @@ class Application:
             before = self.state.snapshot()
             try:
                 reply = self._dispatch(call)
+                if call.method != "GET":
+                    constraints.check(self.state)
             except ApiError:
                 self._undo(before)
                 raise

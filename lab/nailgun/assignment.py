@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from lab.nailgun import addresses, attributes, disks, interfaces, networks, restrictions, schema
-from lab.nailgun.errors import InvalidData
+from lab.nailgun.errors import InvalidData, Traceback
 from lab.nailgun.state import Row, State
 
 ASSIGNMENT = {
     "type": "array",
-    "items": schema.record({"id": schema.POSITIVE, "roles": schema.STRINGS}, ["id", "roles"]),
+    "items": schema.record({"id": schema.ID, "roles": schema.STRINGS}, ["id", "roles"]),
 }
-UNASSIGNMENT = {"type": "array", "items": schema.record({"id": schema.POSITIVE}, ["id"])}
+UNASSIGNMENT = {"type": "array", "items": schema.record({"id": schema.ID})}
 
 
 def assign(state: State, cluster: Row, data: list[dict[str, Any]]) -> None:
@@ -22,16 +22,19 @@ def assign(state: State, cluster: Row, data: list[dict[str, Any]]) -> None:
     members = _existing(state, list(wanted))
     taken = [node for node in members if node["cluster"] is not None]
     if taken:
-        # The real server prints the objects of its database library here.
-        named = ", ".join(f"<nailgun.db.sqlalchemy.models.node.Node object at 0x{id(node):x}>" for node in taken)
         raise InvalidData(
-            f"Nodes with ids {named} already assigned to environments. "
+            f"Nodes with ids {_printed(taken)} already assigned to environments. "
             "Nodes must be unassigned before they can be assigned again."
         )
     for roles in wanted.values():
         check_roles(state, cluster, roles)
     for node in members:
         join(state, cluster, node, list(wanted[node["id"]]))
+
+
+def _printed(members: list[Row]) -> str:
+    """Nodes as the real server names them in these sentences: it prints the objects of its database library."""
+    return ",".join(f"<nailgun.db.sqlalchemy.models.node.Node object at 0x{id(node):x}>" for node in members)
 
 
 def _existing(state: State, ids: list[int]) -> list[Row]:
@@ -71,6 +74,8 @@ def join(state: State, cluster: Row, node: Row, roles: list[str]) -> None:
 def unassign(state: State, cluster: Row, data: list[dict[str, Any]]) -> None:
     """POST unassignment: [{id}]. A discovered node leaves at once, an installed one with the next deployment."""
     schema.check(data, UNASSIGNMENT)
+    if any("id" not in entry for entry in data):
+        raise Traceback
     ids = [entry["id"] for entry in data]
     foreign = [
         number
@@ -80,7 +85,11 @@ def unassign(state: State, cluster: Row, data: list[dict[str, Any]]) -> None:
     if foreign:
         named = ", ".join(str(number) for number in foreign)
         raise InvalidData(f"Nodes [{named}] are not members of environment {cluster['id']}.")
-    for node in _existing(state, ids):
+    members = _existing(state, ids)
+    doomed = [node for node in members if node["pending_deletion"]]
+    if doomed:
+        raise InvalidData(f"Can't unassign nodes with ids {_printed(doomed)} if they not assigned.")
+    for node in members:
         if node["status"] == "discover":
             leave(state, node)
         else:
@@ -94,5 +103,6 @@ def leave(state: State, node: Row) -> None:
     addresses.drop(state, node=node["id"])
     node.update(cluster=None, group_id=None, roles=[], pending_roles=[], primary_roles=[], disks=[], kernel_params=None)
     node.update(facts=[], provisioning={})
+    node["bonds"] = []
     for nic in node["interfaces"]:
         nic["networks"] = []

@@ -7,7 +7,7 @@ import secrets
 import string
 from typing import Any
 
-from lab.nailgun import releases, schema
+from lab.nailgun import python2, releases, schema
 from lab.nailgun.errors import Forbidden, InvalidData
 from lab.nailgun.state import Row, State
 
@@ -74,8 +74,9 @@ def merge(old: Any, new: Any) -> Any:
     return old | {key: merge(old[key], part) if key in old else part for key, part in new.items()}
 
 
-def update(state: State, cluster: Row, data: dict[str, Any]) -> None:
+def update(state: State, cluster: Row, data: Any) -> None:
     """PUT and PATCH attributes; InvalidData, Forbidden."""
+    schema.expect_object(data)
     check(state, cluster, data)
     cluster["attributes"]["editable"] = merge(cluster["attributes"]["editable"], data.get("editable", {}))
     add_change(cluster, "attributes")
@@ -113,7 +114,8 @@ def _check_provisioning(state: State, cluster: Row, editable: dict[str, Any]) ->
 
 
 def _check_open(stored: dict[str, Any], editable: dict[str, Any]) -> None:
-    for section in editable:
+    """The refusal names the first section in the order in which Python 2 went over the dictionary."""
+    for section in python2.ordered(list(editable)):
         if not stored.get(section, {}).get("metadata", {}).get("always_editable"):
             raise Forbidden(f"Environment attribute '{section}' couldn't be changed after or during deployment.")
 

@@ -53,6 +53,11 @@ CLUSTER = schema.record(
 CHANGEABLE = ("name", "mode", "status", "ui_settings", "is_customized", "release_id", "pending_release_id")
 
 
+def is_busy(cluster: Row) -> bool:
+    """Whether networks stay as they are for now: in any status that does not last."""
+    return cluster["status"] not in ("new", "stopped", "operational", "error")
+
+
 def find(state: State, number: int) -> Row:
     """The environment's row; NotFound."""
     row = state.get("clusters", number)
@@ -72,7 +77,7 @@ def show(state: State, cluster: Row) -> dict[str, Any]:
     return shown | {"fuel_version": releases.fuel_version(release_of(state, cluster))}
 
 
-def insert(state: State, name: str, release: Row, mode: str = "ha_compact", segmentation: str = "vlan") -> Row:
+def insert(state: State, name: str | None, release: Row, mode: str = "ha_compact", segmentation: str = "vlan") -> Row:
     """A new environment with Neutron: its row, default node group, networks and settings."""
     cluster: Row = {
         "name": name,
@@ -108,8 +113,8 @@ def create(state: State, data: Any) -> Row:
     row = insert(state, data.get("name"), release, data.get("mode", "ha_compact"), data.get("net_segment_type", "vlan"))
     if data.get("net_provider") != "neutron":
         networks.make_nova_network(state, row)
-    for number in data.get("nodes", []):
-        assignment.join(state, row, state.row("nodes", number), [])
+    if "nodes" in data:
+        _change_nodes(state, row, data["nodes"])
     return row
 
 
@@ -123,12 +128,14 @@ def update(state: State, number: int, data: Any) -> Row:
         raise InvalidData("Changing 'net_provider' for environment is prohibited")
     row.update({key: data[key] for key in CHANGEABLE if key in data})
     if "nodes" in data:
-        _change_nodes(state, row, set(data["nodes"]))
+        _change_nodes(state, row, data["nodes"])
     return row
 
 
-def _change_nodes(state: State, row: Row, wanted: set[int]) -> None:
-    """Let the environment have just these nodes."""
+def _change_nodes(state: State, row: Row, numbers: list[int]) -> None:
+    """Let the environment have just these nodes. Unknown ids name none (fuel-web, from memory: it selects by ids)."""
+    schema.check(numbers, schema.IDS)
+    wanted = {number for number in numbers if state.get("nodes", number)}
     present = {node["id"] for node in state.rows("nodes", cluster=row["id"])}
     for number in sorted(present - wanted):
         assignment.leave(state, state.row("nodes", number))
@@ -155,5 +162,6 @@ def _check_release(state: State, data: dict[str, Any]) -> Row | None:
 
 
 def _check_name(state: State, data: dict[str, Any], own: int | None) -> None:
-    if any(row["id"] != own for row in state.rows("clusters", name=data.get("name", ""))):
+    """Refuse a name that is taken. A body without one is not checked (the database refuses to keep such a row)."""
+    if "name" in data and any(row["id"] != own for row in state.rows("clusters", name=data["name"])):
         raise Conflict("Environment with this name already exists")

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help="the state; made when it is missing",
+        help="the state; made when it is missing (FILE.tokens holds hashes of tokens)",
     )
     add(
         "--cloud",
@@ -97,7 +97,8 @@ def build(args: argparse.Namespace) -> Application:
     else:
         installer = FakeDeployer(args.task_seconds, faults)
     extensions = Extensions(args.site_packages, args.restart_file)
-    keystone = Keystone(lifetime=args.token_lifetime)
+    tokens = args.state_file.with_name(args.state_file.name + ".tokens")
+    keystone = Keystone(lifetime=args.token_lifetime, file=tokens)
     return Application(first_state(args.state_file, args.cloud), installer, args.state_file, keystone, extensions)
 
 

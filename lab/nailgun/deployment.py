@@ -17,12 +17,26 @@ if TYPE_CHECKING:
 
 def provision(server: Application, cluster: Row, chosen: list[Row]) -> Row:
     """PUT provision, and the end of upgrade/assign. Refuses nothing but a release that is unavailable."""
-    release = server.state.row("releases", cluster["release_id"])
-    if release["state"] == "unavailable":
-        raise InvalidData(f"Release '{release['name']} {release['version']}' is unavailable!")
+    _check_available(server.state, cluster)
     task = _begin_provision(server, cluster, chosen, None)
     server.after(lambda: workers.provision(server, task["id"]))
     return task
+
+
+def _check_available(state: State, cluster: Row) -> None:
+    release = state.row("releases", cluster["release_id"])
+    if release["state"] == "unavailable":
+        raise InvalidData(f"Release '{release['name']} {release['version']}' is unavailable!")
+
+
+def _check_graph(state: State, cluster: Row) -> None:
+    """Refuse to deploy an environment that nobody gave deployment tasks to: neither itself, nor its release."""
+    if not graph.of_cluster(state, cluster):
+        name = state.row("releases", cluster["release_id"])["name"]
+        raise InvalidData(
+            f"Deployment tasks not found for '{name}' release in the database. Please upload them. "
+            "If you're operating from Fuel Master node, please check '/etc/puppet' directory."
+        )
 
 
 def _begin_provision(server: Application, cluster: Row, chosen: list[Row], parent: int | None) -> Row:
@@ -43,7 +57,9 @@ def _provisioning_entries(state: State, cluster: Row, chosen: list[Row]) -> list
 def deploy(server: Application, cluster: Row, chosen: list[Row]) -> Row:
     """PUT deploy: a task ``deployment`` for the chosen nodes, which must be provisioned."""
     _check_provisioned(chosen)
+    _check_graph(server.state, cluster)
     task = _begin_deployment(server, cluster, chosen, None)
+    _mark_deploying(chosen)
     server.after(lambda: workers.deploy(server, task["id"]))
     return task
 
@@ -52,9 +68,16 @@ def deploy_tasks(server: Application, cluster: Row, chosen: list[Row], names: li
     """PUT deploy_tasks: run only the named deployment tasks, which ``check_tasks`` accepted."""
     _check_provisioned(chosen)
     task = _begin_deployment(server, cluster, chosen, None)
+    _mark_deploying(chosen)
     task["only"] = names
     server.after(lambda: workers.deploy(server, task["id"]))
     return task
+
+
+def _mark_deploying(chosen: list[Row]) -> None:
+    """At once, and a node without roles too: nobody will report about that one, and it stays so."""
+    for node in chosen:
+        node.update(status="deploying", progress=0)
 
 
 def check_tasks(state: State, cluster: Row, names: Any) -> None:
@@ -70,10 +93,12 @@ def check_tasks(state: State, cluster: Row, names: Any) -> None:
 
 def _check_provisioned(chosen: list[Row]) -> None:
     waiting = [node["id"] for node in chosen if selection.needs_provision(node) or node["status"] == "provisioning"]
-    if waiting:
-        raise InvalidData(
-            f"Deployment operation cannot be started. Nodes with uids {waiting} are not provisioned yet. "
-        )
+    doomed = [node["id"] for node in chosen if node["pending_deletion"]]
+    sentences = [f"Nodes with uids {waiting} are not provisioned yet. "] if waiting else []
+    if doomed:
+        sentences.append(f"Nodes with uids {doomed} marked for deletion. Please remove them and restart deployment.")
+    if sentences:
+        raise InvalidData(f"Deployment operation cannot be started. {''.join(sentences)}")
 
 
 def _begin_deployment(server: Application, cluster: Row, chosen: list[Row], parent: int | None) -> Row:
@@ -96,6 +121,8 @@ def effective_facts(state: State, cluster: Row, chosen: list[Row]) -> list[dict[
 def changes(server: Application, cluster: Row) -> Row:
     """PUT changes: delete, provision and deploy what the environment's nodes need. Task ``deploy``."""
     state = server.state
+    _check_graph(state, cluster)
+    _check_available(state, cluster)
     if tasks.running(state, cluster["id"], "deploy"):
         raise Unexpected
     ended = [
@@ -160,6 +187,7 @@ def reset(server: Application, cluster: Row) -> Row:
     state = server.state
     if tasks.running(state, cluster["id"], "deploy", "stop_deployment"):
         raise Unexpected
+    workers.set_deployed(cluster, False)
     ended = [
         row
         for name in ("deploy", "deployment", "stop_deployment")
@@ -176,6 +204,9 @@ def delete_nodes(server: Application, doomed: list[Row]) -> Row:
     """DELETE nodes: those never installed go at once, the others by a running task."""
     state = server.state
     cluster = doomed[0]["cluster"]
+    if any(node["cluster"] != cluster for node in doomed):
+        # Nailgun refuses this in a place where nobody catches the refusal.
+        raise Unexpected
     installed = [node for node in doomed if node["cluster"] is not None and node["status"] != "discover"]
     task = tasks.add(state, "node_deletion", cluster, nodes=[node["id"] for node in doomed])
     if installed:
@@ -184,7 +215,7 @@ def delete_nodes(server: Application, doomed: list[Row]) -> Row:
         return task
     for node in doomed:
         workers.forget(state, node)
-    tasks.finish(task, "ready", "No nodes were removed. No errors occurred")
+    tasks.finish(task, "ready", None if cluster is None else "No nodes were removed. No errors occurred")
     return task
 
 
@@ -195,6 +226,10 @@ def _mark_doomed(doomed: list[Row]) -> None:
 
 def delete_cluster(server: Application, cluster: Row) -> None:
     """DELETE clusters/ID: its nodes are erased and come back as new ones, its relation is forgotten."""
+    if tasks.running(server.state, cluster["id"], "cluster_deletion"):
+        raise InvalidData("Environment removal already started")
     cluster["status"] = "remove"
+    for node in server.state.rows("nodes", cluster=cluster["id"]):
+        node["pending_deletion"] = True
     task = tasks.add(server.state, "cluster_deletion", cluster["id"])
     server.after(lambda: workers.delete_cluster(server, task["id"]))

@@ -8,7 +8,10 @@ from lab.nailgun import attributes, disks, python2, schema
 from lab.nailgun.errors import InvalidData, Unexpected
 from lab.nailgun.state import Row, State
 
-VOLUME = schema.record({"name": {"type": "string"}, "size": {"type": "integer", "minimum": 0}}, ["name", "size"])
+VOLUME = schema.record(
+    {"name": {"type": "string"}, "size": {"type": "integer", "minimum": 0}, "keep_data": {"type": "boolean"}},
+    ["size", "name"],
+)
 DISK = schema.record(
     {"id": {"type": "string"}, "size": {"type": "integer"}, "volumes": {"type": "array", "items": VOLUME}},
     ["id", "size", "volumes"],

@@ -51,6 +51,13 @@ class NoSuchUrl(ApiError):
         super().__init__("not found", 404, bare=True)
 
 
+class NotSupported(ApiError):
+    """405 of a method that the handler has in order to refuse it: a bare text, and ``Allow`` names all methods."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 405, bare=True, allow="GET, HEAD, POST, PUT, DELETE")
+
+
 class MethodNotAllowed(ApiError):
     """405: the handler has no such method; ``Allow`` names those it has. The body is the word None."""
 
@@ -64,6 +71,13 @@ class Unexpected(ApiError):
 
     def __init__(self, message: str = "Unexpected exception, please check logs") -> None:
         super().__init__(message, 500, bare=True)
+
+
+class Traceback(ApiError):
+    """500 of an exception in the code that checks a request: Nailgun answers its traceback, as JSON."""
+
+    def __init__(self) -> None:
+        super().__init__("Traceback (most recent call last):", 500)
 
 
 class Unauthorized(ApiError):

@@ -65,10 +65,11 @@ def computed(state: State, cluster: Row, chosen: list[Row]) -> list[dict[str, An
 
 
 def set_primary(members: list[Row]) -> None:
-    """Let the first controller be the primary one, unless there is one already."""
+    """Let the first controller be the primary one, unless there is one already; those that are ready come first."""
     controllers = [node for node in members if "controller" in node["roles"] + node["pending_roles"]]
     if controllers and not any("controller" in node["primary_roles"] for node in controllers):
-        controllers[0]["primary_roles"] = ["controller"]
+        ready = [node for node in controllers if node["status"] == "ready"]
+        (ready or controllers)[0]["primary_roles"] = ["controller"]
 
 
 def roles(node: Row) -> list[str]:
@@ -110,7 +111,8 @@ class _Common:
 
     def build(self) -> dict[str, Any]:
         facts = plain_settings(self.cluster)
-        facts = attributes.merge(facts, {"quantum_settings": self.neutron(), "storage": self.placement_groups(facts)})
+        facts = attributes.merge(facts, {"storage": self.placement_groups(facts)})
+        facts = attributes.merge(facts, self.provider())
         facts.update(self.identity())
         facts["nodes"] = [entry for node in self.members for entry in self.listed(node)]
         if releases.is_seven(self.release):
@@ -131,9 +133,28 @@ class _Common:
             "last_controller": controllers[-1]["hostname"] if controllers else None,
             "management_network_range": self.networks["management"]["cidr"],
             "storage_network_range": self.networks["storage"]["cidr"],
-            "quantum": True,
             "test_vm_image": dict(TEST_IMAGE),
             "mp": [{"weight": "1", "point": "1"}, {"weight": "2", "point": "2"}],
+        }
+
+    def provider(self) -> dict[str, Any]:
+        """What depends on the network provider. The words for nova-network are fuel-web's, from memory."""
+        parameters = self.cluster["parameters"]
+        if self.cluster["net_provider"] == "neutron":
+            return {"quantum": True, "quantum_settings": self.neutron()}
+        nova = {
+            "network_manager": parameters["net_manager"],
+            "network_size": parameters["fixed_network_size"],
+            "num_networks": parameters["fixed_networks_amount"],
+        }
+        if parameters["net_manager"] == "VlanManager":
+            nova["vlan_start"] = parameters["fixed_networks_vlan_start"]
+        return {
+            "quantum": False,
+            "novanetwork_parameters": nova,
+            "dns_nameservers": parameters["dns_nameservers"],
+            "fixed_network_range": parameters["fixed_networks_cidr"],
+            "floating_network_range": ["{}-{}".format(*pair) for pair in parameters["floating_ranges"]],
         }
 
     def neutron(self) -> dict[str, Any]:
@@ -236,7 +257,7 @@ def _of_node(state: State, cluster: Row, node: Row, role: str) -> dict[str, Any]
         "online": node["online"],
         "user_node_name": node["name"],
         "fail_if_error": role in CRITICAL,
-        "vms_conf": [],
+        "vms_conf": node.get("vms_conf", []),
         "glance": {"image_cache_max_size": str(int(images * 0.1 * 2**20) if images else IMAGE_CACHE)},
         "network_scheme": Scheme(state, cluster, node).build(),
         "tasks": graph.serialized(state, cluster, role, str(node["id"])),

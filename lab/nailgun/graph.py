@@ -58,8 +58,9 @@ def serialized(state: State, cluster: Row, role: str, uid: str) -> list[dict[str
 
 def edges(tasks: list[dict[str, Any]]) -> dict[str, set[str]]:
     """Task -> tasks that must be done before it, of ``requires`` and ``required_for``; unknown names count too."""
-    before: dict[str, set[str]] = {task["id"]: set(task.get("requires", [])) for task in tasks}
+    before: dict[str, set[str]] = {task["id"]: set() for task in tasks}
     for task in tasks:
+        before[task["id"]].update(task.get("requires", []))
         for later in task.get("required_for", []):
             before.setdefault(later, set()).add(task["id"])
     for names in list(before.values()):
@@ -109,11 +110,28 @@ TASK = schema.record(
 TASKS = {"type": "array", "items": TASK}
 
 
-def check(data: Any) -> None:
-    """Refuse a list of deployment tasks that is malformed or has a cycle."""
+def check(data: Any, present: list[dict[str, Any]]) -> None:
+    """Refuse a list of deployment tasks that is malformed, or that makes no graph together with those PRESENT.
+
+    Tasks of the list stand in the place of present ones of the same name, but what a present one requires still counts:
+    Nailgun adds the edges of both.
+    """
     schema.check(data, TASKS)
-    if has_cycle(data):
+    together = [*present, *data]
+    if has_cycle(together):
         raise InvalidData("Tasks can not be processed because it contains cycles in it.")
+    known = {task["id"] for task in together}
+    unknown = sorted(set(edges(together)) - known)
+    if unknown:
+        users = sorted({task["id"] for task in together if not set(unknown).isdisjoint(_named(task))})
+        raise InvalidData(
+            f"Tasks '{', '.join(unknown)}' can't be in requires|required_for|groups|tasks for [{', '.join(users)}] "
+            "because they don't exist in the graph"
+        )
+
+
+def _named(task: dict[str, Any]) -> list[str]:
+    return [*task.get("requires", []), *task.get("required_for", [])]
 
 
 def selected(tasks: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from netaddr import IPNetwork
+
 from lab.nailgun import addresses, attributes, networks, schema
 from lab.nailgun.errors import Conflict, InvalidData, NotFound
-from lab.nailgun.network_update import COLUMNS
+from lab.nailgun.network_update import COLUMNS, validate_network
 from lab.nailgun.state import Row, State
 
 NETWORK = schema.record(
@@ -15,12 +17,20 @@ NETWORK = schema.record(
         "name": {"type": "string"},
         "release": {"type": "number"},
         "vlan_start": schema.nullable({"type": "number"}),
-        "cidr": schema.nullable({"type": "string"}),
-        "gateway": schema.nullable({"type": "string"}),
+        "cidr": schema.nullable(schema.NET_ADDRESS),
+        "gateway": schema.nullable(schema.ADDRESS),
         "group_id": {"type": "number"},
-        "meta": {"type": "object"},
+        "meta": schema.record(
+            {
+                "notation": {"enum": ["cidr", "ip_ranges", None]},
+                "ip_range": {"type": "array", "minItems": 2, "maxItems": 2},
+            }
+        ),
     }
 )
+
+GROUP = schema.record({"name": {"type": "string"}})
+"""Of a node group no more than that it is an object, and its name a string: the words are jsonschema's."""
 
 
 def find_network(state: State, number: int) -> Row:
@@ -44,9 +54,8 @@ def show_group(row: Row) -> dict[str, Any]:
     return {key: row[key] for key in ("id", "cluster", "name")}
 
 
-def _check(state: State, data: Any, own: int | None = None) -> Row:
+def _check_place(state: State, data: dict[str, Any], own: int | None = None) -> Row:
     """Refuse a network of an unknown node group, or with a name taken there. Returns the group."""
-    schema.check(data, NETWORK)
     group = state.get("node_groups", data.get("group_id") or 0)
     if group is None:
         raise InvalidData(f"Node group with ID {data.get('group_id')} does not exist")
@@ -58,23 +67,39 @@ def _check(state: State, data: Any, own: int | None = None) -> Row:
 
 def create_network(state: State, data: Any) -> Row:
     """POST /networks. The new network is carried by no interface."""
-    group = _check(state, data)
+    schema.check_request(data, NETWORK)
+    group = _check_place(state, data)
     meta = data.get("meta", {})
     row = {key: data.get(key) for key in ("name", "cidr", "gateway", "vlan_start", "release")}
     row.update(group_id=group["id"], meta=meta, ip_ranges=[])
-    if meta.get("notation") and data.get("cidr"):
-        row["ip_ranges"] = [meta["ip_range"]] if "ip_range" in meta else networks.whole_range(data["cidr"], meta)
+    if meta.get("notation"):
+        row["ip_ranges"] = [_first_range(row)]
     return state.insert("networks", row)
+
+
+def _first_range(row: Row) -> list[str]:
+    """The range of a new network: that of its ``meta``, or of its CIDR all but the first address."""
+    meta = row["meta"]
+    if meta["notation"] == "ip_ranges" and meta.get("ip_range"):
+        return list(meta["ip_range"])
+    if meta["notation"] == "cidr" and row["cidr"]:
+        cidr = IPNetwork(row["cidr"])
+        return [str(cidr[2]), str(cidr[-2])]
+    raise InvalidData(
+        f"IPAddrRange object cannot be created for network '{row['name']}' with notation='{meta['notation']}', "
+        f"ip_range='{meta.get('ip_range')}'"
+    )
 
 
 def update_network(state: State, row: Row, data: Any) -> Row:
     """PUT /networks/ID."""
     if row["group_id"] is None:
         raise InvalidData("Default Admin-pxe network cannot be changed")
-    schema.check(data, NETWORK)
-    if "name" in data and "group_id" in data:
-        _check(state, data, row["id"])
-    row.update({key: data[key] for key in COLUMNS if key in data})
+    schema.check_request(data, NETWORK)
+    _check_place(state, {key: data.get(key, row[key]) for key in ("name", "group_id")}, row["id"])
+    cluster = state.row("clusters", state.row("node_groups", row["group_id"])["cluster"])
+    validate_network(state, cluster, data | {"id": row["id"]})
+    row.update({key: data[key] for key in (*COLUMNS, "group_id", "release") if key in data})
     row["meta"] = row["meta"] | data.get("meta", {})
     return row
 
@@ -88,21 +113,30 @@ def delete_network(state: State, row: Row) -> None:
         raise InvalidData("Network configuration cannot be changed after deployment.")
     addresses.drop(state, network=row["id"])
     for node in state.rows("nodes"):
-        for nic in node["interfaces"]:
+        for nic in networks.carriers(node):
             nic["networks"] = [number for number in nic["networks"] if number != row["id"]]
     state.delete("networks", row["id"])
 
 
 def create_group(state: State, data: Any) -> Row:
     """POST /nodegroups {name, cluster_id}: a group with networks of its own."""
+    schema.check(data, GROUP)
     cluster = state.get("clusters", data.get("cluster_id") or data.get("cluster") or 0)
     if cluster is None:
         raise InvalidData(f"Cluster with ID {data.get('cluster_id')} does not exist")
-    if state.rows("node_groups", cluster=cluster["id"], name=data.get("name")):
-        raise Conflict(f"Node group '{data['name']}' already exists in environment {cluster['id']}.")
-    group = state.insert("node_groups", {"cluster": cluster["id"], "name": data["name"]})
+    name = data.get("name")
+    if state.rows("node_groups", cluster=cluster["id"], name=name):
+        raise Conflict(f"Node group '{name}' already exists in environment {cluster['id']}.")
+    group = state.insert("node_groups", {"cluster": cluster["id"], "name": name})
     networks.add_defaults(state, group["id"], cluster["release_id"], cluster["parameters"]["segmentation_type"])
     return group
+
+
+def rename_group(row: Row, data: Any) -> Row:
+    """PUT /nodegroups/ID {name}."""
+    schema.check(data, GROUP)
+    row["name"] = data.get("name", row["name"])
+    return row
 
 
 def delete_group(state: State, row: Row) -> None:

@@ -9,6 +9,19 @@ from lab.nailgun.errors import InvalidData
 from lab.nailgun.state import Row, State
 
 KINDS = ("ether", "bond")
+MODES = (
+    "active-backup",
+    "balance-slb",
+    "lacp-balance-tcp",
+    "balance-rr",
+    "balance-xor",
+    "broadcast",
+    "802.3ad",
+    "balance-tlb",
+    "balance-alb",
+)
+"""Modes of bonds, those of Open vSwitch and of Linux (fuel-web, from memory)."""
+PROPERTIES = ("mode", "xmit_hash_policy", "lacp_rate", "type__")
 
 
 def assign_defaults(state: State, node: Row) -> None:
@@ -54,7 +67,8 @@ def update(state: State, node_id: int, data: Any) -> Row:
         raise InvalidData(f"There is no node with ID '{node_id}' in DB")
     _check(state, node, data)
     by_id = {nic["id"]: nic for nic in node["interfaces"]}
-    for given in data:
+    node["bonds"] = [_bond(node, given) for given in data if given["type"] == "bond"]
+    for given in (entry for entry in data if entry["type"] == "ether"):
         nic = by_id[given["id"]]
         nic["networks"] = [network["id"] for network in given["assigned_networks"]]
         nic["interface_properties"] = attributes.merge(
@@ -63,6 +77,29 @@ def update(state: State, node_id: int, data: Any) -> Row:
     if node["cluster"]:
         attributes.add_change(state.row("clusters", node["cluster"]), "interfaces", node["id"])
     return node
+
+
+def _bond(node: Row, given: dict[str, Any]) -> Row:
+    """The row of a bond. The lab's deployer makes none: it refuses facts that have one."""
+    slaves = [nic for slave in given["slaves"] for nic in node["interfaces"] if nic["name"] == slave["name"]]
+    return {
+        "name": given["name"],
+        "type": "bond",
+        "mode": _mode(given),
+        "mac": given.get("mac") or slaves[0]["mac"],
+        "state": given.get("state"),
+        "slaves": [{"name": nic["name"]} for nic in slaves],
+        "bond_properties": given.get("bond_properties", {}),
+        "interface_properties": given.get("interface_properties", {"disable_offloading": False, "mtu": None}),
+        "offloading_modes": given.get("offloading_modes", []),
+        "networks": [network["id"] for network in given["assigned_networks"]],
+    }
+
+
+def _mode(given: dict[str, Any]) -> Any:
+    """The bond's mode, by itself (as before 6.0) or among its properties."""
+    properties = given.get("bond_properties")
+    return given.get("mode") or (properties.get("mode") if isinstance(properties, dict) else None)
 
 
 def _check_structure(node_id: int, data: Any) -> None:
@@ -92,11 +129,21 @@ def _check_interface(node_id: int, given: Any) -> None:
 
 
 def _check_bond(node_id: int, given: dict[str, Any]) -> None:
+    """Refuse a bond that is not described in full."""
     if "name" not in given:
         raise InvalidData(f"Node '{node_id}': each bond interface must have name")
     if not isinstance(given.get("slaves"), list) or len(given["slaves"]) < 2:
         raise InvalidData(f"Node '{node_id}': each bond interface must have two or more slaves")
-    raise InvalidData(f"Node '{node_id}': bond interface '{given['name']}' doesn't have mode")
+    place = f"Node '{node_id}', interface '{given['name']}'"
+    if any(not isinstance(slave, dict) or "name" not in slave for slave in given["slaves"]):
+        raise InvalidData(f"{place}: each bond slave must have name")
+    for name in given.get("bond_properties", {}):
+        if name not in PROPERTIES:
+            raise InvalidData(f"{place}: unknown bond property '{name}'")
+    if not _mode(given):
+        raise InvalidData(f"Node '{node_id}': bond interface '{given['name']}' doesn't have mode")
+    if _mode(given) not in MODES:
+        raise InvalidData(f"Node '{node_id}': bond interface '{given['name']}' has unknown mode '{_mode(given)}'")
 
 
 def _check_assigned(node_id: int, given: dict[str, Any], network: Any, seen: set[int]) -> None:
@@ -120,13 +167,10 @@ def _check(state: State, node: Row, data: list[dict[str, Any]]) -> None:
     known = {nic["id"]: nic for nic in node["interfaces"]}
     available = {row["id"]: row for row in networks.of_node(state, node)} if node["cluster"] else {}
     assigned: set[int] = set()
+    bonded = _bonded(node, data)
     for given in data:
-        if given["id"] not in known:
-            raise InvalidData(f"Node '{number}': there is no interface with ID '{given['id']}' in DB")
-        names = [network.get("name") for network in given["assigned_networks"]]
-        if networks.ADMIN in names and not known[given["id"]]["pxe"]:
-            nic = given.get("name")
-            raise InvalidData(f"Node '{number}': admin network can not be assigned to non-pxe interface {nic}")
+        if given["type"] == "ether":
+            _check_ether(number, given, known, bonded)
         for network in given["assigned_networks"]:
             if network["id"] not in available:
                 raise InvalidData(f"Network '{network['id']}' doesn't exist for node {number}")
@@ -135,6 +179,35 @@ def _check(state: State, node: Row, data: list[dict[str, Any]]) -> None:
     if missing:
         named = ",".join(f"'{identity}'" for identity in sorted(missing))
         raise InvalidData(f"Node '{number}': {named} network(s) are left unassigned")
+
+
+def _check_ether(number: int, given: dict[str, Any], known: dict[Any, Row], bonded: set[str]) -> None:
+    if given["id"] not in known:
+        raise InvalidData(f"Node '{number}': there is no interface with ID '{given['id']}' in DB")
+    names = [network.get("name") for network in given["assigned_networks"]]
+    if networks.ADMIN in names and not known[given["id"]]["pxe"]:
+        nic = given.get("name")
+        raise InvalidData(f"Node '{number}': admin network can not be assigned to non-pxe interface {nic}")
+    if names and known[given["id"]]["name"] in bonded:
+        raise InvalidData(
+            f"Node '{number}': interface '{given['id']}' cannot have assigned networks as it is used in bond"
+        )
+
+
+def _bonded(node: Row, data: list[dict[str, Any]]) -> set[str]:
+    """Names of the interfaces that are in a bond, each in one; InvalidData."""
+    known = {nic["name"]: nic["id"] for nic in node["interfaces"]}
+    found: set[str] = set()
+    for given in (entry for entry in data if entry["type"] == "bond"):
+        for name in (slave["name"] for slave in given["slaves"]):
+            if name not in known:
+                raise InvalidData(
+                    f"Node '{node['id']}': there is no interface '{name}' found for bond '{given['name']}' in DB"
+                )
+            if name in found:
+                raise InvalidData(f"Node '{node['id']}': interface '{known[name]}' is used in bonds more than once")
+            found.add(name)
+    return found
 
 
 def update_many(state: State, data: Any) -> list[Row]:

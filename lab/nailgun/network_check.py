@@ -32,19 +32,8 @@ class CheckFailed(Exception):
 
 def check(rows: list[Row], parameters: dict[str, Any]) -> None:
     """Raise CheckFailed for the first kind of problem that there is, with all problems of that kind."""
-    steps: list[Callable[[list[Row], dict[str, Any]], list[Problem]]] = [
-        _address_spaces,
-        _floating_in_public,
-        _public_ranges,
-        _internal_network,
-        _vlans,
-        _external_ends,
-        _classes,
-        _range_ends,
-        _name_servers,
-        _calculated_cidrs,
-    ]
-    for step in steps:
+    neutron = "internal_cidr" in parameters
+    for step in NEUTRON_STEPS if neutron else NOVA_STEPS:
         problems = step(rows, parameters)
         if problems:
             sentences = "\n".join(sentence for sentence, _ in problems)
@@ -222,6 +211,23 @@ def _calculated_cidrs(rows: list[Row], parameters: dict[str, Any]) -> list[Probl
     return found
 
 
+Step = Callable[[list[Row], dict[str, Any]], list[Problem]]
+NEUTRON_STEPS: list[Step] = [
+    _address_spaces,
+    _floating_in_public,
+    _public_ranges,
+    _internal_network,
+    _vlans,
+    _external_ends,
+    _classes,
+    _range_ends,
+    _name_servers,
+    _calculated_cidrs,
+]
+NOVA_STEPS: list[Step] = [_address_spaces, _classes, _range_ends, _name_servers, _calculated_cidrs]
+"""Of an environment with nova-network only what does not depend on the provider is checked."""
+
+
 def check_interfaces(state: State, cluster: Row, rows: list[Row]) -> None:
     """Raise CheckFailed when an interface of a node carries more than one untagged network."""
     untagged = {
@@ -229,7 +235,7 @@ def check_interfaces(state: State, cluster: Row, rows: list[Row]) -> None:
     }
     crossed = []
     for node in state.rows("nodes", cluster=cluster["id"]):
-        for nic in node["interfaces"]:
+        for nic in networks.carriers(node):
             names = [f'"{untagged[number]}"' for number in nic["networks"] if number in untagged]
             if len(names) > 1:
                 crossed.append(f'{", ".join(names)} networks at node "{node["name"]}"')

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import schema
-from lab.nailgun.errors import InvalidData
+from lab.nailgun import clusters, schema
+from lab.nailgun.errors import Forbidden, InvalidData
+from lab.nailgun.state import Row
 
 OBJECT = {"type": "object"}
 SCHEME = schema.record(
@@ -24,6 +25,12 @@ GROUP = schema.record(
 TEMPLATE = schema.record(
     {"adv_net_template": {"type": "object", "patternProperties": {".*": GROUP}}}, ["adv_net_template"]
 )
+
+
+def check_open(cluster: Row) -> None:
+    """Forbidden while the environment is being deployed, deleted or updated."""
+    if clusters.is_busy(cluster):
+        raise Forbidden("Network template cannot be changed during deployment and after upgrade.")
 
 
 def check(data: Any) -> None:

@@ -11,33 +11,52 @@ from typing import Any
 
 from netaddr import AddrFormatError, IPNetwork
 
-from lab.nailgun import addresses, attributes, network_check, networks, schema, tasks
+from lab.nailgun import addresses, attributes, clusters, constraints, network_check, networks, schema, tasks
 from lab.nailgun.errors import ApiError, Forbidden, InvalidData
 from lab.nailgun.state import Row, State
 
+ADDRESSES = {"type": "array", "minItems": 2, "maxItems": 2, "items": schema.ADDRESS}
 NETWORK = schema.record(
     {
         "id": {"type": "integer"},
         "name": {"type": "string"},
         "group_id": schema.nullable({"type": "integer"}),
-        "cidr": schema.nullable({"type": "string"}),
-        "gateway": schema.nullable({"type": "string"}),
-        "vlan_start": schema.nullable({"type": "integer"}),
-        "ip_ranges": {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2}},
+        "cidr": schema.nullable(schema.NET_ADDRESS),
+        "gateway": schema.nullable(schema.ADDRESS),
+        "vlan_start": schema.NUMBER_OR_NULL,
+        "ip_ranges": {"type": "array", "items": ADDRESSES},
         "meta": {"type": "object"},
     },
     ["id"],
 )
-CONFIGURATION = schema.record(
-    {"networks": {"type": "array", "items": NETWORK}, "networking_parameters": {"type": "object"}}
+RANGE = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+PARAMETERS = schema.record(
+    {
+        "base_mac": schema.MAC_ADDRESS,
+        "dns_nameservers": {"type": "array", "items": schema.ADDRESS},
+        "floating_ranges": {"type": "array", "items": ADDRESSES},
+        "gre_id_range": RANGE,
+        "vlan_range": RANGE,
+        "internal_cidr": schema.nullable(schema.NET_ADDRESS),
+        "internal_gateway": schema.nullable(schema.ADDRESS),
+        "net_l23_provider": {"type": "string", "enum": ["ovs", "nsx"]},
+        "segmentation_type": {"type": "string", "enum": list(constraints.SEGMENTATION)},
+        "fixed_network_size": {"type": "integer"},
+        "fixed_networks_amount": {"type": "integer"},
+        "fixed_networks_cidr": schema.NET_ADDRESS,
+        "fixed_networks_vlan_start": schema.nullable({"type": "integer"}),
+        "net_manager": {"type": "string", "enum": ["FlatDHCPManager", "VlanManager"]},
+    }
 )
+"""Networking parameters of Neutron and of nova-network (fuel-web's schemas, from memory)."""
+CONFIGURATION = schema.record({"networks": {"type": "array", "items": NETWORK}, "networking_parameters": PARAMETERS})
 FIXED = ("segmentation_type", "net_l23_provider")
 COLUMNS = ("name", "cidr", "gateway", "vlan_start", "ip_ranges")
 
 
 def put(state: State, cluster: Row, read: Any) -> Row:
     """PUT network_configuration. READ gives the body or raises. Returns the task; Forbidden during a deployment."""
-    if cluster["status"] == "deployment":
+    if clusters.is_busy(cluster):
         raise Forbidden("Network configuration cannot be changed during deployment and after upgrade.")
     tasks.remove(state, state.rows("tasks", name="check_networks", cluster=cluster["id"], parent=None))
     task = tasks.add(state, "check_networks", cluster["id"])
@@ -65,15 +84,18 @@ def validate(state: State, cluster: Row, data: Any) -> None:
     if missing:
         raise InvalidData(f"Networks with ID's [{', '.join(map(str, missing))}] are not present in the database")
     for network in data.get("networks", []):
-        _validate_network(state, cluster, network)
+        validate_network(state, cluster, network)
     for key in FIXED:
         parameters = data.get("networking_parameters", {})
-        if key in parameters and parameters[key] != cluster["parameters"][key]:
+        if key in parameters and parameters[key] != cluster["parameters"].get(key, parameters[key]):
             raise InvalidData(f"Change of '{key}' is prohibited")
 
 
-def _validate_network(state: State, cluster: Row, given: dict[str, Any]) -> None:
+def validate_network(state: State, cluster: Row, given: dict[str, Any]) -> None:
+    """Refuse what would leave a network without what its notation needs, or allocated addresses outside of it."""
     row = state.row("networks", given["id"])
+    if given.get("release", row["release"]) != row["release"]:
+        raise InvalidData("Network release could not be changed.")
     merged = row | {key: given[key] for key in COLUMNS if key in given}
     meta = row["meta"] | given.get("meta", {})
     if meta.get("use_gateway") and not merged["gateway"]:

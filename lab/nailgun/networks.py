@@ -93,6 +93,11 @@ def of_node(state: State, node: Row) -> list[Row]:
     return own + [row for row in state.rows("networks") if row["group_id"] is None]
 
 
+def carriers(node: Row) -> list[Row]:
+    """What of the node can carry networks: its interfaces, and its bonds."""
+    return [*node["interfaces"], *node.get("bonds", [])]
+
+
 def by_name(state: State, cluster: Row, name: str) -> Row | None:
     """The network of that name in the environment's default group (or the shared one), or None."""
     groups = group_ids(state, cluster)[:1]
@@ -112,12 +117,18 @@ def show_configured(row: Row) -> dict[str, Any]:
 
 
 def show_configuration(state: State, cluster: Row) -> dict[str, Any]:
-    """GET network_configuration/neutron. Allocates the virtual addresses that are missing."""
-    addresses.ensure_virtual(state, cluster)
+    """GET network_configuration. Allocates the virtual addresses that are missing.
+
+    Only an environment with high availability has any (fuel-web, from memory).
+    """
+    if cluster["mode"] != "multinode":
+        addresses.ensure_virtual(state, cluster)
     document = {
         "networks": [show_configured(row) for row in of_cluster(state, cluster)],
         "networking_parameters": dict(cluster["parameters"]),
     }
+    if cluster["mode"] == "multinode":
+        return document
     document.update(addresses.aliases(state, cluster))
     if releases.is_seven(state.row("releases", cluster["release_id"])):
         document["vips"] = addresses.described(state, cluster)
@@ -136,8 +147,9 @@ NOVA_PARAMETERS = {
 
 
 def make_nova_network(state: State, cluster: Row) -> None:
-    """Turn a new environment into one with nova-network, which the lab only lists and shows."""
+    """Turn a new environment into one with nova-network, which the lab has just enough rules for to answer."""
     cluster.update(net_provider="nova_network", parameters=dict(NOVA_PARAMETERS))
     private = by_name(state, cluster, "private")
     if private:
-        private.update(name="fixed", meta=private["meta"] | {"name": "fixed"})
+        meta = {key: value for key, value in private["meta"].items() if key not in ("neutron_vlan_range", "seg_type")}
+        private.update(name="fixed", meta=meta | {"name": "fixed"})

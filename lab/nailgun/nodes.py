@@ -115,7 +115,7 @@ def show(state: State, node: Row) -> dict[str, Any]:
 
 def carrier(node: Row, network: Row) -> Row | None:
     """The node's interface that carries the network, or None."""
-    return next((nic for nic in node["interfaces"] if network["id"] in nic["networks"]), None)
+    return next((nic for nic in networks.carriers(node) if network["id"] in nic["networks"]), None)
 
 
 def network_data(state: State, node: Row) -> list[dict[str, Any]]:
@@ -127,7 +127,9 @@ def network_data(state: State, node: Row) -> list[dict[str, Any]]:
     if node["cluster"] is None:
         return []
     available = {row["id"]: row for row in networks.of_node(state, node)}
-    carried = [available[number] for nic in node["interfaces"] for number in nic["networks"] if number in available]
+    carried = [
+        available[number] for nic in networks.carriers(node) for number in nic["networks"] if number in available
+    ]
     own = [network for network in carried if network["name"] != networks.ADMIN]
     return [_network_entry(state, node, network) for network in [*own, available[networks.ADMIN_ID]]]
 
@@ -150,7 +152,7 @@ def _network_entry(state: State, node: Row, network: Row) -> dict[str, Any]:
 
 def show_interfaces(state: State, node: Row) -> list[dict[str, Any]]:
     """GET /nodes/ID/interfaces."""
-    return [show_interface(state, nic) for nic in node["interfaces"]]
+    return [show_interface(state, nic) for nic in networks.carriers(node)]
 
 
 def show_interface(state: State, nic: Row) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from lab.nailgun import schema
 from lab.nailgun.errors import Conflict, InvalidData, NotFound
 from lab.nailgun.state import Row, State
 
@@ -129,7 +130,7 @@ def is_seven(release: Row) -> bool:
 def create(state: State, data: dict[str, Any]) -> Row:
     """POST /releases. Returns the new row; InvalidData, Conflict."""
     for key, what in (("name", "name"), ("version", "version"), ("operating_system", "operating system")):
-        if key not in data:
+        if not isinstance(data, dict) or key not in data:
             raise InvalidData(f"No release {what} specified")
     _check_unique(state, data["name"], data["version"], None)
     row: Row = dict.fromkeys(SHOWN)
@@ -141,9 +142,21 @@ def create(state: State, data: dict[str, Any]) -> Row:
 
 def update(state: State, row: Row, data: dict[str, Any]) -> Row:
     """PUT /releases/ID with some of its columns."""
+    schema.expect_object(data)
     _check_unique(state, data.get("name", row["name"]), data.get("version", row["version"]), row["id"])
+    if "roles_metadata" in data:
+        _check_roles(state, row, set(data["roles_metadata"]))
     row.update({key: value for key, value in data.items() if key != "id"})
     return row
+
+
+def _check_roles(state: State, row: Row, kept: set[str]) -> None:
+    """Refuse to drop a role that a node of the release's environments has."""
+    numbers = {cluster["id"] for cluster in state.rows("clusters", release_id=row["id"])}
+    for node in state.rows("nodes"):
+        lost = sorted({*node["roles"], *node["pending_roles"]} - kept)
+        if node["cluster"] in numbers and lost:
+            raise InvalidData(f"Cannot delete roles already assigned to nodes: {','.join(lost)}")
 
 
 def _check_unique(state: State, name: Any, version: Any, own: int | None) -> None:

@@ -54,13 +54,6 @@ class Call:
         except ValueError:
             raise InvalidData("Invalid json received") from None
 
-    def json_or_nothing(self) -> Any:
-        """The body as JSON where one is optional; None when it is empty or not JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
 
 Handler = Callable[..., Any]
 Table = list[tuple[re.Pattern[str], dict[str, Handler]]]

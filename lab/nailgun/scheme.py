@@ -1,7 +1,8 @@
 """network_scheme of a node: which bridges it gets, what is plugged into them and which addresses they bear.
 
-Observed on Nailgun 7.0 for environments of 6.1 and of 7.0 with Neutron and VLANs. The order of ``transformations`` is
-the order in which they must be made: bridges, then patches beside what they join, then ports.
+Observed on Nailgun 7.0 for environments of 6.1 and of 7.0 with Neutron and VLANs; bonds are as fuel-web's code makes
+them. The order of ``transformations`` is the order in which they must be made: bridges, then patches beside what they
+join, then ports.
 """
 
 from __future__ import annotations
@@ -60,6 +61,13 @@ SERVICE_ROLES = {
 """Network roles that 7.0 added: role -> network it is mapped to by default."""
 
 PATCH_MTU = 65000
+AUXILIARY = "br-aux"
+ORDER_OF_6 = ("storage", "management", "fuelweb_admin", "public")
+ORDER_OF_7 = ("management", "storage", "public", "fuelweb_admin")
+"""In which networks are plugged in: 7.0 goes over a dictionary of Python 2."""
+ORDER_OF_NOVA = ("fuelweb_admin", "storage", "management", "public")
+NOT_OF_NOVA = ("neutron/api", "neutron/private", "nova/migration")
+"""Network roles that environments with nova-network lack."""
 
 
 class Scheme:
@@ -71,6 +79,8 @@ class Scheme:
         self.node = node
         self.seven = releases.is_seven(state.row("releases", cluster["release_id"]))
         self.public = addresses.needs_public(state, cluster, node)
+        self.nova = cluster["net_provider"] == "nova_network"
+        self.floating = self.public and not self.nova
         self.networks = {row["name"]: row for row in networks.of_node(state, node)}
 
     def build(self) -> dict[str, Any]:
@@ -78,11 +88,23 @@ class Scheme:
         return {
             "version": "1.1",
             "provider": "lnx",
-            "interfaces": {nic["name"]: _interface(nic) for nic in self.node["interfaces"]},
+            "interfaces": self.interfaces(),
             "transformations": self.transformations(),
             "endpoints": self.endpoints(),
             "roles": self.roles(),
         }
+
+    def interfaces(self) -> dict[str, dict[str, Any]]:
+        """Physical interfaces: what drives them and, unless they are in a bond, how they are set."""
+        bonded = {slave["name"] for bond in self.node.get("bonds", []) for slave in bond["slaves"]}
+        found = {}
+        for nic in self.node["interfaces"]:
+            shown = {} if nic["name"] in bonded else _properties(nic)
+            hardware = {key: nic[key] for key in ("driver", "bus_info") if nic[key]}
+            if hardware:
+                shown["vendor_specific"] = shown.get("vendor_specific", {}) | hardware
+            found[nic["name"]] = shown
+        return found
 
     def mine(self) -> dict[str, Row]:
         """Networks the node takes part in: the public one only where it has an address there."""
@@ -99,14 +121,36 @@ class Scheme:
         mine = self.mine()
         wanted = OWN_ROLES | (SERVICE_ROLES if self.seven else {})
         found = {role: BRIDGES[network] for role, network in wanted.items() if network in mine}
-        return found | ({"neutron/floating": "br-floating"} if self.public else {})
+        if self.nova:
+            return _of_nova(found) | self.fixed_role()
+        return found | ({"neutron/floating": "br-floating"} if self.floating else {})
+
+    def fixed_role(self) -> dict[str, str]:
+        """The network role of guests with nova-network, by its manager."""
+        manager = self.cluster["parameters"]["net_manager"]
+        role = "novanetwork/vlan" if manager == "VlanManager" else "novanetwork/fixed"
+        return {role: self.fixed_port()} if self.fixed_port() else {}
+
+    def fixed_port(self) -> str:
+        """What nova-network's own bridge is put on: an interface, or a VLAN of it; empty with Neutron.
+
+        VlanManager puts VLANs on the interface itself.
+        """
+        nic = nodes.carrier(self.node, self.networks["fixed"]) if "fixed" in self.networks else None
+        if nic is None:
+            return ""
+        parameters = self.cluster["parameters"]
+        vlan = parameters["fixed_networks_vlan_start"] if parameters["net_manager"] == "FlatDHCPManager" else None
+        return f"{nic['name']}.{vlan}" if vlan else str(nic["name"])
 
     def role_addresses(self) -> dict[str, str | None]:
         """Network role -> the node's address for it; None on networks that bear none."""
         mine = self.mine()
         wanted = OWN_ROLES | SERVICE_ROLES
         found = {role: self.ip(mine[network]) for role, network in wanted.items() if network in mine}
-        return found | ({"neutron/floating": None} if self.public else {})
+        if self.nova:
+            return _of_nova(found)
+        return found | ({"neutron/floating": None} if self.floating else {})
 
     def private_base(self) -> str:
         """The bridge that carries tenants' VLANs: that of the untagged network on the same interface, or br-aux."""
@@ -114,35 +158,61 @@ class Scheme:
         for network in self.mine().values():
             if nic and network["name"] != "private" and not network["vlan_start"] and network["id"] in nic["networks"]:
                 return BRIDGES[network["name"]]
-        return "br-aux"
+        return AUXILIARY
 
     def transformations(self) -> list[dict[str, Any]]:
         """Bridges, patches and ports in the order in which to make them."""
+        if self.nova:
+            return [*(_bridge(BRIDGES[name]) for name in ORDER_OF_NOVA), *self.ports(), *self.fixed_ports()]
         steps = [_bridge(name) for name in ("br-fw-admin", "br-mgmt", "br-storage")]
         if self.public:
-            steps += [_bridge("br-ex"), _bridge("br-floating", "ovs"), _patch("br-floating", "br-ex")]
+            steps.append(_bridge("br-ex"))
+        if self.floating:
+            steps += [_bridge("br-floating", "ovs"), _patch("br-floating", "br-ex")]
         if "private" in self.networks:
             base = self.private_base()
             steps.append(_bridge("br-prv", "ovs"))
-            steps += [_bridge(base)] if base == "br-aux" else []
+            steps += [_bridge(base)] if base == AUXILIARY else []
             steps.append(_patch("br-prv", base))
         return steps + self.ports()
 
-    def ports(self) -> list[dict[str, str]]:
-        """add-port for each interface: untagged, then each VLAN (7.0 puts the lower VLAN first, 6.1 the higher)."""
-        steps = []
-        for nic in self.node["interfaces"]:
-            carried = [row for row in self.mine().values() if row["id"] in nic["networks"] and row["name"] != "private"]
-            untagged = [row for row in carried if not row["vlan_start"]]
-            tagged = sorted(
-                (row for row in carried if row["vlan_start"]), key=lambda row: row["vlan_start"], reverse=not self.seven
-            )
-            steps += [_port(BRIDGES[row["name"]], nic["name"]) for row in untagged]
-            steps += [_port(BRIDGES[row["name"]], f"{nic['name']}.{row['vlan_start']}") for row in tagged]
-        private = nodes.carrier(self.node, self.networks["private"]) if "private" in self.networks else None
-        if private and self.private_base() == "br-aux":
-            steps.append(_port("br-aux", private["name"]))
+    def ports(self) -> list[dict[str, Any]]:
+        """add-port and add-bond for what carries networks: untagged ones first, then each VLAN.
+
+        A bond is plugged into the bridge of its untagged network itself.
+        """
+        wiring = self.wiring()
+        bonded = {slave["name"] for bond in self.node.get("bonds", []) for slave in bond["slaves"]}
+        steps: list[dict[str, Any]] = []
+        for carrier in networks.carriers(self.node):
+            plugged = wiring.get(carrier["name"], [])
+            untagged = [bridge for bridge, vlan in plugged if vlan is None]
+            if carrier["type"] == "bond":
+                steps.append(_bond(carrier, untagged))
+            elif carrier["name"] not in bonded:
+                steps += [_port(bridge, carrier["name"]) for bridge in untagged]
+            steps += [_port(bridge, f"{carrier['name']}.{vlan}") for bridge, vlan in plugged if vlan is not None]
         return steps
+
+    def fixed_ports(self) -> list[dict[str, Any]]:
+        """The port of guests with nova-network, which no bridge has, unless something else is called so already."""
+        name = self.fixed_port()
+        taken = [step["name"] for step in self.ports()]
+        return [{"action": "add-port", "name": name}] if name and name not in taken else []
+
+    def wiring(self) -> dict[str, list[tuple[str, int | None]]]:
+        """Carrier -> (bridge, VLAN or None) of each network it carries, in the order in which Nailgun meets them."""
+        mine = self.mine()
+        found: dict[str, list[tuple[str, int | None]]] = {}
+        order = ORDER_OF_7 if self.seven else ORDER_OF_6
+        for name in ORDER_OF_NOVA if self.nova else order:
+            carrier = nodes.carrier(self.node, mine[name]) if name in mine else None
+            if carrier:
+                found.setdefault(carrier["name"], []).append((BRIDGES[name], mine[name]["vlan_start"] or None))
+        private = nodes.carrier(self.node, self.networks["private"]) if "private" in self.networks else None
+        if private and self.private_base() == AUXILIARY:
+            found.setdefault(private["name"], []).append((AUXILIARY, None))
+        return found
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """Bridge -> its addresses (``IP``: a list, or the word none), and on one of them the gateway."""
@@ -152,8 +222,10 @@ class Scheme:
             found[BRIDGES[name]] = {"IP": [f"{ip}/{IPNetwork(network['cidr']).prefixlen}"] if ip else "none"}
             if not self.seven:
                 self.add_wiring(found[BRIDGES[name]], network)
-        if self.public:
+        if self.floating:
             found["br-floating"] = {"IP": "none"}
+        if self.fixed_port():
+            found[self.fixed_port()] = {"IP": "none"}
         route = "public" if self.public else "fuelweb_admin"
         found[BRIDGES[route]]["gateway"] = self.networks[route]["gateway"]
         return found
@@ -163,7 +235,8 @@ class Scheme:
         nic = nodes.carrier(self.node, network)
         if nic is None or network["name"] == networks.ADMIN:
             return
-        endpoint["vendor_specific"] = {"phy_interfaces": [nic["name"]]}
+        physical = [slave["name"] for slave in nic["slaves"]] if nic["type"] == "bond" else [nic["name"]]
+        endpoint["vendor_specific"] = {"phy_interfaces": physical}
         vlans = (
             "{}:{}".format(*self.cluster["parameters"]["vlan_range"])
             if network["name"] == "private"
@@ -173,10 +246,43 @@ class Scheme:
             endpoint["vendor_specific"]["vlans"] = vlans
 
 
-def _interface(nic: Row) -> dict[str, Any]:
-    shown: dict[str, Any] = {"vendor_specific": {"driver": nic["driver"], "bus_info": nic["bus_info"]}}
-    mtu = nic["interface_properties"].get("mtu")
-    return shown | ({"mtu": mtu} if mtu else {})
+def _properties(carrier: Row) -> dict[str, Any]:
+    """How an interface or a bond is set, as far as anything is set."""
+    wanted = carrier["interface_properties"]
+    found: dict[str, Any] = {"mtu": wanted["mtu"]} if wanted.get("mtu") else {}
+    if wanted.get("disable_offloading"):
+        found["vendor_specific"] = {"disable_offloading": wanted["disable_offloading"]}
+    modes = _set_modes(carrier["offloading_modes"])
+    return found | ({"ethtool": {"offload": modes}} if modes else {})
+
+
+def _set_modes(modes: list[dict[str, Any]]) -> dict[str, bool]:
+    """Offloading modes that are switched on or off; those below one that is off do not count."""
+    found: dict[str, bool] = {}
+    for mode in modes:
+        if mode["state"] is not None:
+            found[mode["name"]] = mode["state"]
+        if mode["state"] is not False:
+            found |= _set_modes(mode["sub"])
+    return found
+
+
+def _bond(bond: Row, bridges: list[str]) -> dict[str, Any]:
+    """add-bond; ``bridges`` holds that of the bond's untagged network, if it has one."""
+    step: dict[str, Any] = {
+        "action": "add-bond",
+        "name": bond["name"],
+        "interfaces": sorted(slave["name"] for slave in bond["slaves"]),
+        "bond_properties": {"mode": bond["mode"]}
+        | {key: value for key, value in bond["bond_properties"].items() if not key.endswith("__")},
+        "interface_properties": _properties(bond),
+    }
+    mtu = bond["interface_properties"].get("mtu")
+    return step | ({"mtu": mtu} if mtu else {}) | ({"bridge": bridges[-1]} if bridges else {})
+
+
+def _of_nova(roles: dict[str, Any]) -> dict[str, Any]:
+    return {role: value for role, value in roles.items() if role not in NOT_OF_NOVA}
 
 
 def _bridge(name: str, provider: str | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ clusters        id, name, status, mode, net_provider, release_id, pending_releas
 node_groups     id, cluster, name
 networks        id, name, cidr, gateway, vlan_start, group_id, release, meta, ip_ranges [[first, last]]
 addresses       id, network, node or None, ip, vip (name of the virtual address) or None
-nodes           what GET /nodes shows, and cluster, interfaces, disks, primary_roles, checksum
+nodes           what GET /nodes shows, and cluster, interfaces, bonds, disks, primary_roles, checksum
 tasks           id, uuid, name, cluster, status, progress, message, result, parent (id) or None, nodes
 notifications   id, topic, message, status, cluster, node_id, task_id, time
 relations       id, orig, seed: pairs of an upgrade
@@ -38,6 +38,17 @@ TABLES = (
     "notifications",
     "relations",
 )
+
+
+def write_private(path: Path, document: Any) -> None:
+    """Write a JSON document to PATH, mode 0600, so that a reader or a crash meets the old or the new contents."""
+    draft = path.with_name(path.name + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(document, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
 
 
 class State:
@@ -101,14 +112,8 @@ class State:
         return state
 
     def save(self, path: Path) -> None:
-        """Write PATH so that a reader or a crash meets the old or the new contents. Passwords are inside: mode 0600."""
-        draft = path.with_name(path.name + ".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(self.to_json(), stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        """Write the tables to PATH, for its owner alone: passwords are inside."""
+        write_private(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> State:

@@ -34,7 +34,10 @@ def clone(state: State, original: Row, data: Any) -> Row:
     if release is None:
         raise NotFound(f"Object 'Release' with UID={data['release_id']} is not found in DB")
     _check_release(state, original, release)
-    seed = clusters.insert(state, data["name"], release, original["mode"], original["parameters"]["segmentation_type"])
+    segmentation = original["parameters"].get("segmentation_type", "vlan")
+    seed = clusters.insert(state, data["name"], release, original["mode"], segmentation)
+    if original["net_provider"] == "nova_network":
+        networks.make_nova_network(state, seed)
     copy_attributes(original, seed)
     copy_networks(state, original, seed)
     copy_virtual_addresses(state, original, seed)
@@ -112,7 +115,7 @@ def move(state: State, seed: Row, node: Row) -> None:
     node.update(cluster=seed["id"], group_id=networks.group_ids(state, seed)[0])
     node.update(pending_roles=node["roles"], roles=[], primary_roles=[], kernel_params=None, facts=[], provisioning={})
     new = {row["name"]: row["id"] for row in networks.of_node(state, node)}
-    for nic in node["interfaces"]:
+    for nic in networks.carriers(node):
         nic["networks"] = [new[old[number]] for number in nic["networks"]]
     for row in state.rows("addresses", node=node["id"]):
         row["network"] = new[old[row["network"]]]

@@ -16,11 +16,11 @@ def facts(state: State, cluster: Row) -> list[dict[str, Any]]:
 def put_facts(state: State, cluster: Row, data: Any) -> Any:
     """Replace them. Returns what was sent; elements that name no node of the environment are used by nobody."""
     members = state.rows("nodes", cluster=cluster["id"])
+    cluster["is_customized"] = True
     if not isinstance(data, list) or not all(isinstance(fact, dict) for fact in data):
         if members:
             raise Unexpected
         return data
-    cluster["is_customized"] = True
     names = {str(node["id"]) for node in members}
     for node in members:
         node["facts"] = [fact for fact in data if fact.get("uid") == str(node["id"])]

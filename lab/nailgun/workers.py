@@ -182,10 +182,15 @@ def _end_changes(state: State, number: int) -> None:
         return
     cluster = state.row("clusters", task["cluster"])
     cluster.update(status="operational", changes=[])
-    if DEPLOYED in cluster["attributes"]["generated"]:
-        cluster["attributes"]["generated"][DEPLOYED]["value"] = True
+    set_deployed(cluster, True)
     messages = [child["message"] for child in children if child["message"]]
     tasks.finish(task, "ready", messages[-1] if messages else None, progress=task["progress"])
+
+
+def set_deployed(cluster: Row, value: bool) -> None:
+    """Note whether the environment was ever deployed, which forbids to stop it. Migrated ones have no such note."""
+    if DEPLOYED in cluster["attributes"]["generated"]:
+        cluster["attributes"]["generated"][DEPLOYED]["value"] = value
 
 
 def stop(server: Application, number: int) -> None:

@@ -22,6 +22,7 @@ EXAMPLES = """examples, in the order of an upgrade:
   octane upgrade-env 1 4 5 6       environment 1; nodes 4, 5 and 6 become controllers of its seed
   octane upgrade-db 2              2 is the seed that upgrade-env named
   octane upgrade-control 2
+  octane upgrade-node 2 2 3        after `octane upgrade-env 1 --node-by-node`: the other controllers, one by one
   octane cleanup-env 2
   octane cleanup-fuel
   octane rollback-db 2             takes a stage back; a failed one says so itself

@@ -113,7 +113,7 @@ def _command(stage: Stage, options: Mapping[str, Any], test: bool, back: bool = 
         raise Failed(
             "salt-run is not installed on this machine: octane works on the Fuel master, beside its Salt master"
         )
-    words = [program, "state.orchestrate", stage.orchestration, f"pillar={json.dumps(dict(options))}"]
+    words = [program, "state.orchestrate", stage.orchestration_of(options), f"pillar={json.dumps(dict(options))}"]
     if back:
         given = [f"{name}={json.dumps(value)}" for name, value in options.items()]
         words = [program, "octane.undo", stage.name, *given]

@@ -156,7 +156,8 @@ class StageRun:
         pair = self._pair()
         if self._stage.takes == "original" and pair and pair.seed is not None:
             self._lines.say(f"The seed of environment {pair.original} is environment {pair.seed}.")
-        following = stages.next_stage(self._stage)
+        with Journal.open_to_read(self._state_dir) as journal:
+            following = stages.next_stage(self._stage, stages.is_node_by_node(journal, pair))
         if following:
             self._lines.say(f"Next: {stages.command_line(following, pair)}")
 

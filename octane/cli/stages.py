@@ -100,15 +100,30 @@ class Prepare(StageCommand):
 
 
 class UpgradeEnv(StageCommand):
-    """Clone an environment and deploy the clone's controllers, isolated, on spare nodes"""
+    """Clone an environment and deploy the clone's controllers, isolated, on spare nodes
+
+    With --node-by-node no spare node is needed: the original's first controller leaves it, is installed anew and
+    becomes the seed's only controller. The original goes on with the others, with none of them to lose meanwhile.
+    """
 
     stage_name = "upgrade-env"
-    examples = ("octane upgrade-env 1", "octane upgrade-env 1 4 5 6", "octane upgrade-env 1 4 --test")
+    examples = (
+        "octane upgrade-env 1",
+        "octane upgrade-env 1 4 5 6",
+        "octane upgrade-env 1 --node-by-node",
+        "octane upgrade-env 1 4 --test",
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("original", metavar="ENV", help="number of the environment to upgrade")
         parser.add_argument(
             "nodes", metavar="NODE", nargs="*", help="numbers of one to three spare nodes; without any they are chosen"
+        )
+        parser.add_argument(
+            "--node-by-node",
+            action="store_true",
+            help="without spare nodes: the controller of lowest number is installed anew as the seed's first; of an "
+            "environment with three controllers or more",
         )
         parser.add_argument(
             "--leave-behind",
@@ -125,8 +140,11 @@ class UpgradeEnv(StageCommand):
         for name in parsed.leave_behind:
             if not COMPONENT.fullmatch(name):
                 raise BadInput(f"--leave-behind takes the name of a component, not {name!r}")
-        original = environment_id(parsed.original, "ENV")
-        return {"original": original, "nodes": nodes, "leave_behind": parsed.leave_behind}
+        if parsed.node_by_node and nodes:
+            raise BadInput("--node-by-node takes no spare nodes: leave the numbers out, or leave --node-by-node out")
+        given = {"original": environment_id(parsed.original, "ENV"), "nodes": nodes}
+        chosen = {stages.NODE_BY_NODE: True} if parsed.node_by_node else {}
+        return {**given, "leave_behind": parsed.leave_behind, **chosen}
 
 
 class UpgradeDb(SeedCommand):
@@ -226,6 +244,29 @@ class UpgradeControl(FencedCommand):
     )
 
 
+class UpgradeNode(SeedCommand):
+    """Install controllers of the original anew, which join the seed's: one after the other
+
+    For upgrades that began with --node-by-node. From the first on there is no way back to the original's controllers:
+    rollback-control is refused then.
+    """
+
+    stage_name = "upgrade-node"
+    examples = ("octane upgrade-node 2 2", "octane upgrade-node 2 2 3", "octane upgrade-node 2 3 --test")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("nodes", metavar="NODE", nargs="+", help="numbers of fenced controllers of the original")
+
+    def take_action(self, parsed: argparse.Namespace) -> None:
+        for number in dict.fromkeys([_node_id(value) for value in parsed.nodes]):
+            parsed.node = number
+            super().take_action(parsed)
+
+    def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
+        return {**super().options(parsed), "node": parsed.node}
+
+
 class RollbackCommand(StageCommand):
     """Base of the commands that take a stage back."""
 
@@ -233,7 +274,11 @@ class RollbackCommand(StageCommand):
 
 
 class RollbackEnv(RollbackCommand):
-    """Give the seed up: its nodes are spare again, the environment is deleted, the original never noticed it"""
+    """Give the seed up: its nodes are spare again, the environment is deleted, the original never noticed it
+
+    After --node-by-node its controller is the original's again: installed anew with the original's release, a member of
+    its clusters.
+    """
 
     stage_name = "upgrade-env"
     examples = ("octane rollback-env 1", "octane rollback-env 1 --test")
@@ -280,7 +325,8 @@ class RollbackControl(RollbackCommand, FencedCommand):
 class CleanupEnv(SeedCommand):
     """Remove stale records of hosts that are in neither environment, put temporary settings back
 
-    The keys of Keystone that the seed's controllers had before they got the original's are removed there as well.
+    The keys of Keystone that the seed's controllers had before they got the original's are removed there as well. It
+    says that the upgrade stays: after it there is no `octane rollback-control`.
     """
 
     stage_name = "cleanup-env"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,7 @@ from octane import settings
 from octane.cli.app import OctaneCommand
 from octane.cli.lines import Lines
 from octane.journal import Journal
+from octane.journal.runs import Run
 from octane.pair import environment_id
 from octane.status import Data, overview, shown_numbers
 
@@ -43,10 +45,18 @@ class Status(OctaneCommand):
       EVIDENCE  {"name", "phase", "held", "data", "at"}
       NOTE      {"source", "what", "text", "numbers", "at"}
 
-    with times in seconds since the epoch; `-f value` prints one line a stage: upgrade, stage, state, steps.
+    with times in seconds since the epoch. `--watch -f json` prints such a document, on one line, at the beginning and
+    after each change, and ends when nothing is running; any other `--watch` that is not on a terminal prints one line
+    a step, as it ends. `-f value` prints one line a stage: upgrade, stage, state, steps.
     """
 
-    examples = ("octane status", "octane status 2", "octane status 2 --watch", "octane status -f json")
+    examples = (
+        "octane status",
+        "octane status 2",
+        "octane status 2 --watch",
+        "octane status -f json",
+        "octane status 2 --watch -f json",
+    )
 
     def get_description(self) -> str:
         return inspect.cleandoc(self.__doc__ or "")
@@ -64,6 +74,8 @@ class Status(OctaneCommand):
         console = Console()
         if not parsed.watch:
             _print(console, _read(state_dir, seed), parsed.format, seed is not None)
+        elif parsed.format == "json":
+            _watch_documents(state_dir, seed)
         elif console.is_terminal and parsed.format == "table":
             _watch_table(console, state_dir, seed)
         else:
@@ -179,10 +191,8 @@ def _current(state_dir: Path, seed: int | None, width: int) -> RenderableType:
 def _watch_lines(console: Console, state_dir: Path, seed: int | None) -> None:
     """Plain lines of every run that is going on, until none is."""
     lines = Lines(console)
-    turn = threading.Event()
     try:
-        while _look(lines, state_dir, seed):
-            turn.wait(REFRESH_SECONDS)
+        _repeat(lambda: _look(lines, state_dir, seed))
     except KeyboardInterrupt:
         console.print("Detached; the upgrade goes on.")
     lines.close()
@@ -191,9 +201,44 @@ def _watch_lines(console: Console, state_dir: Path, seed: int | None) -> None:
 def _look(lines: Lines, state_dir: Path, seed: int | None) -> bool:
     """Print what is new of the run that is going on, or of the last one; whether one is going on."""
     with Journal.open_to_read(state_dir) as journal:
-        pair = journal.pairs.of_seed(seed) if seed is not None else None
-        latest = journal.runs.latest(pair.id if pair else None)
-        if latest is None:
-            return False
-        lines.look(journal, latest)
-        return latest.ended is None and not latest.died
+        latest = _latest(journal, seed)
+        if latest is not None:
+            lines.look(journal, latest)
+        return _goes_on(latest)
+
+
+def _watch_documents(state_dir: Path, seed: int | None) -> None:
+    """The document of `-f json` on one line, each time it is another one, until no run is going on."""
+    printed = ""
+
+    def look() -> bool:
+        nonlocal printed
+        with Journal.open_to_read(state_dir) as journal:
+            # In this order: what a run wrote before its end is in the document that follows.
+            going_on = _goes_on(_latest(journal, seed))
+            document = json.dumps(overview(journal, seed), sort_keys=True)
+        if document != printed:
+            print(document, flush=True)
+            printed = document
+        return going_on
+
+    # Detaching says nothing: whoever reads this reads documents.
+    with contextlib.suppress(KeyboardInterrupt):
+        _repeat(look)
+
+
+def _repeat(look: Callable[[], bool]) -> None:
+    """LOOK until it finds nothing going on."""
+    turn = threading.Event()
+    while look():
+        turn.wait(REFRESH_SECONDS)
+
+
+def _latest(journal: Journal, seed: int | None) -> Run | None:
+    """The run that is going on or was the last, of SEED's upgrade or of all."""
+    pair = journal.pairs.of_seed(seed) if seed is not None else None
+    return journal.runs.latest(pair.id if pair else None)
+
+
+def _goes_on(run: Run | None) -> bool:
+    return run is not None and run.ended is None and not run.died

@@ -64,6 +64,10 @@ class Fuel:
     def layout(self, node_id: int) -> NodeLayout:
         return NodeLayout(self.connection, node_id)
 
+    def set_pending_roles(self, node_id: int, roles: list[str]) -> None:
+        """What a node of an environment is to become when it is deployed."""
+        self.connection.put_request("nodes/", [{"id": node_id, "pending_roles": roles}])
+
     def set_node_status(self, node_id: int, status: str) -> None:
         self.connection.put_request("nodes/", [{"id": node_id, "status": status}])
 

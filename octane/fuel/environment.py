@@ -84,6 +84,16 @@ class Environment:
         """Give the seed's controllers the addresses that this, the original's, have in NETWORKS."""
         return self._connection.post_request(f"clusters/{self.id}/upgrade/clone_ips", {"networks": networks})
 
+    def take_over(self, node_id: int) -> int:
+        """Move a node that was deployed in another environment here and install its operating system; returns the task.
+
+        It keeps its number, its name, its addresses and the layout of its disks. One that was installed but not
+        deployed loses its roles (observed on Nailgun 7.0), see `Fuel.set_pending_roles`.
+
+        :raises OctaneError: the node is neither `ready` nor `provisioned` nor in error of its deployment
+        """
+        return self._connection.post_request(f"clusters/{self.id}/upgrade/assign", {"node_id": node_id})["id"]
+
     def has_clone_ips(self) -> bool:
         """Does this Nailgun know clone_ips? It answers 405 to a GET of a URL it knows, and 404 to one it does not."""
         try:
@@ -116,6 +126,10 @@ class Environment:
     def run_tasks(self, node_ids: list[int], tasks: list[str]) -> int:
         """Run only the deployment tasks named TASKS on NODE_IDS."""
         return self._start("deploy_tasks", node_ids, tasks)
+
+    def deploy_nodes(self, node_ids: list[int]) -> int:
+        """Deploy NODE_IDS, which have their operating system, and no other; the environment's status stays."""
+        return self._start("deploy", node_ids, {})
 
     def deploy_changes(self) -> int:
         """Deploy what is not deployed; the only call after which the environment becomes operational."""

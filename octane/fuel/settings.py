@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+SURROUNDINGS = {"external_dns": ("dns_list",), "external_ntp": ("ntp_list",)}
+"""Name and time servers, which facts replace while the seed is isolated: the settings themselves are the original's."""
+
 Editable = dict[str, Any]
 Values = dict[str, dict[str, Any]]
 """{section: {name: value}}"""
@@ -28,17 +31,27 @@ def wanted(original: Values, seed: Values) -> Values:
     """What the seed's settings must hold, by section; only those that the seed has.
 
     TLS, which 7.0 switches on by itself and 6.1 does not have, would change every public endpoint; it becomes what the
-    original has, and off where the original has none. The image method is the one that 7.0 installs with.
+    original has, and off where the original has none. The image method is the one that 7.0 installs with. Name and
+    time servers are the original's, whatever was set on the seed since it was cloned.
     """
     tls = original.get("public_ssl", {})
     found: Values = {
         "public_ssl": {"horizon": tls.get("horizon", False), "services": tls.get("services", False)},
         "provision": {"method": "image"},
+        **surroundings(original),
     }
     return {
         section: {name: value for name, value in entries.items() if name in seed[section]}
         for section, entries in found.items()
         if section in seed
+    }
+
+
+def surroundings(original: Values) -> Values:
+    """The name and time servers of the original, as far as its settings hold them."""
+    return {
+        section: {name: original[section][name] for name in names if name in original.get(section, {})}
+        for section, names in SURROUNDINGS.items()
     }
 
 

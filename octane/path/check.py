@@ -43,6 +43,19 @@ def chosen(entries: Iterable[Mapping[str, Any] | str], source: str) -> tuple[Che
     return tuple(shared[entry] if isinstance(entry, str) else Check(**entry) for entry in entries)
 
 
+def of_dropped(database: str, tables: Iterable[str]) -> Check:
+    """The check of TABLES that a hop's migrations drop from DATABASE, whatever they hold: only without rows is nothing
+    lost with them."""
+    counted = " UNION ALL ".join(f"SELECT '{table}' AS name, COUNT(*) AS number FROM `{table}`" for table in tables)
+    return Check(
+        name=f"dropped_tables_of_{database}",
+        database=database,
+        query=f"SELECT CONCAT(name, ' (', number, ' rows)') AS id FROM ({counted}) AS dropped WHERE number > 0",
+        finding="tables with rows, which the migrations drop with all they hold",
+        remedy=f"export their rows if anybody still needs them, then delete these from {database}'s tables",
+    )
+
+
 @cache
 def load_checks(directory: Path = CHECKS) -> Mapping[str, Check]:
     """Every check that hops share, by name.

@@ -14,7 +14,7 @@ import jsonschema
 import yaml
 
 from octane.errors import BadInput, Refused
-from octane.path.check import Check, chosen
+from octane.path.check import Check, chosen, of_dropped
 from octane.path.hop_schema import SCHEMA
 
 HOPS = Path(__file__).parent / "hops"
@@ -160,6 +160,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
     except jsonschema.ValidationError as error:
         where = "/".join(str(part) for part in error.absolute_path) or "the top level"
         raise BadInput(f"{source}: {where}: {error.message}") from error
+    dropped = [of_dropped(database, tables) for database, tables in data.get("dropped", {}).items()]
     hop = Hop(
         name=data["name"],
         title=data["title"],
@@ -176,7 +177,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         before=tuple((entry["service"], _command(entry)) for entry in data["before"]),
         services=tuple(_service(name, entry) for name, entry in data["services"].items()),
         stale=tuple(_stale(entry) for entry in data["stale"]),
-        breaking=chosen(data["breaking"], source),
+        breaking=(*chosen(data["breaking"], source), *dropped),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
         unmigrated=chosen(data.get("unmigrated", []), source),

@@ -180,6 +180,7 @@ SCHEMA: dict[str, Any] = {
             },
         },
         "breaking": _CHECKS,
+        "dropped": {"type": "object", "additionalProperties": {**_NAMES, "minItems": 1}},
         "in_flight": _CHECKS,
         "unmigrated": _CHECKS,
         "rewrite": {"type": "array", "items": _REWRITE},

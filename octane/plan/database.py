@@ -20,7 +20,10 @@ def render(hop: Hop, releases: Iterable[Release] | None = None) -> str:
     known = {release.name: release for release in (load_releases() if releases is None else releases)}
     old, new = known[hop.release_from].schemas, known[hop.release_to].schemas
     sections = [
-        ("Found before anything is changed, and stops the stage", _checks(hop.breaking, mended=False)),
+        (
+            "Found before anything is changed, and once more right before the window; stops the stage",
+            _checks(hop.breaking, mended=False),
+        ),
         ("Waited for in the window; stops the stage before it where it stands still", _checks(hop.in_flight)),
         ("Run before the window, with the old release on the original", _before(hop)),
         ("Found after it, and stops the stage", _checks(hop.breaking, mended=True)),

@@ -52,24 +52,15 @@ class Answering(Check):
         if not side.seeds:
             raise Refused(f"every controller of environment {ctx.seed} was stated to be powered off: nobody is left")
         wanted = [*side.originals, *side.seeds, *side.computes]
-        silent = wanted
-
-        def all_answer() -> bool:
-            nonlocal silent
-            silent = sorted(set(wanted) - ctx.nodes.ping(wanted, timeout=5))
-            return not silent
-
-        try:
-            # A minion that comes back to the master is heard a moment later.
-            until(all_answer, ANSWER_TIMEOUT, "every node to answer")
-        except WaitTimeout as error:
+        silent = sorted(set(wanted) - ctx.nodes.answering(wanted, ANSWER_TIMEOUT))
+        if silent:
             said = {**ctx.options, FENCED: [*gone, *silent]}
             raise Refused(
                 f"no answer from {', '.join(silent)}: start it, or state that it is powered off and stays so",
                 node=silent[0],
                 next_command=command_line(ctx.stage, ctx.pair, said),
-            ) from error
-        alive = sorted(ctx.nodes.ping(gone, timeout=5)) if gone else []
+            )
+        alive = sorted(ctx.nodes.ping(gone)) if gone else []
         if alive:
             raise Refused(f"{', '.join(alive)} was stated to be powered off, and answers", node=alive[0])
         return {"answer": wanted, "powered off": gone}

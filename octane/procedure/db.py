@@ -17,6 +17,7 @@ from octane.procedure.db_rows import in_flight
 from octane.procedure.reach import Reach
 from octane.procedure.standstill import STOOD_STILL
 from octane.procedure.tables import COPIED, FROZEN, FROZEN_AT, MIGRATED, MIGRATING
+from octane.procedure.together import together
 from octane.procedure.transfer import Ends
 from octane.procedure.way import REPLICATING, is_replica, release
 from octane.sides import sides
@@ -165,12 +166,13 @@ class Copy(LibraryStep):
         different = tables.differences(ctx)
         if different:
             raise Failed(f"not equal after the copy: {', '.join(different[:10])}", node=target)
+        members = together(ctx)
         ctx.record(MIGRATING, None)
         ctx.record(COPIED, {"source": source, "target": target, "bytes": sent["bytes"], "sha256": sent["sha256"]})
         return Outcome(
             changes={"copied": databases},
             comment=f"{len(databases)} databases, {sent['bytes']} bytes in {sent['seconds']} s, every table equal",
-            evidence={"bytes": sent["bytes"], "sha256": sent["sha256"], "seconds": sent["seconds"], "different": []},
+            evidence={**{name: sent[name] for name in ("bytes", "sha256", "seconds")}, "different": [], **members},
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from octane.context import Context
 from octane.errors import BadInput, Refused
 from octane.path import NAME
 from octane.procedure import tables
-from octane.procedure.checks import Precondition
+from octane.procedure.checks import Check, Precondition
+from octane.procedure.copyable import TIMEOUT, uncopyable
 from octane.procedure.db_rows import findings, in_flight
 from octane.procedure.schemas import compared, is_at_head, of_another_release
 from octane.procedure.tables import COPIED
-from octane.procedure.way import REPLICA, REPLICATING, way
+from octane.procedure.way import REPLICA, REPLICATING, numbers, way
 from octane.sides import Sides, sides
 from octane.step import Outcome
 
@@ -51,35 +52,58 @@ class Preflight(Precondition):
             return {}
         side = sides(ctx)
         present = tables.present(ctx)
-        leave = left_behind(ctx, present)
-        missing = [name for name in ctx.path.databases if name not in present]
         moved = [name for name in ctx.path.databases if name in present]
         sizes = dict(ctx.nodes.call([side.originals[0]], "octane_db.sizes", moved)[side.originals[0]])
-        servers = ctx.nodes.call([*side.originals, *side.seeds], "octane_db.server")
-        galera = ctx.nodes.call([*side.originals, *side.seeds], "octane_db.wsrep")
         # A replica that an earlier run made takes its room already.
         mark = ctx.recall(REPLICATING) or {}
         free = {} if mark.get("position") else ctx.nodes.call(list(side.seeds), "octane_db.free_space")
-        chosen, no_way = ({}, []) if missing else _way(ctx)
+        chosen, no_way = _way(ctx) if len(moved) == len(ctx.path.databases) else ({}, [])
         logs = ctx.nodes.call(list(side.originals), "octane_source.free_space") if _is_to_be_made(chosen, mark) else {}
         problems = [
-            *(
-                f"the original has no database {name}, which this path moves: its service would start empty"
-                for name in missing
-            ),
-            *foreign(present, ctx.path.databases, leave),
-            *unlike_servers(servers[side.originals[0]], servers[side.seeds[0]]),
-            *incomplete_clusters(galera, (side.originals, side.seeds)),
+            *_standing(ctx, side, present),
             *too_small(free, sum(sizes.values())),
             *no_way,
             *no_room_for_log(logs, sum(sizes.values())),
-            *_behind(ctx, side, moved),
             *findings(ctx, moved),
         ]
         if problems:
             raise Refused("; ".join(problems))
-        told = {"databases": len(moved), "bytes": sum(sizes.values()), "left": sorted(leave & present)}
-        return {**told, "way": chosen["way"]}
+        left = sorted(left_behind(ctx, present) & present)
+        return {"databases": len(moved), "bytes": sum(sizes.values()), "left": left, "way": chosen["way"]}
+
+
+class StillChecked(Check):
+    """The same right before the window: what was looked for once may have come in the hours that the copy took. Room
+    and the way are taken by now; what the old release's commands should have put right is put right."""
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        if ctx.recall(COPIED):
+            return {}
+        problems = [*_standing(ctx, sides(ctx), tables.present(ctx)), *findings(ctx, ctx.path.databases, mended=True)]
+        if problems:
+            raise Refused("; ".join(problems))
+        return {"databases": len(ctx.path.databases)}
+
+
+def _standing(ctx: Context, side: Sides, present: set[str]) -> list[str]:
+    """What stands in the way at any time before the copy is the seed's: of the servers, of what there is on the
+    original, and of where the seed's commands lead."""
+    moved = [name for name in ctx.path.databases if name in present]
+    servers = ctx.nodes.call([*side.originals, *side.seeds], "octane_db.server")
+    galera = ctx.nodes.call([*side.originals, *side.seeds], "octane_db.wsrep")
+    return [
+        *(
+            f"the original has no database {name}, which this path moves: its service would start empty"
+            for name in ctx.path.databases
+            if name not in present
+        ),
+        *foreign(present, ctx.path.databases, left_behind(ctx, present)),
+        *unlike_servers(servers, side),
+        *incomplete_clusters(galera, (side.originals, side.seeds)),
+        *uncopyable(ctx, moved, galera[side.seeds[0]]["enabled"]),
+        *_misdirected(ctx, side.seeds[0], servers[side.seeds[0]]["id"]),
+        *_behind(ctx, side, moved),
+    ]
 
 
 def left_behind(ctx: Context, present: Collection[str]) -> set[str]:
@@ -105,17 +129,22 @@ def foreign(present: Iterable[str], moved: Iterable[str], leave: Iterable[str]) 
     ]
 
 
-def unlike_servers(original: Mapping[str, Any], seed: Mapping[str, Any]) -> list[str]:
-    """Why checksums of one server's tables would say nothing about the other's, or a copy could not be loaded."""
-    if original["family"] != seed["family"]:
+def unlike_servers(servers: Mapping[str, Mapping[str, Any]], side: Sides) -> list[str]:
+    """Why checksums of one side's tables would say nothing about the other's, or a copy could not be loaded: of the
+    newest of the original's servers and the oldest of the seed's, by node."""
+    newest = max(side.originals, key=lambda node: numbers(servers[node]["version"]))
+    oldest = min(side.seeds, key=lambda node: numbers(servers[node]["version"]))
+    original, seed = servers[newest], servers[oldest]
+    families = {servers[node]["family"] for node in (*side.originals, *side.seeds)}
+    if len(families) > 1:
         return [
             f"the original's database server is {original['family']} {original['version']} and the seed's "
             f"{seed['family']} {seed['version']}: their tables cannot be compared; deploy the seed with the same family"
         ]
-    if _numbers(original["version"]) > _numbers(seed["version"]):
+    if numbers(original["version"]) > numbers(seed["version"]):
         return [
-            f"the seed's database server {seed['version']} is older than the original's {original['version']}: "
-            "deploy the seed with one that is not"
+            f"{oldest}: its database server {seed['version']} is older than {original['version']} of {newest}, whose "
+            "tables it might not read: deploy the seed with one that is not"
         ]
     return []
 
@@ -161,17 +190,22 @@ def _way(ctx: Context) -> tuple[Mapping[str, Any], list[str]]:
         return {}, [f"{error.message}: say --way dump, or neither"]
 
 
+def _misdirected(ctx: Context, seed: str, server: str) -> list[str]:
+    """Services whose migration commands would not be run on the seed, in whose window that would be known too late."""
+    files = {service.name: list(service.configuration) for service in ctx.path.services}
+    found = ctx.nodes.call([seed], "octane_manage.misdirected", files, server, timeout=TIMEOUT)[seed]
+    return [
+        f"{seed}: the migration of {name} would be refused: {why}: set the database URL in its configuration there"
+        for name, why in sorted(found.items())
+    ]
+
+
 def _is_to_be_made(chosen: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
     return chosen.get("way") == REPLICA and not mark.get("position")
 
 
 def _is_whole(found: Mapping[str, Any], size: int) -> bool:
     return bool(found["state"] == "Synced" and found["status"] == "Primary" and found["size"] == size)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The first two parts: patch levels of one series read each other's files."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def _behind(ctx: Context, side: Sides, present: Iterable[str]) -> list[str]:

@@ -14,15 +14,15 @@ STANDING_STILL = 3600
 """Seconds without a change after which work in flight is not waited for: whoever was at it is gone."""
 
 
-def findings(ctx: Context, databases: Iterable[str]) -> list[str]:
+def findings(ctx: Context, databases: Iterable[str], mended: bool = False) -> list[str]:
     """What stands in the way in DATABASES, a sentence each, with its remedy: known-breaking rows, and work in flight
     that stands still.
 
-    What the commands before the window put right is left out where they come next: in the real stage.
+    What the commands before the window put right is left out where they come next: in the real stage, until MENDED.
     """
     wanted = set(databases)
-    trial = bool(ctx.stage.beside)
-    breaking = [check for check in ctx.path.breaking if check.database in wanted and (trial or not check.mended_before)]
+    told = mended or bool(ctx.stage.beside)
+    breaking = [check for check in ctx.path.breaking if check.database in wanted and (told or not check.mended_before)]
     still = [check for check in ctx.path.in_flight if check.database in wanted]
     return _found(ctx, breaking, still)
 

@@ -22,6 +22,7 @@ from octane.machine import RemoteMachine
 from octane.pair import MASTER_ID
 from octane.pristine import checksum
 from octane.procedure.env import WithSeed, seed_nodes
+from octane.procedure.reach import await_answers
 from octane.procedure.salt_config import NODE_FOLDERS, admin_address, pristine, product_digest
 from octane.service import Service
 from octane.step import Outcome
@@ -91,7 +92,7 @@ class Enrolment:
         """Minions that answer and hold the configuration they are to have."""
         accepted = {minion for minion, key in self.keys.list().items() if key["state"] == "accepted"}
         asked = sorted(accepted & set(self.nodes))
-        answering = sorted(self.ctx.nodes.ping(asked, timeout=10)) if asked else []
+        answering = sorted(self.ctx.nodes.ping(asked)) if asked else []
         try:
             sums = self.ctx.nodes.call(answering, "file.get_hash", CONFIG, form="sha256") if answering else {}
         except NodeFailed:
@@ -173,17 +174,8 @@ class Enrolment:
                     self.keys.accept(minion)
             return len(there) == len(own)
 
-        silent = set(own)
-
-        def answering() -> bool:
-            # Who has answered is not asked again: a question costs a minion that has just started seconds. One that was
-            # not listening yet never hears the question, so that waiting long for its answer is in vain.
-            silent.difference_update(self.ctx.nodes.ping(sorted(silent), timeout=3))
-            return not silent
-
-        names = ", ".join(sorted(own))
-        until(accepted, START_TIMEOUT, f"the keys of {names} on the master", interval=0.5)
-        until(answering, START_TIMEOUT, f"minions {names} to answer", interval=0.5)
+        until(accepted, START_TIMEOUT, f"the keys of {', '.join(sorted(own))} on the master", interval=0.5)
+        await_answers(self.ctx, sorted(own), START_TIMEOUT, "as minions")
 
     def _synchronise(self, minions: list[str]) -> None:
         self.ctx.progress(f"modules for {len(minions)} minions")
@@ -244,7 +236,7 @@ class EnrolSeed(WithSeed):
     def apply(self, ctx: Context) -> Outcome:
         nodes = {node.minion: node for node in seed_nodes(ctx)}
         missing = [nodes[minion] for minion, what in self.pending(ctx).items() if what == "enrolled"]
-        _meet_anew(missing)
+        meet_anew(missing)
         done = Enrolment(ctx, nodes.values()).apply()
         return Outcome(changes=done, comment=f"{len(done)} controllers enrolled")
 
@@ -261,7 +253,7 @@ class EnrolSeed(WithSeed):
         return Outcome(changes={name: "key deleted" for name in gone}, comment="goes with the deletion of the seed")
 
 
-def _meet_anew(nodes: list[Node]) -> None:
+def meet_anew(nodes: list[Node]) -> None:
     """NODES were installed just now: their host keys and files of before mean nothing; wait until root can log in."""
     for node in nodes:
         fresh = machine.node(node.minion, node.admin_address, settings.state_dir() / "known_hosts")

@@ -23,10 +23,12 @@ from octane.procedure import preflight
 from octane.procedure.checks import Precondition
 from octane.procedure.master_check import deployable_release
 from octane.procedure.networks import members
+from octane.stage import NODE_BY_NODE, command_line
 from octane.step import LibraryStep, Outcome
 
 CLONE = "env.clone"
-"""{"name", "release", "nodes", "id" once it exists}: written before cloning, so that a crash leaves nothing unknown."""
+"""{"name", "release", "nodes", "node_by_node", "id" once it exists}: written before cloning, so that a crash leaves
+nothing unknown."""
 
 SETTINGS = "env.settings"
 """{section: {name: old value}} of the seed's settings that were changed."""
@@ -73,7 +75,7 @@ def snapshot(ctx: Context) -> preflight.Snapshot:
     data = environment.data()
     nodes = ctx.fuel.nodes()
     originals = controllers(node for node in nodes if node.environment == environment.id)
-    spares = _spares(ctx, nodes, len(originals))
+    spares = _spares(ctx, nodes, originals)
     known = {node.id for node in nodes}
     looked_at = [node.id for node in originals] + [node_id for node_id in spares if node_id in known]
     releases = {release["id"]: release for release in ctx.fuel.releases()}
@@ -90,20 +92,38 @@ def snapshot(ctx: Context) -> preflight.Snapshot:
         seed=ctx.seed,
         leave_behind=tuple(ctx.options.get("leave_behind") or ()),
         clone_ips=environment.has_clone_ips(),
+        node_by_node=is_node_by_node(ctx),
     )
 
 
-def _spares(ctx: Context, nodes: list[Node], originals: int) -> list[int]:
+def is_node_by_node(ctx: Context) -> bool:
+    """Whether this upgrade moves the original's own controllers: said now, or when it was begun."""
+    begun = ctx.recall(CLONE)
+    return bool(begun.get(NODE_BY_NODE) if begun else ctx.options.get(NODE_BY_NODE))
+
+
+def _spares(ctx: Context, nodes: list[Node], originals: list[Node]) -> list[int]:
     named = preflight.check_ids(ctx.options.get("nodes") or ())
-    return sorted(begun_with(ctx, named) or named or preflight.choose_spares(nodes, originals))
+    begun = begun_with(ctx, named)
+    if is_node_by_node(ctx):
+        return begun or [node.id for node in originals[:1]]
+    return sorted(begun or named or preflight.choose_spares(nodes, len(originals)))
 
 
 def begun_with(ctx: Context, named: list[int]) -> list[int]:
     """Ids of the nodes with which this upgrade was begun, none before that.
 
-    :raises Refused: others are NAMED now
+    :raises Refused: others are NAMED now, or it was begun the other way
     """
-    begun: list[int] = (ctx.recall(CLONE) or {}).get("nodes") or []
+    intent = ctx.recall(CLONE) or {}
+    begun: list[int] = intent.get("nodes") or []
+    if begun and bool(intent.get(NODE_BY_NODE)) is not bool(ctx.options.get(NODE_BY_NODE)):
+        way = "node by node" if intent.get(NODE_BY_NODE) else "with spare nodes"
+        options = {NODE_BY_NODE: intent.get(NODE_BY_NODE)}
+        raise Refused(
+            f"the upgrade of environment {ctx.original} was begun {way}",
+            next_command=command_line(ctx.stage, ctx.pair, options),
+        )
     if begun and named and sorted(named) != sorted(begun):
         raise Refused(
             f"the upgrade of environment {ctx.original} was begun with nodes {', '.join(map(str, begun))}, not "
@@ -172,6 +192,7 @@ class Clone(LibraryStep):
             "name": f"{stem}-seed-{uuid.uuid4().hex[:12]}",
             "release": found.target["id"],
             "nodes": list(found.spares),
+            NODE_BY_NODE: found.node_by_node,
         }
         ctx.record(CLONE, intent)
         return intent
@@ -308,8 +329,8 @@ def _bare(ctx: Context) -> list[Node]:
     return [node for node in seed_nodes(ctx) if node.status not in INSTALLED and node.error != "deploy"]
 
 
-class Deploy(WithSeed):
-    """The seed is deployed and operational."""
+class Deployment(LibraryStep):
+    """All of the seed's controllers are deployed, and it is operational."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         status = seed(ctx).data()["status"]
@@ -331,16 +352,23 @@ class Deploy(WithSeed):
         return Outcome(changes=changes, comment=f"environment {ctx.seed} is operational")
 
     def _to_be_deployed(self, ctx: Context) -> None:
-        """Running selected tasks leaves nodes `ready` without having deployed them; Nailgun would find no changes."""
-        for node in seed_nodes(ctx):
-            if node.status == "ready":
-                ctx.fuel.set_node_status(node.id, "provisioned")
+        """Done before Nailgun is asked for the changes; nothing, unless a step says so."""
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         left = self.pending(ctx)
         if left:
             raise Failed(f"not deployed: {', '.join(left)}")
         return {"status": "operational", "controllers": [node.hostname for node in seed_nodes(ctx)]}
+
+
+class Deploy(WithSeed, Deployment):
+    """The seed is deployed for the first time."""
+
+    def _to_be_deployed(self, ctx: Context) -> None:
+        """Running selected tasks leaves nodes `ready` without having deployed them; Nailgun would find no changes."""
+        for node in seed_nodes(ctx):
+            if node.status == "ready":
+                ctx.fuel.set_node_status(node.id, "provisioned")
 
 
 def matching_nodes(ctx: Context) -> dict[str, list[Node]]:

@@ -123,8 +123,9 @@ class Hearing:
         self.originals = present(ctx, everybody)
         self.seeds = present(ctx, seed_nodes(ctx))
         self.macs: dict[str, set[str]] = {}
-        # Those of a controller that was stated to be powered off as well: nobody may answer for them.
-        self.addresses = held_addresses(ctx, everybody)
+        # Those of a controller that was stated to be powered off as well: nobody may answer for them. And those that
+        # one took along which moved from the original to the seed.
+        self.addresses = held_addresses(ctx, [*everybody, *seed_nodes(ctx)])
 
     def _learn_macs(self) -> None:
         """MAC addresses of both sides' controllers, added to those known."""
@@ -219,10 +220,10 @@ def _counted(heard: dict[str, dict[str, list[str]]], minions: Iterable[str]) -> 
     return {minion: f"{len(heard[minion])} addresses asked" for minion in minions}
 
 
-def held_addresses(ctx: Context, originals: list[Node]) -> dict[str, list[str]]:
-    """{"management": [...], "public": [...]}: addresses of the original's controllers, and its VIPs."""
+def held_addresses(ctx: Context, nodes: list[Node]) -> dict[str, list[str]]:
+    """{"management": [...], "public": [...]}: addresses of NODES, controllers of either side, and the VIPs."""
     found = {
-        purpose: {node.addresses[purpose].partition("/")[0] for node in originals if purpose in node.addresses}
+        purpose: {node.addresses[purpose].partition("/")[0] for node in nodes if purpose in node.addresses}
         for purpose in scheme.ISOLATED
     }
     for name, address in vips(original(ctx)).items():

@@ -101,7 +101,11 @@ def check(ctx: Context) -> dict[str, Any]:
 
 
 class CheckMaster(Precondition):
-    """Credentials, version, target release, Nailgun's place, disk space, commands."""
+    """Credentials, version, target release, Nailgun's place, disk space, commands.
+
+    Services are asked by use: Keystone and the API for the version, the container of Nailgun for its place. The Salt
+    master may be down before `octane prepare`, which starts it and waits for it.
+    """
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         return check(ctx)

@@ -77,7 +77,9 @@ class Migrate(LibraryStep):
         ctx.record(ONLINE, None)
         target = sides(ctx).seeds[0]
         services = ctx.path.services
-        ran = _manage(ctx, target, migrations(services))
+        # Nova's command migrates the database that the copied record of its cell 0 names, and that is the original's.
+        ctx.nodes.call([target], "octane_nova.repoint_cells", timeout=300)
+        ran = _manage_seed(ctx, migrations(services))
         left = _behind(ctx, _compared(ctx))
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=target)
@@ -157,7 +159,7 @@ class FinishNewMigrations(LibraryStep):
         return {"run": services} if services and not (ctx.recall(ONLINE) and not self._left(ctx)) else {}
 
     def apply(self, ctx: Context) -> Outcome:
-        ran = finish(ctx.path, lambda groups: _manage(ctx, sides(ctx).seeds[0], groups), lambda: self._left(ctx))
+        ran = finish(ctx.path, lambda groups: _manage_seed(ctx, groups), lambda: self._left(ctx))
         ctx.record(ONLINE, True)
         return Outcome(
             changes={"ran": sorted(ran)}, comment="online data migrations are complete", evidence={"seconds": ran}
@@ -180,9 +182,7 @@ class FinishNewMigrations(LibraryStep):
         return left_by(ctx.path, matching)
 
 
-def left_by(
-    path: Hop, matching: Callable[[list[dict[str, Any]]], Mapping[str, Mapping[str, Any]]]
-) -> Left:
+def left_by(path: Hop, matching: Callable[[list[dict[str, Any]]], Mapping[str, Mapping[str, Any]]]) -> Left:
     """What PATH's online migrations have left, as MATCHING (``octane_rows.matching``, wherever it asks) tells it."""
     if not path.unmigrated:
         return []
@@ -241,12 +241,17 @@ def _order(service: Service, command: Command) -> dict[str, Any]:
     }
 
 
-def _manage(ctx: Context, node: str, groups: Orders) -> dict[str, float]:
+def _manage(ctx: Context, node: str, groups: Orders, server: str | None = None) -> dict[str, float]:
     """Run management commands on NODE, groups side by side; seconds by group."""
-    ran = ctx.nodes.call(
-        [node], "octane_db.run_manage_all", dict(groups), AT_ONCE, MIGRATION_TIMEOUT, timeout=MIGRATION_TIMEOUT + GRACE
-    )[node]
+    given = (dict(groups), AT_ONCE, MIGRATION_TIMEOUT, server)
+    ran = ctx.nodes.call([node], "octane_db.run_manage_all", *given, timeout=MIGRATION_TIMEOUT + GRACE)[node]
     return seconds_by_group(ran)
+
+
+def _manage_seed(ctx: Context, groups: Orders) -> dict[str, float]:
+    """The same on the seed, where no command is run whose database URLs lead to another server than the seed's own."""
+    side = sides(ctx)
+    return _manage(ctx, side.seeds[0], groups, seed_server(ctx, side))
 
 
 def seconds_by_group(ran: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, float]:

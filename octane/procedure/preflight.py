@@ -15,6 +15,9 @@ from octane.fuel.nodes import Node, controllers
 from octane.fuel.tasks import Task
 
 MOST_SPARES = 3
+LEAST_STAYING = 2
+"""Controllers that must be left when one is moved."""
+
 HYPERVISORS = ("kvm", "qemu")
 LEFT_BEHIND = ("ceilometer", "sahara", "murano", "mongo")
 """Components of the original whose databases are not moved."""
@@ -26,7 +29,8 @@ class Snapshot:
 
     `environment` and `release` as the API shows them; `target` the release to go to; `nodes` all nodes of the master;
     `spares` the ids that become controllers; `interfaces` of spares and original controllers by node id; `seed` the
-    environment they may already be in; `leave_behind` components that the operator gave up.
+    environment they may already be in; `leave_behind` components that the operator gave up. With `node_by_node` the
+    only one of `spares` is a controller of the original, or was.
     """
 
     environment: dict[str, Any]
@@ -41,10 +45,16 @@ class Snapshot:
     seed: int | None = None
     leave_behind: tuple[str, ...] = ()
     clone_ips: bool = True
+    node_by_node: bool = False
 
     @property
     def originals(self) -> list[Node]:
         return controllers(node for node in self.nodes if node.environment == self.environment["id"])
+
+    @property
+    def staying(self) -> list[Node]:
+        """The original's controllers without those that are moved."""
+        return [node for node in self.originals if node.id not in self.spares]
 
     @property
     def spare_nodes(self) -> list[Node]:
@@ -83,7 +93,8 @@ def check_ids(values: Iterable[Any]) -> list[int]:
 
 def problems(snapshot: Snapshot) -> list[str]:
     """Everything that stands in the way, the environment's problems first."""
-    checks = (_environment, _release, _architecture, _components, _originals, _activity, _number, _spares, _hardware)
+    nodes = (_quorum, _moved) if snapshot.node_by_node else (_number, _spares, _hardware)
+    checks = (_environment, _release, _architecture, _components, _originals, _activity, *nodes)
     return [problem for check in checks for problem in check(snapshot)]
 
 
@@ -184,6 +195,36 @@ def _number(found: Snapshot) -> list[str]:
     return []
 
 
+def _quorum(found: Snapshot) -> list[str]:
+    """Whether those that stay are a cloud: Galera and Pacemaker serve only with more than half of their votes."""
+    staying = len(found.staying)
+    spare = f"give it a spare server: `octane upgrade-env {found.environment['id']}`"
+    if not found.originals or staying >= LEAST_STAYING:
+        return []
+    if staying == 0:
+        return [f"it has one controller, and nobody would serve while that is installed anew; {spare}"]
+    return [
+        "it has two controllers, and in the moment in which one leaves, the other has one vote of two: that is no "
+        f"quorum, and Pacemaker would stop what runs there; {spare}"
+    ]
+
+
+def _moved(found: Snapshot) -> list[str]:
+    told = []
+    for node in found.spare_nodes:
+        others = sorted(node.roles - {"controller"})
+        if others:
+            named = " and ".join(others)
+            told.append(f"its controller {node.hostname} is {named} as well, whose data installing it anew would wipe")
+        if not any(nic.get("pxe") for nic in found.interfaces.get(node.id, [])):
+            told.append(_no_network_boot(node))
+    return told
+
+
+def _no_network_boot(node: Node) -> str:
+    return f"no interface of {node.hostname} is known to boot from the network; let its agent report to Fuel"
+
+
 def _spares(found: Snapshot) -> list[str]:
     known = {node.id: node for node in found.nodes}
     told = [f"there is no node {node_id} on this Fuel master" for node_id in found.spares if node_id not in known]
@@ -217,5 +258,5 @@ def _interfaces(found: Snapshot, spare: Node, original: Node) -> list[str]:
     }
     told = [f"{spare.hostname} has no interface {name}, which {original.hostname} uses" for name in sorted(used - have)]
     if not any(nic.get("pxe") for nic in found.interfaces[spare.id]):
-        told.append(f"no interface of {spare.hostname} is known to boot from the network; let its agent report to Fuel")
+        told.append(_no_network_boot(spare))
     return told

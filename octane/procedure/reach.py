@@ -6,8 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from octane.context import Context
-from octane.errors import Failed, OctaneError
+from octane.errors import Failed, OctaneError, WaitTimeout
 from octane.sides import fenced
+
+
+def await_answers(ctx: Context, nodes: list[str], timeout: float, where: str) -> None:
+    """Wait until every one of NODES answers WHERE it is now, asked again and again.
+
+    :raises WaitTimeout: naming those that have not within TIMEOUT seconds
+    """
+    silent = sorted(set(nodes) - ctx.nodes.answering(nodes, timeout))
+    if silent:
+        raise WaitTimeout(f"Waited {timeout:g} s for {', '.join(silent)} to answer {where}, in vain")
 
 
 @dataclass

@@ -25,15 +25,12 @@ from octane.procedure.migration import (
     seconds_by_group,
 )
 from octane.procedure.schemas import TIMEOUT, Compared, as_they_are, asked, behind, of_new_release
+from octane.procedure.tables import REHEARSED
 from octane.procedure.transfer import Ends
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.verify.identities import Rows, Sums, compare
 from octane.verify.identities import asked as asked_views
-
-REHEARSED = "db.rehearsed"
-"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "limit": bytes per second, "seconds": {"copy":
-float, "migrate": {service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
 
 UNDER_WAY = "db.rehearsal"
 """What is known of the one that runs, in the same shape, and "identities", of the copy before its migration: as
@@ -128,7 +125,7 @@ class Verify(Rehearsing):
                 return dict(_ask(ctx, "octane_views.rows", queries, timeout=db_verify.TIMEOUT))
             return db_verify.rows(ctx, sides(ctx).originals[0], queries)
 
-        found = compare(db_verify.views(ctx), before, after, rows)
+        found = compare(db_verify.every_view(ctx), before, after, rows)
         db_verify.refuse_lost(found)
         counted = db_verify.counts(after)
         return Outcome(
@@ -209,7 +206,8 @@ def _ask(ctx: Context, function: str, *arguments: Any, timeout: float = 60) -> A
 
 
 def _sums(ctx: Context, side: str) -> Sums:
-    found: Sums = _ask(ctx, "octane_views.sums", asked_views(db_verify.views(ctx), side), timeout=db_verify.TIMEOUT)
+    views = asked_views(db_verify.every_view(ctx), side)
+    found: Sums = _ask(ctx, "octane_views.sums", views, timeout=db_verify.TIMEOUT)
     return found
 
 

@@ -15,6 +15,7 @@ from octane.procedure import proof, tables, transfer
 from octane.procedure.proof import PROVEN
 from octane.procedure.reach import Reach
 from octane.procedure.tables import COPIED, MIGRATED, MIGRATING
+from octane.procedure.together import together
 from octane.procedure.transfer import Ends, rate
 from octane.procedure.way import REPLICA, REPLICATING, is_replica, way
 from octane.sides import Sides, sides
@@ -106,6 +107,7 @@ class ProveEqual(LibraryStep):
                 break
             since = found.position
         evidence = {"tables": first, "rounds": rounds, "last_seconds": found.seconds, "last_rows": found.rows}
+        evidence |= together(ctx)
         comment = f"{first} tables equal at one point of the log, the last of {rounds} proofs took {found.seconds} s"
         return Outcome(changes={"proven": f"{first} tables"}, comment=comment, evidence=evidence)
 

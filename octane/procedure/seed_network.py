@@ -13,9 +13,9 @@ from octane.fuel.uplinks import uplinks
 from octane.plan.network import OVERLAY_KEYS
 from octane.procedure import isolation
 from octane.procedure.env import INSTALLED, WithSeed, seed, seed_nodes, wait
+from octane.procedure.reach import await_answers
 from octane.sides import present
 from octane.step import Outcome
-from octane.wait import until
 
 OVERLAY_MTU = 1450
 PATH_SIZE = 1500
@@ -70,12 +70,7 @@ class Netconfig(WithSeed):
             wait_for_task(wanted, seed(ctx).run_tasks(ids, network_tasks(seed(ctx).deployment_tasks())), "netconfig")
             wait_for_nodes(wanted, INSTALLED, "netconfig")
         minions = sorted(node.minion for node in nodes)
-        until(
-            lambda: set(ctx.nodes.ping(minions, timeout=5)) >= set(minions),
-            RETURN_TIMEOUT,
-            f"{', '.join(minions)} to answer on their new bridges",
-            interval=1,
-        )
+        await_answers(ctx, minions, RETURN_TIMEOUT, "on their new bridges")
         return Outcome(changes=changes, comment="networks are configured")
 
     def verify(self, ctx: Context) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from octane.errors import InvariantBroken, Refused
 from octane.procedure.reach import Reach
 from octane.sides import Sides, sides
 
+REHEARSED = "db.rehearsed"
+"""The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "limit": bytes per second, "seconds": {"copy":
+float, "migrate": {service: float}, "online": {service: float}}, "schemas": what the original's schemas said}."""
 COPIED = "db.copied"
 """Both sides were equal: {"source", "target", "bytes", "sha256"}."""
 MIGRATING = "db.migrating"

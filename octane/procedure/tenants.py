@@ -112,7 +112,7 @@ class HostTenants(LibraryStep):
 
 def note(ctx: Context) -> None:
     """Remember what the original's controllers answer for in tenants' networks."""
-    ctx.record(PRESENT, _present(ctx, sides(ctx).originals))
+    ctx.record(PRESENT, present(ctx, sides(ctx).originals))
 
 
 def await_back(ctx: Context) -> list[str]:
@@ -123,7 +123,7 @@ def await_back(ctx: Context) -> list[str]:
     missing: list[str] = []
 
     def back() -> bool:
-        missing[:] = lacking(wanted, _present(ctx, originals)) if wanted else []
+        missing[:] = lacking(wanted, present(ctx, originals)) if wanted else []
         return not missing
 
     try:
@@ -170,23 +170,23 @@ def lacking(wanted: Present, there: Present) -> list[str]:
     return [f"{name} {' '.join(addresses)}" for name, addresses in sorted(left.items()) if addresses]
 
 
-def _missing(ctx: Context, held: Held) -> list[str]:
-    """Of what is HELD, all that the original's controllers answer for and the seed's do not."""
-    ours = {PREFIXES[kind] + what for kind, found in held.items() for what in found}
-    if not ours:
-        return []
-    side = sides(ctx)
-    wanted = {name: addresses for name, addresses in _present(ctx, side.originals).items() if name in ours}
-    return lacking(wanted, _present(ctx, side.seeds))
-
-
-def _present(ctx: Context, nodes: Iterable[str]) -> Present:
+def present(ctx: Context, nodes: Iterable[str]) -> Present:
     """What NODES answer for together."""
     found: dict[str, set[str]] = {}
     for there in ctx.nodes.call(list(nodes), "octane_agents.present", timeout=120).values():
         for name, addresses in there.items():
             found.setdefault(name, set()).update(addresses)
     return {name: sorted(addresses) for name, addresses in found.items()}
+
+
+def _missing(ctx: Context, held: Held) -> list[str]:
+    """Of what is HELD, all that the original's controllers answer for and the seed's do not."""
+    ours = {PREFIXES[kind] + what for kind, found in held.items() for what in found}
+    if not ours:
+        return []
+    side = sides(ctx)
+    wanted = {name: addresses for name, addresses in present(ctx, side.originals).items() if name in ours}
+    return lacking(wanted, present(ctx, side.seeds))
 
 
 def _bound(ctx: Context) -> Held:

@@ -10,6 +10,8 @@ from octane.fuel.nodes import Node
 from octane.pair import environment_id
 from octane.procedure import preflight
 from octane.procedure.env import begun_with
+from octane.procedure.joining import refuse_typed
+from octane.stage import NODE_BY_NODE
 
 
 def upgrade_env(ctx: Context) -> None:
@@ -21,10 +23,35 @@ def upgrade_env(ctx: Context) -> None:
     named = preflight.check_ids(ctx.options.get("nodes") or ())
     if begun_with(ctx, named):
         return
+    if ctx.options.get(NODE_BY_NODE):
+        raise BadInput("upgrade.env is for spare nodes; node_by_node belongs to upgrade.env_node_by_node")
     original = environment_id(ctx.original, "ENV")
     refuse_unknown(ctx, [original])
     if named:
         _refuse_nodes(ctx.fuel.nodes(), named)
+
+
+def upgrade_env_node_by_node(ctx: Context) -> None:
+    """The environment exists, and no nodes are named: its own are taken.
+
+    :raises BadInput: naming what was typed and what could be given instead
+    :raises Refused: the upgrade was begun with spare nodes
+    """
+    if not ctx.options.get(NODE_BY_NODE):
+        raise BadInput("upgrade.env_node_by_node takes node_by_node: true; upgrade.env is for spare nodes")
+    if ctx.options.get("nodes"):
+        raise BadInput("node by node takes no spare nodes: the original's first controller is moved")
+    if not begun_with(ctx, []):
+        refuse_unknown(ctx, [environment_id(ctx.original, "ENV")])
+
+
+def upgrade_controller(ctx: Context) -> None:
+    """The node is a controller of this upgrade, and nothing besides.
+
+    :raises BadInput: it is no node of either environment
+    :raises Refused: naming a role of it that upgrade-node does not know
+    """
+    refuse_typed(ctx, frozenset({"controller"}))
 
 
 def prepare(ctx: Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from octane.context import Context
@@ -22,6 +23,8 @@ REPLICATING = "db.replicating"
 it is to be made anew; with ``"stopped"`` only its account and tunnel are left. ``foreign`` as in
 :data:`octane.procedure.tables.FROZEN_AT`."""
 REPLICA, DUMP = "replica", "dump"
+SERIES = ((5, 5), (5, 6), (5, 7), (8, 0))
+"""Of MySQL, in their order; MariaDB's follow whatever is older."""
 
 
 class ChooseWay(LibraryStep):
@@ -80,6 +83,13 @@ def choose(ctx: Context) -> dict[str, Any]:
         reasons += [f"{node}: {reason}" for node in side.originals for reason in sources[node]["reasons"]]
     if len({sources[node]["family"] for node in side.originals} | {target["family"]}) > 1:
         reasons.append("both sides' servers are of different families, and their checksums do not compare")
+    elif target["family"] == "mysql":
+        reasons += [
+            f"{side.seeds[0]}: MySQL {target['version']} follows none of {sources[node]['version']} ({node}), which is "
+            "not of its series or the one before"
+            for node in good
+            if not _is_next(numbers(sources[node]["version"]), numbers(target["version"]))
+        ]
     if reasons and asked == REPLICA:
         raise Refused(f"there can be no replica: {'; '.join(reasons)}")
     if reasons:
@@ -88,6 +98,18 @@ def choose(ctx: Context) -> dict[str, Any]:
     whole = [node for node in good if sources[node]["whole_log"]]
     source = whole[0] if whole else max(good, key=lambda node: sources[node]["writes"])
     return {"way": REPLICA, "source": source, "whole_log": bool(whole), "reasons": []}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The first two parts of a server's version: patch levels of one series read each other's files."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _is_next(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether MySQL lets a server of the series TARGET follow one of SOURCE."""
+    if source not in SERIES or target not in SERIES:
+        return source == target
+    return SERIES.index(target) - SERIES.index(source) in (0, 1)
 
 
 def release(ctx: Context, source: str) -> None:

@@ -71,11 +71,14 @@ def changes(
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """All that differs between two readings, by kind of thing: {what: {"created": [row], "deleted": [row], "changed":
     [{field of the key: value, "before": {field: value}, "after": {...}}]}}; a row is {field: value as SQL text}, and
-    what is told to nobody is left out. What the path's makers documented is no change."""
+    what is told to nobody is left out. What the path's makers documented is no change, nor are the services' own
+    records."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for view in views:
+        if view.documented or view.inner:
+            continue
         buckets = _differing(before[view.name]["sums"], after[view.name]["sums"])
-        for question in [] if view.documented else _questions(view, buckets, before, after):
+        for question in _questions(view, buckets, before, after):
             old, new = (reader(side, [{**asked([view], side)[0], **question}])[view.name] for side in (OLD, NEW))
             for act, row in _changed(view, old, new):
                 found.setdefault(view.what, {}).setdefault(act, []).append(row)

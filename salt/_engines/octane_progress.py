@@ -15,10 +15,10 @@ import logging
 import salt.utils.event
 
 try:
+    import octane.journal as octane_journal
     from octane import settings
-    from octane.journal import Journal
 except ImportError:
-    Journal = None
+    octane_journal = None
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ TAG = "octane/progress/"
 
 
 def __virtual__():
-    if Journal is None:
+    if octane_journal is None:
         return (False, "the library octane is not installed here")
     return __virtualname__
 
@@ -67,7 +67,7 @@ def keep(tag, data, state_dir):
         return
     numbers = {name: value for name, value in said.items() if _is_number(value)}
     try:
-        with Journal.open(state_dir) as journal:
+        with octane_journal.Journal.open(state_dir) as journal:
             journal.progress.put(source, tag[len(TAG) :], str(said.get("text", "")), numbers)
     except (OSError, ValueError) as error:
         log.warning("progress of %s was not kept: %s", source, error)

@@ -369,9 +369,12 @@ def _objection(expect, write, read, exempt):
 def _request(method, path, address, bind, timeout):
     """One request without credentials: ``({"status", "retry_after", "by_octane", "error"}, own address)``."""
     context = ssl._create_unverified_context() if bind["ssl"] else None
-    options = {"context": context} if context else {}
-    kind = http.client.HTTPSConnection if context else http.client.HTTPConnection
-    connection, source = kind(address, bind["port"], timeout=timeout, **options), None
+    connection: http.client.HTTPConnection
+    if context:
+        connection = http.client.HTTPSConnection(address, bind["port"], timeout=timeout, context=context)
+    else:
+        connection = http.client.HTTPConnection(address, bind["port"], timeout=timeout)
+    source = None
     try:
         connection.connect()
         source = connection.sock.getsockname()[0]

@@ -198,7 +198,7 @@ def strict(test=False):
 
         salt node-4 octane_arp.strict
     """
-    changes = {}
+    changes: dict[str, object] = {}
     if _arp_ignore() == 0:
         changes[_ARP_IGNORE] = 1
     if _text(_SYSCTL_FILE) != _SYSCTL_TEXT:

@@ -330,7 +330,7 @@ def run_manage(command, timeout=1800, tail=40):
     return __salt__["octane_manage.run"](command, timeout, tail)
 
 
-def run_manage_all(groups, at_once=4, timeout=1800):
+def run_manage_all(groups, at_once=4, timeout=1800, server=None):
     """
     Run groups of migration commands side by side, as ``octane_manage.run_all`` does.
 
@@ -340,7 +340,7 @@ def run_manage_all(groups, at_once=4, timeout=1800):
 
         salt node-4 octane_db.run_manage_all '{glance: [[glance-manage, db_sync]]}'
     """
-    return __salt__["octane_manage.run_all"](groups, at_once, timeout)
+    return __salt__["octane_manage.run_all"](groups, at_once, timeout, server=server)
 
 
 def identity():

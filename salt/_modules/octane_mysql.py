@@ -1,8 +1,8 @@
 """
 The local MySQL or MariaDB server, asked through its own client over its socket as Fuel's root (``/root/.my.cnf``).
 
-Never through the virtual address or HAProxy (LP1596909), and no password on a command line: ``--defaults-file`` alone
-is read, and whatever host it names is overridden.
+Never through the virtual address or HAProxy (LP1596909), unless to be told whose server that leads to; and no password
+on a command line: ``--defaults-file`` alone is read, and whatever host it names is overridden.
 """
 
 import os
@@ -28,7 +28,9 @@ def options():
         salt node-1 octane_mysql.options
     """
     given = __context__.get("octane_mysql.server") or __salt__["config.get"]("octane_db", {}) or {}
-    found = [f"--defaults-file={given.get('defaults_file', DEFAULTS_FILE)}", "--host=localhost"]
+    found = [f"--defaults-file={given.get('defaults_file', DEFAULTS_FILE)}", f"--host={given.get('host', 'localhost')}"]
+    if given.get("port"):
+        return [*found, f"--port={given['port']}", "--protocol=tcp"]
     socket = given.get("socket") or next((path for path in SOCKETS if os.path.exists(path)), None)
     return [*found, f"--socket={socket}"] if socket else found
 

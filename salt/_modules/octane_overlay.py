@@ -173,8 +173,10 @@ def make(port):
         salt node-4 octane_overlay.make oct1
     """
     path = _path(_key(port))
-    bridge = re.search(r'^\[ "\$IFACE" = (\S+) \]', _read(path), re.MULTILINE).group(1)
-    _run(["env", f"IFACE={bridge}", "sh", path, "unplugged"])
+    found = re.search(r'^\[ "\$IFACE" = (\S+) \]', _read(path) or "", re.MULTILINE)
+    if not found:
+        raise CommandExecutionError(f"{path} names no bridge that {port} belongs to: it is not what was written there")
+    _run(["env", f"IFACE={found.group(1)}", "sh", path, "unplugged"])
 
 
 def _key(port):

@@ -33,7 +33,7 @@ def able(databases):
     """
     server, values = __salt__["octane_db.server"](), _variables()
     galera = __salt__["octane_sessions.wsrep"]()["enabled"]
-    reasons = _reasons(values, databases, server["family"])
+    reasons = _reasons(values, databases, server)
     return {
         "able": not reasons,
         "reasons": reasons,
@@ -166,7 +166,8 @@ def log_reader():
     return shutil.which("mysqlbinlog") or shutil.which("mariadb-binlog")
 
 
-def _reasons(values, databases, family):
+def _reasons(values, databases, server):
+    family, version = server["family"], server["version"]
     retention = int(float(values.get("expire_logs_days") or 0) * 86400)
     if "binlog_expire_logs_seconds" in values:
         retention = int(values["binlog_expire_logs_seconds"] or 0)
@@ -175,6 +176,10 @@ def _reasons(values, databases, family):
     other = sorted(set(__salt__["octane_db.databases"]()) - set(databases))
     engines = _engines(databases)
     found = [
+        (
+            family == "mysql" and tuple(map(int, re.findall("[0-9]+", version)[:2])) < (5, 6),
+            f"it is MySQL {version}, and no log of one before 5.6 was ever read by this",
+        ),
         (
             values.get("log_bin") != "ON",
             "the server writes no binary log (log_bin), and only a restart would change it",

@@ -43,8 +43,8 @@ class Client:
 
     def __init__(self, options):
         command = ["mysql", *options, "--batch", "--unbuffered", "--default-character-set=utf8"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self._process = subprocess.Popen(command, **pipes)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
         self._count = 0
 
     def query(self, statement):

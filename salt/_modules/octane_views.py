@@ -39,14 +39,15 @@ def sums(views):
 
         salt node-1 octane_views.sums '[{name: roles, database: keystone, query: "SELECT id, name FROM role", keys: 1}]'
     """
-    found = {view["name"]: {"rows": 0, "sums": [0] * BUCKETS} for view in views}
+    rows = {view["name"]: 0 for view in views}
+    sums = {name: [0] * BUCKETS for name in rows}
     for view, line in _read(views):
-        one = found[view["name"]]
-        one["rows"] += 1
+        name = view["name"]
+        rows[name] += 1
         digest = int.from_bytes(hashlib.sha256(line).digest()[:8], "big")
         number = _number(view, line) % BUCKETS
-        one["sums"][number] = (one["sums"][number] + digest) % 2**64
-    return found
+        sums[name][number] = (sums[name][number] + digest) % 2**64
+    return {name: {"rows": rows[name], "sums": sums[name]} for name in rows}
 
 
 def rows(views):

@@ -89,6 +89,19 @@ Make the original's HAProxy ready to refuse writes:
     - undo: octane_api.absent
     - undo_first: true
 
+# Rows, tables and work that stands still may have come in the hours that the copy took; and the question that is asked
+# before each command of the migration is asked before anybody is refused anything.
+Nothing stands in the way of the databases still, right before the window:
+  octane.step:
+    - step: db.checked_still
+    - library: octane.procedure.db_check:StillChecked
+
+# A port may have come back in the hours that the copy took; the migrations go to an address that both clouds hold.
+The seed is isolated still, right before the window:
+  octane.step:
+    - step: db.isolated_still
+    - library: octane.procedure.isolation:Isolated
+
 Refuse writes on the original cloud's APIs:
   octane.step:
     - step: db.refuse_writes
@@ -187,6 +200,11 @@ Nothing was written to the original meanwhile:
     - step: db.nothing_lost
     - library: octane.procedure.db:NothingLost
     - holds: [writes_refused]
+
+Each of the seed's database servers has what came to the first:
+  octane.step:
+    - step: db.seed_together
+    - library: octane.procedure.together:SeedTogether
 
 Remove the account and the tunnel of the replication:
   octane.step:

@@ -35,6 +35,11 @@ IN_FLIGHT = {
 }
 
 JUNO = {
+    "dropped_tables_of_neutron": """
+        INSERT INTO tunnelkeys (network_id, tunnel_key) VALUES ('a', 1), ('b', 2);""",
+    "regions_with_url": """
+        INSERT INTO region (id, description, url)
+        VALUES ('planted', '', 'http://192.0.2.1/'), ('innocent', '', NULL);""",
     **IN_FLIGHT,
     "services_with_bad_extra": "UPDATE service SET id = 'planted', extra = '' WHERE type = 'image';",
     "glance_tables_not_utf8": LATIN1,
@@ -78,6 +83,11 @@ JUNO = {
 }
 
 KILO = {
+    "dropped_tables_of_neutron": """
+        INSERT INTO cisco_credentials (credential_id, credential_name, user_name, password, type)
+        VALUES ('a', 'a', 'a', 'a', 'a'), ('b', 'b', 'b', 'b', 'b');""",
+    "archived_volumes_in_nova": """
+        INSERT INTO shadow_volumes (id, deleted) VALUES ('planted', 1);""",
     **IN_FLIGHT,
     "glance_tables_not_utf8": LATIN1,
     "cinder_tables_not_utf8": LATIN1,
@@ -135,6 +145,25 @@ ANTELOPE = {
         INSERT INTO raw_template (id) VALUES (1);
         INSERT INTO stack (id, raw_template_id, disable_rollback) VALUES ('planted', 1, 0);
         INSERT INTO stack_lock (stack_id, created_at) VALUES ('planted', '2016-01-01');""",
+    "servers_to_be_scheduled": """
+        INSERT INTO build_requests (instance_uuid, project_id, created_at) VALUES ('planted', 'p', '2016-01-01');""",
+    "volumes_being_attached": """
+        INSERT INTO volumes (id, deleted, volume_type_id, use_quota, status, created_at)
+        SELECT n, 0, t.id, 1, 'reserved', '2016-01-01' FROM (SELECT id FROM volume_types LIMIT 1) t,
+        (SELECT 'planted' AS n UNION SELECT 'innocent' UNION SELECT 'innocent2') names;
+        REPLACE INTO nova.instances (uuid, deleted, vm_state) VALUES ('i', 0, 'active'), ('j', 0, 'shelved_offloaded');
+        INSERT INTO volume_attachment (id, volume_id, instance_uuid, deleted)
+        VALUES ('a', 'planted', 'i', 0), ('b', 'innocent', 'j', 0), ('c', 'innocent2', 'i', 1);""",
+    "groups_in_transition": """
+        INSERT INTO `groups` (id, deleted, status, created_at) VALUES ('planted1', 0, 'creating', '2016-01-01'),
+        ('innocent', 0, 'available', '2016-01-01'), ('innocent2', 1, 'deleting', '2016-01-01');
+        INSERT INTO group_snapshots (id, group_id, deleted, status, created_at)
+        VALUES ('planted2', 'innocent', 0, 'deleting', '2016-01-01');""",
+    "image_tasks_under_way": """
+        INSERT INTO tasks (id, type, status, owner, created_at, deleted)
+        VALUES ('planted1', 'import', 'pending', 'o', '2016-01-01', 0),
+        ('planted2', 'api_image_import', 'processing', 'o', '2016-01-01', 0),
+        ('innocent', 'import', 'success', 'o', '2016-01-01', 0);""",
     "trusts_that_are_equal": EQUAL_TRUSTS,
     "volumes_without_use_quota": """
         INSERT INTO volumes (id, deleted, volume_type_id, use_quota)
@@ -175,6 +204,8 @@ ANTELOPE = {
         REPLACE INTO nova_cell0.instances (uuid, deleted, user_id) VALUES ('planted2', 0, 'alice');
         INSERT INTO instance_mappings (instance_uuid, cell_id, project_id, queued_for_delete)
         VALUES ('planted2', 7, 'p', 0), ('innocent2', 7, 'p', 0);""",
+    "dropped_tables_of_neutron": """
+        INSERT INTO lsn (net_id, lsn_id) VALUES ('a', 'a'), ('b', 'b');""",
     "projects_with_several_ha_networks": """
         INSERT INTO standardattributes (id, resource_type) VALUES (1, 'networks'), (2, 'networks');
         INSERT INTO networks (id, standard_attr_id, mtu) VALUES ('a', 1, 1500), ('b', 2, 1500);

@@ -2,8 +2,9 @@
 Databases of Liberty and of Mitaka, of which no dump exists: Kilo's, altered.
 
 Liberty's have the columns and tables of the difference between the schemas of both releases, as it was recorded when
-the real code of both had run; the one move of data is that of neutron's script. There is no such record of Mitaka's:
-they are altered as those scripts of that release do which move what users know, and hardly further. Indexes stay.
+the real code of both had run; the moves of data are those of neutron's and cinder's scripts. There is no such record of
+Mitaka's: they are altered as those scripts of that release do which move what users know, and hardly further. Indexes
+stay.
 """
 
 import re
@@ -28,6 +29,9 @@ _CHANGES = {
 """What is said of a table, when it is done, and how; a foreign key goes before the column that it would hold."""
 
 LIBERTY = {
+    "cinder": """
+        INSERT INTO quota_classes (class_name, resource, hard_limit, deleted)
+        VALUES ('default', 'per_volume_gigabytes', -1, 0);""",
     # 4ffceebfada
     "neutron": """
         INSERT INTO networkrbacs (id, object_id, tenant_id, target_tenant, action)
@@ -74,9 +78,11 @@ MITAKA = {
         ALTER TABLE volume_type_projects DROP CONSTRAINT CONSTRAINT_1, MODIFY deleted INT;
         UPDATE volumes SET host = 'rbd:volumes@RBD-backend#RBD-backend'
         WHERE NOT deleted AND (host = 'rbd:volumes' OR host LIKE 'rbd:volumes#%');""",
+    # 044
+    "glance": "UPDATE metadef_resource_types SET name = 'OS::Nova::Server' WHERE name = 'OS::Nova::Instance';",
     # 317
     "nova": "ALTER TABLE aggregates ADD COLUMN uuid VARCHAR(36);",
-    # 32e5974ada25, 8a6d8bdae39, 0e66c5227a8a, 4ffceebfcdc, 5ffceebfada
+    # 32e5974ada25, 8a6d8bdae39, 0e66c5227a8a, 4ffceebfcdc, 5ffceebfada, 2b4c2465d44b
     "neutron": "CREATE TABLE standardattributes (id BIGINT PRIMARY KEY AUTO_INCREMENT, "
     "resource_type VARCHAR(255) NOT NULL, description VARCHAR(255)); SET @last = 0;"
     + "".join(
@@ -91,7 +97,10 @@ MITAKA = {
         ALTER TABLE securitygroups DROP COLUMN description;
         INSERT INTO networkrbacs (id, object_id, tenant_id, target_tenant, action)
         SELECT MD5(n.id), n.id, n.tenant_id, '*', 'access_as_external'
-        FROM networks n JOIN externalnetworks e ON e.network_id = n.id;""",
+        FROM networks n JOIN externalnetworks e ON e.network_id = n.id;
+        INSERT IGNORE INTO routerl3agentbindings (router_id, l3_agent_id)
+        SELECT router_id, l3_agent_id FROM csnat_l3_agent_bindings;
+        DROP TABLE csnat_l3_agent_bindings;""",
 }
 
 

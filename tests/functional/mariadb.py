@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,15 @@ class Server:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+@contextlib.contextmanager
+def two_servers(root: Path, old: Iterable[str] = (), new: Iterable[str] = ()) -> Iterator[list[Server]]:
+    """A server to copy from and one to copy to, with these options, for the length of a block."""
+    pair = [Server(root / "old", *old), Server(root / "new", *new)]
+    yield pair
+    for one in pair:
+        one.stop()
 
 
 PAUSE = 0.2

@@ -6,6 +6,7 @@ checkout in ``shared/facts/schemas``. The schemas of the lab's old release are t
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lab.cache import CACHE
 from octane.path import load_hops
 from octane.procedure import db_rows
 from tests.functional import later_databases
+from tests.functional.further_rows import FURTHER, further
 from tests.functional.mariadb import Server
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
@@ -44,6 +46,10 @@ class Cloud:
     def plant(self, database: str, sql: str) -> None:
         self.server.sql(f"USE {database}; SET FOREIGN_KEY_CHECKS = 0;\n{sql}")
 
+    def query(self, database: str, sql: str) -> list[dict[str, str | None]]:
+        """Rows of one SELECT in DATABASE."""
+        return self.server.node.call("octane_mysql.query", f"USE `{database}`;\n{sql}")
+
     def ctx(self, hop: str) -> FakeContext:
         def call(name):
             return lambda minion, *args: self.server.node.call(name, *args)
@@ -65,7 +71,8 @@ def dumps_of(release: str) -> dict[str, str]:
         recorded = DUMPS / later_databases.RECORDED if DUMPS else None
         if recorded is None or not recorded.exists():
             pytest.skip("no recorded difference of real schemas here")
-        return later_databases.altered(release, dumps, recorded.read_text())
+        made = later_databases.altered(release, dumps, recorded.read_text())
+        return _with_further_rows(release, made) if release in FURTHER else made
     if release in LAB:
         found = sorted(CACHE.glob(f"openstack-{LAB[release]}-*/schemas.sql"))
         if not found:
@@ -76,4 +83,9 @@ def dumps_of(release: str) -> dict[str, str]:
         return {part.split("`", 2)[1]: part.partition("\nUSE ")[2].partition("\n")[2] for part in parts}
     if DUMPS is None:
         pytest.skip("no dumps of real databases here")
-    return {path.name[:-4]: path.read_text() for path in (DUMPS / release).glob("*.sql") if "." not in path.stem}
+    found = {path.name[:-4]: path.read_text() for path in (DUMPS / release).glob("*.sql") if "." not in path.stem}
+    return _with_further_rows(release, found)
+
+
+def _with_further_rows(release: str, dumps: Mapping[str, str]) -> dict[str, str]:
+    return {database: f"{sql}\n{further(release, database)}" for database, sql in dumps.items()}

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.functional.mariadb import NEEDED, Cutter, Server, move, until
+from tests.functional.mariadb import NEEDED, Cutter, move, two_servers, until
 from tests.functional.wire import Tap
 
 pytestmark = NEEDED
@@ -37,11 +37,8 @@ CREATE TABLE `glance-2`.images (id CHAR(36) PRIMARY KEY);
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    root = tmp_path_factory.mktemp("mariadb")
-    pair = [Server(root / "old"), Server(root / "new")]
-    yield pair
-    for one in pair:
-        one.stop()
+    with two_servers(tmp_path_factory.mktemp("mariadb")) as pair:
+        yield pair
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from tests.functional.mariadb import NEEDED, Server, clients_of, move, until
+from tests.functional.mariadb import NEEDED, Server, clients_of, move, two_servers, until
 from tests.memory import LIMIT, largest, processes, watched
 
 pytestmark = NEEDED
@@ -59,10 +59,8 @@ def servers(tmp_path_factory):
     root = tmp_path_factory.mktemp("mariadb")
     options = ["--log-bin=binlog", "--server-id=1", "--max-allowed-packet=64M", "--sql-mode=NO_ENGINE_SUBSTITUTION"]
     options += ["--innodb-flush-log-at-trx-commit=2"]
-    pair = [Server(root / "old", *options), Server(root / "new", *options[2:])]
-    yield pair
-    for one in pair:
-        one.stop()
+    with two_servers(root, options, options[2:]) as pair:
+        yield pair
 
 
 @pytest.fixture

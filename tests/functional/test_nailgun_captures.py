@@ -4,6 +4,9 @@ The recordings are not part of the repository: they are looked for in OCTANE_NAI
 in ``shared/facts/nailgun-captures``. Compared are statuses, content types, shapes and values; not what no client may
 rely on: ids of tasks, uuids, tokens, times, order of lists, generated passwords, progress. Deployment tasks are the
 lab's own.
+
+``original-61.jsonl`` is not sent: a Nailgun 6.1 answered it, and the lab's is 7.0's, which begins with the environment
+that those exchanges made (the first of ``initial-70.jsonl`` ask about it).
 """
 
 import json
@@ -19,6 +22,8 @@ PLACES = (os.environ.get("OCTANE_NAILGUN_CAPTURES"), Path(__file__).parents[3] /
 CAPTURES = next((Path(place) for place in PLACES if place and Path(place).is_dir()), None)
 IGNORED = {"uuid", "date", "time", "progress", "issued_at", "expires", "mco_pskey"}
 GENERATED = re.compile(r"[A-Za-z0-9]{8}|[0-9a-f]{32}|[0-9a-f]{64}|token\w+")
+SECRET = re.compile(r"passw(or)?d|key|token|secret", re.IGNORECASE)
+"""In the path of a value that may be a generated one."""
 TASK = re.compile(r"/api/v1/tasks/(\d+)$")
 
 pytestmark = pytest.mark.skipif(CAPTURES is None, reason="no recordings of a real Nailgun here")
@@ -53,7 +58,7 @@ def differences(wanted, got, path=""):
         return found + [line for key in shared for line in differences(wanted[key], got[key], f"{path}/{key}")]
     if isinstance(wanted, list) and isinstance(got, list):
         return list_differences(wanted, got, path)
-    if wanted == got or both_generated(wanted, got) or both_image_tasks(wanted, got):
+    if wanted == got or (SECRET.search(path) and both_generated(wanted, got)) or both_image_tasks(wanted, got):
         return []
     return [f"{path}: {str(got)[:100]} instead of {str(wanted)[:100]}"]
 
@@ -145,4 +150,7 @@ def test_the_comparison_notices_differences():
     assert differences(node, {**node, "id": 2}) == ["/id: 2 instead of 1"]
     assert differences(node, {**node, "roles": []}) == ["/roles: 0 elements instead of 1"]
     assert differences(node, {"id": 1, "roles": ["controller"]}) == ["/name is missing"]
-    assert differences({"a": "Bb3dEf6h"}, {"a": "controller"}) != []
+    assert differences({"db_password": "Bb3dEf6h"}, {"db_password": "controller"}) != []
+    assert differences({"db_password": "Bb3dEf6h"}, {"db_password": "Cc4dEf6h"}) == []
+    assert differences({"secrets": {"a": "Bb3dEf6h"}}, {"secrets": {"a": "Cc4dEf6h"}}) == []
+    assert differences({"status": "deployed"}, {"status": "removing"}) == ["/status: removing instead of deployed"]

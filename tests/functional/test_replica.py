@@ -23,7 +23,7 @@ from octane.procedure import db, replica, standstill, tables, way
 from octane.procedure.proof import PROVEN
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
-from tests.functional.mariadb import MISSING, Cutter, Server, clients_of, until
+from tests.functional.mariadb import MISSING, Cutter, clients_of, two_servers, until
 from tests.functional.test_database import SCHEMA
 from tests.functional.wire import Tap
 from tests.memory import LIMIT, largest, watched
@@ -62,11 +62,8 @@ SKIP = {"nova": ["heartbeats"]}
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    root = tmp_path_factory.mktemp("replica")
-    pair = [Server(root / "old", *LOG), Server(root / "new", "--server-id=1", LOG[-1])]
-    yield pair
-    for one in pair:
-        one.stop()
+    with two_servers(tmp_path_factory.mktemp("replica"), LOG, ["--server-id=1", LOG[-1]]) as pair:
+        yield pair
 
 
 @pytest.fixture

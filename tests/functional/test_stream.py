@@ -4,7 +4,6 @@ Directories of keys sent from one node to another through the encrypted stream.
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -13,23 +12,11 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 from tests.functional.salt_master import BIN
+from tests.functional.tree_ends import Side, transfer
 from tests.functional.wire import Tap
-from tests.saltfiles import SALT, Node, program
+from tests.saltfiles import SALT, program
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-
-
-class Side:
-    """One node: streams of its own; both sides see the same file system, so the names say whose files they are."""
-
-    def __init__(self, root):
-        self.node = Node()
-        self.node.set(STREAMS=str(root / "streams"))
-        # The real list names directories of the system that runs the tests.
-        self.node.modules["octane_trees"]._ALLOWED = re.compile(r"/.*/keys[a-z-]*")
-
-    def call(self, name, *args, **kwargs):
-        return self.node.call(f"octane_{name}", *args, **kwargs)
 
 
 @pytest.fixture
@@ -50,14 +37,6 @@ def keys(tmp_path):
             (folder / name).chmod(0o600)
         folder.chmod(0o700)
     return sent, there
-
-
-def transfer(sides, sent, there):
-    sender, receiver = sides
-    identity = sender.call("stream.identity")
-    waiting = receiver.call("trees.receive", [str(there)], "127.0.0.1", identity["certificate"])
-    address = ("127.0.0.1", waiting["port"], waiting["certificate"], identity["identity"])
-    return sender.call("trees.send", [str(sent)], *address), receiver.call("stream.received", waiting["ticket"])
 
 
 def test_no_key_can_be_read_on_the_way(sides, keys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from demo.commands import MASTER, Commands
 from lab.wait import until
@@ -35,16 +36,49 @@ def nodes_of(lab: Commands, environment: int) -> set[int]:
     return {node["id"] for node in nailgun(lab, f"/api/nodes?cluster_id={environment}")}
 
 
+def users_own(lab: Commands, before: Path | str) -> None:
+    """Assert that users find in the cloud what was theirs when ``octane-lab compare --save BEFORE`` looked."""
+    compared = lab.lab("compare", "--against", str(before), check=False)
+    assert compared.returncode == 0, compared.stdout
+
+
+FILES = (
+    'for folder; do [ ! -d "$folder" ] || find "$folder" -xdev -type f -not -name "*.log" '
+    '-not -path "*/salt/pki/*" -exec sha256sum {} + 2>/dev/null || exit; done'
+)
+
+
 def files(lab: Commands, host: str, *folders: str) -> dict[str, str]:
-    """Every file below FOLDERS with its digest, leaving out what a running daemon writes by itself."""
-    command = "find \"$@\" -xdev -type f -not -name '*.log' -not -path '*/salt/pki/*' -exec sha256sum {} + 2>/dev/null"
-    listed = lab.run(lab.on(host, "sh", "-c", command, "files", *folders)).stdout
+    """Every file below those of FOLDERS that are there, with its digest; what a daemon writes by itself is left out."""
+    return digests(lab.run(lab.on(host, "sh", "-c", FILES, "files", *folders)).stdout)
+
+
+def digests(listed: str) -> dict[str, str]:
     return {path: digest for digest, path in (line.split(None, 1) for line in listed.splitlines())}
 
 
 def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """What is new, gone or of another digest or checksum, by name: what a failed test tells, and not everything."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def what_stages_change(lab: Commands, host: str) -> dict[str, str]:
+    """What a stage may change of a node: files, the ports of bridges, addresses, the cluster's resources, and which
+    start of each of OpenStack's services and those beneath it is running."""
+    units = " ".join(f"'{name}*'" for name in (*OPENSTACK, "haproxy", "mariadb", "mysql", "rabbitmq", "memcached"))
+    commands = {
+        "files": FILES,
+        "bridges": "bridge -o link show | sed 's/^[0-9]*: //'",
+        "addresses": "ip -o -4 address show | awk '{print $2, $4}'",
+        "resources": "crm_resource --list 2>/dev/null || true",
+        "services": f"systemctl show --property=Id,InvocationID,SubState -- {units}",
+    }
+    mark = "\x01"
+    script = f"; echo '{mark}'; ".join(f"({command})" for command in commands.values())
+    told = lab.run(lab.on(host, "sh", "-ec", script, "all", "/etc", "/var/lib/octane-node")).stdout.split(f"{mark}\n")
+    seen = dict(zip(commands, told, strict=True))
+    seen |= digests(seen.pop("files"))
+    return {f"{host}:{name}": told for name, told in seen.items()}
 
 
 def addresses(lab: Commands, host: str, bridge: str) -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from lab.wait import until
 from tests.integration import observe
-from tests.integration.test_interrupted import COMPUTES, DATABASES, EXPENDABLE, finishes, until_runs
+from tests.integration.killing import COMPUTES, DATABASES, EXPENDABLE, finishes, until_runs
 
 PROFILE = "reference"
 OLD, NEW = ("node-1", "node-2", "node-3"), ("node-4", "node-5", "node-6")

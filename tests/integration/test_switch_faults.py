@@ -9,7 +9,7 @@ import pytest
 
 from lab.wait import until
 from tests.integration import observe
-from tests.integration.test_interrupted import running, until_said
+from tests.integration.killing import running, until_said
 
 PROFILE = "reference"
 OLD, NEW, COMPUTES = ("node-1", "node-2", "node-3"), ("node-4", "node-5", "node-6"), ("node-7", "node-8", "node-9")

@@ -48,8 +48,11 @@ class FakeNodes:
             returned[target] = {"changes": changes, "comment": "changed" if changes else "as it was", "result": result}
         return returned
 
-    def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
+    def ping(self, targets: list[str], timeout: float = 20) -> set[str]:
         return set(targets)
+
+    def answering(self, targets: list[str], timeout: float) -> set[str]:
+        return self.ping(targets)
 
     def sync(self) -> None:
         """Nothing to synchronise."""

@@ -14,7 +14,9 @@ from octane import stage as stages
 from octane import stage_run
 from octane.cli import app, child
 from octane.cli.run import StageRun
+from octane.cli.stages import UpgradeEnv, UpgradeNode
 from octane.definition import Definition
+from octane.errors import BadInput
 from octane.journal.runs import NewRun
 from octane.running import StepRunner
 from tests.unit import steps as toys
@@ -244,6 +246,23 @@ def test_a_stage_that_somebody_else_runs_is_refused(ready, orchestration, capsys
     assert app.main(["upgrade-db", "2"]) == 3
     assert "upgrade-db is being run by alice" in capsys.readouterr().err
     assert started == []
+
+
+def test_nodes_are_upgraded_one_after_the_other(ready, orchestration, monkeypatch):
+    asked = []
+    monkeypatch.setattr(UpgradeNode, "_run", lambda self, stage, parsed: asked.append(self.options(parsed)))
+    command = UpgradeNode(None, None)
+    command.take_action(command.get_parser("octane").parse_args(["2", "2", "node-3", "3"]))
+    assert asked == [{"seed": 2, "node": 2}, {"seed": 2, "node": 3}]
+
+
+def test_node_by_node_takes_no_spare_nodes():
+    command = UpgradeEnv(None, None)
+    parser = command.get_parser("octane")
+    assert command.options(parser.parse_args(["1", "--node-by-node"]))["node_by_node"] is True
+    assert "node_by_node" not in command.options(parser.parse_args(["1"]))
+    with pytest.raises(BadInput, match="takes no spare nodes"):
+        command.options(parser.parse_args(["1", "4", "--node-by-node"]))
 
 
 def test_each_step_is_a_line_with_time_and_what_was_verified(ready, orchestration, capsys):
@@ -510,7 +529,7 @@ def test_help_shows_commands_and_examples(words, capsys):
     text = capsys.readouterr().out
     for command in ("prepare", "upgrade-env", "upgrade-db", "upgrade-control", "cleanup-env", "cleanup-fuel", "status"):
         assert command in text
-    assert "upgrade-node" not in text and "upgrade-ceph" not in text
+    assert "upgrade-ceph" not in text
 
 
 @pytest.mark.parametrize(

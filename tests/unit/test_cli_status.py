@@ -2,12 +2,13 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from octane import stage_run
-from octane.cli import app
+from octane.cli import app, status
 from octane.definition import Definition
 from octane.errors import BadInput, NodeFailed
 from octane.journal.holder import Holder
@@ -26,12 +27,16 @@ def bench(tmp_path, monkeypatch):
     return Bench(tmp_path / "state")
 
 
-def run_stage(bench, stage, *keys, **options):
-    ctx = bench.context(stage, **options)
+def plan_of(*keys):
     library = {"library": "tests.unit.steps:Set"}
-    plan = [
+    return [
         Definition.from_state(f"Set {key}", {"step": f"toy.{key}", "kwargs": {"key": key}, **library}) for key in keys
     ]
+
+
+def run_stage(bench, stage, *keys, **options):
+    ctx = bench.context(stage, **options)
+    plan = plan_of(*keys)
     stage_run.open_stage(ctx, plan)
     for step in plan:
         StepRunner(ctx, step).apply()
@@ -65,6 +70,7 @@ def test_stages_and_steps_stand_as_they_ended(upgrade):
         "upgrade-env": "done",
         "upgrade-db": "failed",
         "upgrade-control": "not started",
+        "upgrade-node": "not started",
         "cleanup-env": "not started",
     }
     steps = stage_of(data, "upgrade-db")["steps"]
@@ -122,6 +128,7 @@ def test_every_format_shows_the_same(upgrade, capsys):
         "1->2 upgrade-env done 1/1",
         "1->2 upgrade-db failed 1/3",
         "1->2 upgrade-control not started -",
+        "1->2 upgrade-node not started -",
         "1->2 cleanup-env not started -",
         "master cleanup-fuel not started -",
     ]
@@ -143,10 +150,35 @@ def test_watching_without_a_terminal_prints_lines_until_the_run_is_over(upgrade,
     assert lines[0].startswith("✔ Set one") and lines[1].startswith("✘ Set two")
 
 
+def test_watching_in_json_prints_one_document_a_line_for_each_change(upgrade, monkeypatch, capsys):
+    ctx = upgrade.context("upgrade-db", seed=2)
+    toys.HOOKS.clear()
+    plan = plan_of("one", "two", "three")
+    stage_run.open_stage(ctx, plan)
+    happens = iter([
+        lambda: None,
+        lambda: upgrade.journal.progress.put("node-1", "db/send", "", {"bytes": 7}),
+        lambda: [StepRunner(ctx, step).apply() for step in plan],
+        lambda: stage_run.finish_stage(ctx),
+    ])  # fmt: skip
+    turn = SimpleNamespace(wait=lambda seconds: next(happens)())
+    monkeypatch.setattr(status, "threading", SimpleNamespace(Event=lambda: turn))
+    assert app.main(["status", "2", "--watch", "-f", "json"]) == 0
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    stages = [stage_of(document, "upgrade-db") for document in documents]
+    assert [stage["state"] for stage in stages] == ["running", "running", "running", "done"]
+    assert [len(stage["progress"]) for stage in stages] == [0, 1, 1, 0]
+    assert [len(stage["steps"][0]["attempts"]) for stage in stages] == [1, 1, 2, 2]
+    assert documents[-1] == overview(upgrade.journal, 2)
+
+
+def test_watching_in_json_is_told_in_the_help(capsys):
+    assert app.main(["status", "--help"]) == 0
+    assert "`--watch -f json` prints such a document, on one line" in " ".join(capsys.readouterr().out.split())
+
+
 def test_watching_on_a_terminal_shows_the_steps_of_what_runs(upgrade):
     from rich.console import Console
-
-    from octane.cli import status
 
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(status._current(upgrade.directory, 2, console.width))

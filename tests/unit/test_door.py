@@ -66,7 +66,7 @@ def test_a_refused_stage_is_a_report_and_its_steps_do_nothing(caller):
 
 
 def test_an_unknown_stage_is_a_report(caller):
-    assert "there is no stage 'upgrade-node'" in door.open_stage(caller(), "upgrade-node", []).comment
+    assert "there is no stage 'upgrade-ceph'" in door.open_stage(caller(), "upgrade-ceph", []).comment
 
 
 def test_a_wrong_step_keeps_the_whole_stage_from_beginning(caller, tmp_path):

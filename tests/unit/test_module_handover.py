@@ -1,5 +1,6 @@
 """Ports that change hands: all or nobody, the ones after the others, and what becomes of it when somebody fails."""
 
+import os
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ class Cloud:
     def __init__(self):
         self.moved, self.announced, self.broken, self.resting, self.names, self.slow = [], [], {}, set(), {}, {}
         self.firewall: list[str] = []
+        self.policies: set[tuple[str, int]] = set()
         self.members = {name: "127.0.0.1" for name in {**LEAVE, **TAKE}}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -39,6 +41,7 @@ class Cloud:
             if entry["do"] in self.broken.get(name, ()):
                 raise CommandExecutionError(f"{entry['port']} is in use")
             self.moved.append((name, entry["do"]))
+            self.policies.add(("moving", os.sched_getscheduler(0)))
 
     def _part(self, name, answers):
         node = Node(
@@ -60,6 +63,7 @@ class Cloud:
             answers[name] = node.call("octane_handover.run", *given, patience=1)
         except CommandExecutionError as error:
             answers[name] = str(error)
+        self.policies.add(("afterwards", os.sched_getscheduler(0)))
 
     def hand_over(self, names=(*LEAVE, *TAKE)):
         """What each of them returns, or its error."""
@@ -86,6 +90,21 @@ def test_nobody_takes_before_all_have_left(cloud):
     assert answers["node-1"] == {"done": LEAVE["node-1"], "announced": []}
     assert answers["node-5"] == {"done": TAKE["node-5"], "announced": ["172.16.0.2"]}
     assert answers["node-4"]["away"] is not None and "away" not in answers["node-5"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root, as minions are, gets a processor before others")
+def test_a_busy_node_moves_its_ports_before_all_else_and_is_as_before_afterwards(cloud):
+    cloud.hand_over()
+    assert cloud.policies == {("moving", os.SCHED_RR), ("afterwards", os.SCHED_OTHER)}
+
+
+def test_a_system_that_lets_nobody_go_first_does_not_keep_ports_from_moving(cloud, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    cloud.hand_over()
+    assert len(cloud.moved) == 4
 
 
 @pytest.mark.parametrize("absent", ["node-2", "node-5"])

@@ -9,7 +9,12 @@ from octane.definition import Definition
 from octane.step import LibraryStep, NodeStep, load
 from tests.saltfiles import SALT, orchestration
 
-STEPS = [step for path in sorted(SALT.glob("upgrade/*.sls")) for step in orchestration(path.stem)]
+
+def named(path):
+    return str(path.relative_to(SALT / "upgrade").with_suffix(""))
+
+
+STEPS = [step for path in sorted(SALT.glob("upgrade/**/*.sls")) for step in orchestration(named(path))]
 
 
 def test_the_state_takes_all_that_a_definition_knows():

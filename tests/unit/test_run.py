@@ -20,7 +20,11 @@ def run(tmp_path):
     def call(*arguments, **commands):
         for name, body in commands.items():
             replace(tmp_path, name, body)
-        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OCTANE_LAB_CACHE": str(tmp_path / "cache")}
+        environment = {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "OCTANE_LAB_CACHE": str(tmp_path / "cache"),
+            "OCTANE_LAB_STATE": str(tmp_path / "state"),
+        }
         done = subprocess.run([RUN, *arguments], env=environment, capture_output=True, text=True, timeout=20)
         assert not mark.exists()
         return done
@@ -52,7 +56,7 @@ def test_what_it_does_not_know_is_refused(run, arguments):
     [
         ({"id": "echo 1000"}, "needs root"),
         ({"nproc": "echo 1"}, "2 processor cores, and this machine has 1"),
-        ({"df": "echo; echo /dev/vda 9 9 2097152 1% /"}, "GiB of free disk"),
+        ({"df": "echo; echo /dev/vda 9 9 2097152 1% /"}, "needs 10 GiB of free disk for "),
         ({"awk": "echo 3145728"}, "needs 14 GiB of memory, and this machine has 3 GiB"),
         ({"uname": "echo aarch64"}, "x86_64"),
     ],
@@ -66,3 +70,12 @@ def test_a_machine_that_will_not_do_is_told_so_before_anything_changes(run, repl
 def test_all_that_is_missing_is_said_at_once(run):
     done = run("test", id="echo 1000", nproc="echo 1")
     assert "needs root" in done.stderr and "processor cores" in done.stderr
+
+
+def test_the_disk_that_a_running_lab_takes_is_looked_at_where_the_lab_will_be(run, tmp_path):
+    (tmp_path / "state").mkdir()
+    small, large = f"/dev/a 9 9 3145728 1% {tmp_path}/state", "/dev/b 9 9 99999999 1% /"
+    done = run("demo", df=f'echo; case "$2" in */state) echo {small} ;; *) echo {large} ;; esac')
+    assert done.returncode == 3
+    assert f"this needs 4 GiB of free disk for {tmp_path}/state, and there are 3 GiB." in done.stderr
+    assert "free disk for" not in done.stderr.replace(f"free disk for {tmp_path}/state,", "")

@@ -1,12 +1,13 @@
 """Answers of nodes: what counts as a failure, what is named, what is never sent. The client of Salt is a stand-in."""
 
+import time
 from typing import Any
 
 import pytest
 from salt.exceptions import SaltClientError
 
 from octane import salt_master
-from octane.errors import BadInput, Failed, NodeFailed
+from octane.errors import BadInput, Failed, NodeFailed, NodeSilent
 from octane.salt_master import KeyRing, NodeCaller
 
 
@@ -124,7 +125,8 @@ class Overloaded(FakeClient):
         self.asked: list[set[str]] = []
 
     def get_iter_returns(self, jid, minions, **kwargs):
-        self.asked.append(set(minions))
+        if self.published[-1][1] == "x.y":
+            self.asked.append(set(minions))
         yield None
         if "node-1" in minions:
             yield {"node-1": {"ret": 1}}
@@ -143,6 +145,37 @@ def test_a_node_that_never_says_that_it_runs_a_job_is_given_up(caller):
     with pytest.raises(NodeFailed, match=r"node-2: x\.y: no answer"):
         caller(client).call(["node-1", "node-2"], "x.y", timeout=1000)
     assert len(client.asked) == 3
+
+
+class Lossy(FakeClient):
+    """node-2 never returns; asked whether it runs the job, it says what ``running`` is."""
+
+    def __init__(self, running):
+        super().__init__({})
+        self.running = running
+
+    def get_iter_returns(self, jid, minions, **kwargs):
+        yield None
+        if self.published[-1][1] == "saltutil.find_job":
+            yield {"node-2": {"ret": self.running, "retcode": 0}}
+
+
+def test_an_order_that_was_lost_on_the_way_is_told_from_one_that_still_runs(caller):
+    with pytest.raises(NodeSilent, match=r"node-2: x\.y: no answer within 0 s$"):
+        caller(Lossy({})).call(["node-2"], "x.y", timeout=0.1)
+    client = Lossy({"jid": "1", "pid": 7})
+    with pytest.raises(NodeFailed, match=r"node-2: x\.y: no answer within 0 s, it still runs$") as caught:
+        caller(client).call(["node-2"], "x.y", timeout=0.1)
+    assert not isinstance(caught.value, NodeSilent)
+    assert client.published[-1][1:3] == ("saltutil.find_job", ("1",))
+
+
+def test_a_failure_beside_a_silence_is_no_mere_silence(caller):
+    client = Lossy({})
+    client.cached = {"node-1": {"ret": False}}
+    with pytest.raises(NodeFailed, match=r"node-1: x\.y: returned False \(and node-2\)") as caught:
+        caller(client).call(["node-1", "node-2"], "x.y", timeout=0.1)
+    assert not isinstance(caught.value, NodeSilent)
 
 
 class Returning(FakeClient):
@@ -180,6 +213,27 @@ def test_nothing_is_asked_of_anyone_before_all_have_come_back_to_the_master(unhe
     assert [published[1] for published in client.published[3:]] == ["x.y"]
     nodes.call(["node-2", "node-1"], "x.z")
     assert len(client.published) == 5, "who has been heard is not pinged again"
+
+
+class Slow(FakeClient):
+    """A minion that answers, but never sooner than after 0.1 seconds."""
+
+    def __init__(self):
+        super().__init__({"node-2": {"ret": 1, "retcode": 0}})
+
+    def get_iter_returns(self, jid, minions, **kwargs):
+        before = time.monotonic()
+        while time.monotonic() < before + kwargs["timeout"]:
+            yield None
+            if time.monotonic() > before + 0.1:
+                yield {"node-2": {"ret": 1, "retcode": 0}}
+
+
+def test_a_node_that_is_slower_than_the_first_pings_has_come_back_all_the_same(unheard, monkeypatch):
+    nodes = unheard(Slow())
+    monkeypatch.setattr(salt_master, "CONNECT_SECONDS", 5)
+    monkeypatch.setattr(salt_master, "FIRST_PING_SECONDS", 0.03)
+    assert nodes.call(["node-2"], "x.y") == {"node-2": 1}
 
 
 @pytest.mark.parametrize("method", ["call", "state"])

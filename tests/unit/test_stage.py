@@ -454,6 +454,53 @@ def test_a_stage_is_not_undone_under_a_later_one(bench):
         stage_run.undo_stage(bench.context("upgrade-db", seed=2))
 
 
+def test_what_cannot_be_taken_back_ends_the_way_back_of_all_before_it(bench):
+    clone(bench)
+    run_stage(bench, "upgrade-db", plan_of("one"), seed=2)
+    run_stage(bench, "upgrade-control", plan_of("two"), seed=2)
+    begun = Definition.from_state("s", {"step": "toy.begun", "library": "tests.unit.steps:Set", "kwargs": {"key": "k"}})
+    final = Definition.from_state("s", {"step": "toy.final", "library": "tests.unit.steps:OneWay"})
+    run_stage(bench, "upgrade-node", [begun], seed=2, node=2)
+    with pytest.raises(Refused, match=r"upgrade-node has begun.*is to be taken back first"):
+        stage_run.undo_stage(bench.context("upgrade-control", seed=2))
+    run_stage(bench, "upgrade-node", [begun, final], seed=2, node=2)
+    told = r"cannot be taken back any more: a controller of the original was installed anew \(toy\.final\)"
+    with pytest.raises(Refused, match=told):
+        stage_run.undo_stage(bench.context("upgrade-control", seed=2))
+
+
+def test_an_upgrade_that_was_cleaned_up_is_final_and_no_command_is_named_that_would_be_refused(bench):
+    clone(bench)
+    run_stage(bench, "upgrade-db", plan_of("one"), seed=2)
+    run_stage(bench, "upgrade-control", plan_of("two"), seed=2)
+    final = Definition.from_state("s", {"step": "toy.final", "library": "tests.unit.steps:OneWay"})
+    run_stage(bench, "cleanup-env", [final], seed=2)
+    with pytest.raises(Refused, match=r"cannot be taken back any more: cleanup-env said that it stays") as caught:
+        stage_run.undo_stage(bench.context("upgrade-control", seed=2))
+    assert caught.value.next_command is None
+
+
+def test_a_stage_that_repeats_is_run_for_the_next_node_also_after_a_later_one(bench):
+    clone(bench)
+    for stage in ("upgrade-db", "upgrade-control", "upgrade-node", "cleanup-env"):
+        assert run_stage(bench, stage, plan_of(stage.replace("-", "_")), seed=2).result is True
+    toys.WORLD.clear()
+    assert "changed something" in run_stage(bench, "upgrade-node", plan_of("upgrade_node"), seed=2, node=3).comment
+
+
+def test_the_flow_decides_the_orchestration_the_command_and_what_comes_next(bench):
+    env = stages.get("upgrade-env")
+    assert env.orchestration_of({"original": 1}) == "upgrade.env"
+    assert env.orchestration_of({"original": 1, "node_by_node": True}) == "upgrade.env_node_by_node"
+    clone(bench)
+    pair = bench.journal.pairs.of_seed(2)
+    assert stages.command_line(env, pair, {"node_by_node": True}) == "octane upgrade-env 1 --node-by-node"
+    node, control = stages.get("upgrade-node"), stages.get("upgrade-control")
+    assert stages.command_line(node, pair, {"node": 3}) == "octane upgrade-node 2 3"
+    assert not stages.is_node_by_node(bench.journal, pair)
+    assert (stages.next_stage(control).name, stages.next_stage(control, True)) == ("cleanup-env", node)
+
+
 def test_steps_on_nodes_are_undone_by_their_undo_state_on_the_same_nodes(bench):
     clone(bench)
     entry = {"step": "toy.node", "tgt": ["node-1"], "apply": "x.ro", "undo": "x.rw", "undo_kwargs": {"level": None}}
@@ -508,8 +555,8 @@ def test_every_stage_names_an_orchestration_and_follows_known_stages():
     for stage in stages.STAGES.values():
         assert stage.orchestration.startswith("upgrade.")
         assert set(stage.after) <= set(stages.STAGES)
-    with pytest.raises(BadInput, match="there is no stage 'upgrade-node'"):
-        stages.get("upgrade-node")
+    with pytest.raises(BadInput, match="there is no stage 'upgrade-ceph'"):
+        stages.get("upgrade-ceph")
 
 
 def test_this_process_is_known_to_itself():

@@ -4,7 +4,7 @@ import pytest
 
 from octane import definition, stage_run
 from octane.definition import Definition
-from octane.errors import BadInput, Failed, InvariantBroken, Refused
+from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, NodeSilent, Refused
 from octane.journal import Journal, runs, steps
 from octane.journal.holder import Holder
 from octane.running import StepRunner
@@ -118,6 +118,60 @@ def test_a_done_step_whose_invariant_broke_fails_and_stops_the_stage(bench):
     )
     assert "unit_key_set does not hold: the key is not set" in reports[0].comment
     assert verdict.result is False
+
+
+def silent_times(count, node="node-2"):
+    """A hook: a node gives no answer the first COUNT times that it is asked."""
+    left = iter(range(count))
+
+    def hook(ctx):
+        if next(left, None) is not None:
+            raise NodeSilent(node, "x.y", "no answer within 60 s")
+
+    return hook
+
+
+@pytest.mark.parametrize("act", ["pending", "apply", "verify"])
+def test_a_node_that_was_too_busy_to_answer_is_asked_once_more_and_the_journal_says_so(bench, act):
+    toys.HOOKS[f"{act}.key"] = silent_times(1)
+    reports, verdict = run_stage(bench, {"step": "toy.set", **SET})
+    assert (verdict.result, toys.WORLD) == (True, {"key": "set"})
+    assert toys.CALLS.count(f"{act} key") == 2
+    assert reports[0].comment == "set (at the second try, after node-2: x.y: no answer within 60 s)"
+    assert [attempt.comment for attempt in attempts(bench, "toy.set")] == [reports[0].comment]
+
+
+def test_a_silence_is_told_once_though_the_look_at_a_done_step_leads_to_another_attempt(bench):
+    run_stage(bench, {"step": "toy.set", **SET})
+    toys.WORLD.clear()
+    toys.HOOKS["pending.key"] = silent_times(1)
+    reports, _ = run_stage(bench, {"step": "toy.set", **SET})
+    told = " (at the second try, after node-2: x.y: no answer within 60 s)"
+    assert reports[0].comment == f"was done, has changed since: key{told}; set"
+
+
+@pytest.mark.parametrize("act", ["pending", "apply", "verify"])
+def test_one_that_stays_silent_stops_the_stage(bench, act):
+    toys.HOOKS[f"{act}.key"] = silent_times(2)
+    reports, verdict = run_stage(bench, {"step": "toy.set", **SET})
+    assert verdict.result is False
+    assert "node-2: x.y: no answer within 60 s; to go on:" in reports[0].comment
+
+
+def test_what_failed_otherwise_is_not_tried_again(bench):
+    def fails(ctx):
+        raise NodeFailed("node-2", "x.y", "disk full")
+
+    toys.HOOKS["apply.key"] = fails
+    run_stage(bench, {"step": "toy.set", **SET})
+    assert toys.CALLS.count("apply key") == 1
+
+
+def test_the_way_back_waits_for_nobody_twice(bench):
+    run_stage(bench, {"step": "toy.set", **SET})
+    toys.HOOKS["undo.key"] = silent_times(1)
+    stage_run.undo_stage(bench.context())
+    assert toys.CALLS.count("undo key") == 1
 
 
 def test_what_died_between_intent_and_act_is_applied_by_the_next_run(bench, monkeypatch):

@@ -4,7 +4,7 @@ How a table's definition is taken apart and its columns are read and stored.
 
 import pytest
 
-from tests.saltfiles import program
+from tests.saltfiles import Node, program
 
 tables = program("tables")
 
@@ -79,3 +79,11 @@ def test_a_transaction_ends_at_the_end_of_a_row(monkeypatch, size):
         assert pipe.data.endswith(b"\n") and pipe.data.count(b"\n") == count <= 8
         written.append(pipe.data)
     assert b"".join(written) == text and len(written) > 5
+
+
+def test_a_look_before_the_copy_knows_the_types_that_the_copy_knows():
+    kinds = Node().modules["octane_copyable"].KINDS
+    assert kinds == {"float"} | tables._PLAIN | tables._TEXT | tables._BITS
+    assert all(tables.selected([["c", kind, "YES", "", None, ""]]) for kind in kinds)
+    with pytest.raises(tables.Broken, match="the column c has the type vector"):
+        tables.selected([["c", "vector(3)", "YES", "", None, ""]])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import attributes, clusters, deployment
+from lab.nailgun import attributes, clusters, deployment, schema
+from lab.nailgun.errors import Forbidden, InvalidData
 from lab.nailgun.routing import Call, Reply, route
+from lab.nailgun.state import Row
+
+VMWARE = schema.record({"editable": {"type": "object"}}, ["editable"])
 
 
 @route("GET", "/clusters")
@@ -66,6 +70,7 @@ def reset_attributes(call: Call, number: int) -> Any:
     """Put the settings back to the defaults."""
     row = clusters.find(call.state, number)
     row["attributes"]["editable"] = attributes.for_cluster(call.state, row)["editable"]
+    attributes.add_change(row, "attributes")
     return {"editable": row["attributes"]["editable"]}
 
 
@@ -75,7 +80,33 @@ def get_generated(call: Call, number: int) -> Any:
     return clusters.find(call.state, number)["attributes"]["generated"]
 
 
+def _with_vmware(call: Call, number: int) -> Row:
+    row = clusters.find(call.state, number)
+    if not row["attributes"]["editable"].get("common", {}).get("use_vcenter", {}).get("value"):
+        raise InvalidData("Cluster doesn't support vmware configuration")
+    return row
+
+
 @route("GET", r"/clusters/(\d+)/vmware_attributes")
 def get_vmware(call: Call, number: int) -> Any:
-    """Settings of VMware."""
-    return {"editable": clusters.find(call.state, number)["attributes"]["vmware"]}
+    """Settings of VMware, of an environment that uses vCenter."""
+    return {"editable": _with_vmware(call, number)["attributes"]["vmware"]}
+
+
+@route("PUT", r"/clusters/(\d+)/vmware_attributes")
+def put_vmware(call: Call, number: int) -> Any:
+    """Change values of settings of VMware; what describes them stays. Answers the values."""
+    row = _with_vmware(call, number)
+    if attributes.is_locked(call.state, row):
+        raise Forbidden("Environment attributes can't be changed after or during deployment.")
+    data = call.json()
+    schema.check_request(data, VMWARE)
+    row["attributes"]["vmware"] = row["attributes"]["vmware"] | {"value": data["editable"].get("value")}
+    attributes.add_change(row, "vmware_attributes")
+    return {"editable": {"value": row["attributes"]["vmware"]["value"]}}
+
+
+@route("GET", r"/clusters/(\d+)/vmware_attributes/defaults")
+def get_default_vmware(call: Call, number: int) -> Any:
+    """Settings of VMware that a new environment of the release would get."""
+    return {"editable": attributes.for_cluster(call.state, _with_vmware(call, number))["vmware"]}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import graph, notifications, releases, roles
+from lab.nailgun import graph, notifications, releases, roles, schema
+from lab.nailgun.errors import NotFound, NotSupported
 from lab.nailgun.routing import Call, Reply, route
 
 NO_COMMIT = "0" * 40
+PLUGIN_IDS = schema.record({"ids": schema.IDS})
 
 
 @route("GET", "/version")
@@ -85,9 +87,23 @@ def put_tasks(call: Call, number: int) -> Any:
     """Replace them."""
     row = releases.find(call.state, number)
     data = call.json()
-    graph.check(data)
+    graph.check(data, row["deployment_tasks"] or [])
     row["deployment_tasks"] = data
     return data
+
+
+@route("POST", r"/releases/(\d+)/deployment_tasks")
+@route("POST", r"/clusters/(\d+)/deployment_tasks")
+def create_metadata(call: Call, number: int) -> None:
+    """What a release or an environment always has is not created."""
+    raise NotSupported("Create not supported for this entity")
+
+
+@route("DELETE", r"/releases/(\d+)/deployment_tasks")
+@route("DELETE", r"/clusters/(\d+)/deployment_tasks")
+def delete_metadata(call: Call, number: int) -> None:
+    """What a release or an environment always has is not deleted."""
+    raise NotSupported("Delete not supported for this entity")
 
 
 @route("GET", "/notifications")
@@ -101,6 +117,19 @@ def put_notifications(call: Call) -> Any:
     """Mark notifications as read: [{id, status}]."""
     rows = notifications.update_many(call.state, call.json())
     return [notifications.show(row) for row in rows]
+
+
+@route("POST", "/notifications")
+def create_notification(call: Call) -> Reply:
+    """A further notification."""
+    return Reply(notifications.show(notifications.create(call.state, call.json())), 201)
+
+
+@route("DELETE", r"/notifications/(\d+)")
+def delete_notification(call: Call, number: int) -> Reply:
+    """Forget a notification."""
+    call.state.delete("notifications", notifications.find(call.state, number)["id"])
+    return Reply(status=204)
 
 
 @route("GET", r"/notifications/(\d+)")
@@ -120,3 +149,21 @@ def put_notification(call: Call, number: int) -> Any:
 def list_plugins(call: Call) -> Any:
     """The lab has no plugins."""
     return []
+
+
+@route("GET", r"/plugins/(\d+)")
+@route("PUT", r"/plugins/(\d+)")
+@route("DELETE", r"/plugins/(\d+)")
+def one_plugin(call: Call, number: int) -> None:
+    """There is none."""
+    raise NotFound("Plugin not found")
+
+
+@route("POST", "/plugins/sync")
+def sync_plugins(call: Call) -> Any:
+    """Read the metadata of all plugins again, or of those named: {ids}."""
+    data = call.json() if call.body else {}
+    schema.check(data, PLUGIN_IDS)
+    for number in data.get("ids", []):
+        raise NotFound(f"Object 'Plugin' with UID={number} is not found in DB")
+    return {}

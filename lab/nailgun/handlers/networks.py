@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import clusters, groups, network_template, network_update, network_verify, networks
-from lab.nailgun.errors import InvalidData
+from lab.nailgun import clusters, constraints, groups, network_template, network_update, network_verify, networks
+from lab.nailgun.errors import ApiError, InvalidData
 from lab.nailgun.handlers.nodes import task_reply
 from lab.nailgun.routing import Call, Reply, route
 from lab.nailgun.state import Row
@@ -46,18 +46,24 @@ def get_template(call: Call, number: int) -> Any:
 
 @route("PUT", r"/clusters/(\d+)/network_configuration/template")
 def put_template(call: Call, number: int) -> Any:
-    """Set the network template."""
-    row = clusters.find(call.state, number)
+    """Set the network template, which is checked before the environment is looked for. Answers an empty string."""
     data = call.json()
     network_template.check(data)
+    row = clusters.find(call.state, number)
+    network_template.check_open(row)
     row["parameters"]["configuration_template"] = data
-    return data
+    return ""
 
 
 @route("DELETE", r"/clusters/(\d+)/network_configuration/template")
 def delete_template(call: Call, number: int) -> Reply:
-    """Remove the network template."""
-    clusters.find(call.state, number)["parameters"]["configuration_template"] = None
+    """Remove the network template. Refusals are bare texts: this method lacks what makes JSON of them."""
+    try:
+        row = clusters.find(call.state, number)
+        network_template.check_open(row)
+    except ApiError as error:
+        raise ApiError(error.message, error.status, bare=True) from None
+    row["parameters"]["configuration_template"] = None
     return Reply(status=204)
 
 
@@ -95,10 +101,8 @@ def delete_network(call: Call, number: int) -> Reply:
 
 @route("GET", "/nodegroups")
 def list_groups(call: Call) -> Any:
-    """All node groups, or those of an environment (cluster_id=1)."""
-    wanted = call.query.get("cluster_id")
-    rows = call.state.rows("node_groups")
-    return [groups.show_group(row) for row in rows if wanted in (None, "", str(row["cluster"]))]
+    """All node groups, or those of an environment (cluster_id=1); those of none (cluster_id=) do not exist."""
+    return [groups.show_group(row) for row in constraints.of_cluster(call.state, "node_groups", call.query)]
 
 
 @route("POST", "/nodegroups")
@@ -117,8 +121,7 @@ def get_group(call: Call, number: int) -> Any:
 def put_group(call: Call, number: int) -> Any:
     """Rename a node group."""
     row = groups.find_group(call.state, number)
-    row["name"] = call.json().get("name", row["name"])
-    return groups.show_group(row)
+    return groups.show_group(groups.rename_group(row, call.json()))
 
 
 @route("DELETE", r"/nodegroups/(\d+)")

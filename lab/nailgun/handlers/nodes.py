@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.nailgun import assignment, clusters, deployment, node_update, nodes, selection, tasks
-from lab.nailgun.errors import InvalidData
+from lab.nailgun import assignment, clusters, constraints, deployment, node_update, nodes, selection, tasks
+from lab.nailgun.errors import InvalidData, Unexpected
 from lab.nailgun.routing import Call, Reply, route
 
 
 @route("GET", "/nodes")
 def listing(call: Call) -> Any:
     """All nodes, those of an environment (cluster_id=1), or those of none (cluster_id=)."""
-    wanted = call.query.get("cluster_id")
-    rows = call.state.rows("nodes")
-    if wanted is not None:
-        rows = [row for row in rows if str(row["cluster"] or "") == wanted]
-    return [nodes.show(call.state, row) for row in rows]
+    return [nodes.show(call.state, row) for row in constraints.of_cluster(call.state, "nodes", call.query)]
 
 
 @route("POST", "/nodes")
@@ -61,6 +57,23 @@ def put(call: Call, number: int) -> Any:
 def delete(call: Call, number: int) -> Reply:
     """Delete a node."""
     return task_reply(deployment.delete_nodes(call.server, [nodes.find(call.state, number)]))
+
+
+@route("GET", r"/nodes/(\d+)/vms_conf")
+def get_machines(call: Call, number: int) -> Any:
+    """Virtual machines that the node is to have."""
+    return {"vms_conf": nodes.find(call.state, number).get("vms_conf", [])}
+
+
+@route("PUT", r"/nodes/(\d+)/vms_conf")
+def put_machines(call: Call, number: int) -> Any:
+    """Tell which virtual machines the node is to have. Nothing checks them, and nothing in the lab makes them."""
+    row = nodes.find(call.state, number)
+    data = call.json()
+    if not isinstance(data, dict):
+        raise Unexpected
+    row["vms_conf"] = data.get("vms_conf")
+    return {"vms_conf": row["vms_conf"]}
 
 
 @route("PUT", "/nodes/agent")

@@ -83,9 +83,9 @@ def put_tasks(call: Call, number: int) -> Any:
     """Give the environment deployment tasks of its own."""
     cluster = clusters.find(call.state, number)
     data = call.json()
-    graph.check(data)
+    graph.check(data, graph.of_cluster(call.state, cluster))
     cluster["deployment_tasks"] = data
-    return data
+    return graph.of_cluster(call.state, cluster)
 
 
 @route("PUT", r"/clusters/(\d+)/provision")

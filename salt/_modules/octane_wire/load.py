@@ -141,8 +141,8 @@ class Lane:
         command = ["mysql", *self.job["options"], "--default-character-set=utf8mb4"]
         if "database" in header:
             command += ["--", header["database"]]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, **pipes) as client:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe) as client:
             try:
                 for data in self.reader.parts():
                     client.stdin.write(data)
@@ -161,7 +161,7 @@ class Lines:
     """Rows as they come in frames, poured out a transaction at a time."""
 
     def __init__(self, parts):
-        self._parts, self._held, self._at = parts, bytearray(), 0
+        self._parts, self._held, self._at = parts, b"", 0
 
     def more(self):
         """Whether there is anything left."""

@@ -45,8 +45,8 @@ class Session:
     """One session; statements of its own making alone reach it."""
 
     def __init__(self, options):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
-        self._process = subprocess.Popen([CLIENT[0], *options, *CLIENT[1:]], **pipes)
+        command, pipe = [CLIENT[0], *options, *CLIENT[1:]], subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
         fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
         self._mark = b""
         try:

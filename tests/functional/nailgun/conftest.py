@@ -49,7 +49,7 @@ def container(master):
         patch.setattr(addition, "RESTART_TIMEOUT", 30)
         patch.setattr(addition, "container", lambda name: Container("container nailgun"))
         patch.setattr(tasks, "INTERVAL", 0.1)
-        patch.setattr(enrol, "_meet_anew", lambda nodes: None)
+        patch.setattr(enrol, "meet_anew", lambda nodes: None)
         yield
 
 

@@ -16,6 +16,13 @@ def test_tls_is_what_the_original_has():
     assert wanted["public_ssl"] == {"horizon": True, "services": False}
 
 
+def test_name_and_time_servers_are_the_originals():
+    original = {"external_dns": {"dns_list": "8.8.8.8"}, "external_ntp": {"ntp_list": "pool.ntp.org"}}
+    seed = {**SEED, "external_dns": {"dns_list": "10.20.0.2"}, "external_ntp": {"ntp_list": "pool.ntp.org"}}
+    changes = settings.differences(seed, settings.wanted(original, seed))
+    assert changes["external_dns"] == {"dns_list": "8.8.8.8"} and "external_ntp" not in changes
+
+
 def test_a_setting_that_the_seed_does_not_have_is_not_made_up():
     assert settings.wanted({}, {"provision": {"method": "image"}}) == {"provision": {"method": "image"}}
 

@@ -94,6 +94,13 @@ def test_moving_a_node_again_before_it_is_deployed_loses_its_roles(master):
     node = master.get("/nodes/4")
     assert (node["roles"], node["pending_roles"], node["status"]) == ([], [], "provisioned")
     assert master.done("PUT", "/clusters/1/deploy?nodes=4", {})["status"] == "ready"
+    assert master.get("/nodes/4")["status"] == "deploying"
+
+
+def test_changes_leave_a_node_that_lost_its_roles_where_it_is(master):
+    master.done("POST", "/clusters/2/upgrade/assign", {"node_id": 4})
+    master.done("POST", "/clusters/1/upgrade/assign", {"node_id": 4})
+    assert master.done("PUT", "/clusters/1/changes", {})["status"] == "ready"
     assert master.get("/nodes/4")["status"] == "provisioned"
 
 
@@ -140,6 +147,34 @@ def test_deployment_without_a_controller_is_a_failed_task(master):
     assert (status, task["status"]) == (200, "error")
     assert task["message"] == "Not enough controllers, ha_compact mode requires at least 1 controller(s)"
     assert master.get("/clusters/2")["status"] == "new"
+
+
+def test_a_ready_node_that_is_offline_stops_no_deployment_of_others(master):
+    master.send("POST", "/clusters/1/assignment", [{"id": 8, "roles": ["compute"]}])
+    master.send("PUT", "/nodes/4", {"online": False})
+    assert master.done("PUT", "/clusters/1/changes", {})["status"] == "ready"
+    master.send("POST", "/clusters/1/assignment", [{"id": 7, "roles": ["compute"]}])
+    master.send("PUT", "/nodes/7", {"online": False})
+    _, task = master.send("PUT", "/clusters/1/changes", {})
+    assert (task["status"], task["message"]) == (
+        "error",
+        'Nodes "Untitled (00:07) (id=7, mac=52:54:00:07:00:00)" are offline. '
+        "Remove them from environment and try again.",
+    )
+
+
+def test_ceph_needs_as_many_nodes_as_copies(master):
+    storage = {"volumes_ceph": {"value": True}, "volumes_lvm": {"value": False}, "osd_pool_size": {"value": "2"}}
+    assert master.send("PUT", "/clusters/2/attributes", {"editable": {"storage": storage}})[0] == 200
+    roles = [{"id": 6, "roles": ["controller"]}, {"id": 7, "roles": ["ceph-osd"]}]
+    assert master.send("POST", "/clusters/2/assignment", roles) == (200, None)
+    _, task = master.send("PUT", "/clusters/2/changes", {})
+    assert (task["status"], task["message"][:79]) == (
+        "error",
+        "Number of OSD nodes (1) cannot be less than the Ceph object replication factor ",
+    )
+    master.send("POST", "/clusters/2/assignment", [{"id": 8, "roles": ["ceph-osd"]}])
+    assert master.send("PUT", "/clusters/2/changes", {})[0] == 202
 
 
 def test_facts_by_default_are_those_of_nodes_that_need_deployment(deployed):
@@ -261,6 +296,32 @@ def test_reset_leaves_nodes_offline_until_an_agent_reports(deployed):
     assert deployed.get("/nodes/6")["online"] is True
 
 
+def test_an_environment_that_was_reset_can_be_stopped_again(deployed):
+    assert deployed.message("PUT", "/clusters/2/stop_deployment")[1] == "Stop action is forbidden for the cluster"
+    deployed.done("PUT", "/clusters/2/reset", {})
+    assert deployed.get("/clusters/2/generated")["deployed_before"]["value"] is False
+    status, task = deployed.send("PUT", "/clusters/2/stop_deployment", {})
+    assert (status, task["name"]) == (202, "stop_deployment")
+
+
+def test_nodes_of_different_environments_are_not_deleted_together(master):
+    assert master.send("DELETE", "/nodes?ids=4,8") == (500, "Unexpected exception, please check logs")
+    assert master.get("/nodes/4")["status"] == "ready"
+
+
+def test_a_node_of_no_environment_is_deleted_without_a_word(master):
+    status, task = master.send("DELETE", "/nodes/8")
+    assert (status, task["name"], task["status"], task["progress"]) == (200, "node_deletion", "ready", 100)
+    assert (task["cluster"], task["message"]) == (None, None)
+
+
+def test_nodes_of_an_environment_that_is_deleted_are_marked_at_once():
+    master = Master(deployer=FakeDeployer(0.5))
+    assert master.send("DELETE", "/clusters/1") == (202, {})
+    assert master.get("/nodes/4")["pending_deletion"] is True
+    master.wait_until(lambda: master.send("GET", "/clusters/1")[0] == 404, "environment 1 is gone")
+
+
 def test_a_deleted_node_comes_back_as_another_one(master):
     status, task = master.send("DELETE", "/nodes/4")
     assert (status, task["status"]) == (202, "running")
@@ -308,6 +369,12 @@ def test_an_unassigned_node_that_was_only_discovered_stays_marked_for_addition(m
     assert (node["cluster"], node["pending_addition"]) == (None, True)
     master.send("POST", "/clusters/1/unassignment", [{"id": 4}])
     assert master.get("/nodes/4")["pending_deletion"] is True
+    status, message = master.message("POST", "/clusters/1/unassignment", [{"id": 4}])
+    assert (status, message[:62], message[-23:]) == (
+        400,
+        "Can't unassign nodes with ids <nailgun.db.sqlalchemy.models.no",
+        "> if they not assigned.",
+    )
 
 
 def test_changes_remove_unassigned_nodes_too(master):

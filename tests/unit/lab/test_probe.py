@@ -1,14 +1,19 @@
 """The probe's figures are what an operator is told about outages: they must not be kinder than what happened."""
 
+import asyncio
+import io
 import json
 
 import pytest
 
-from lab.probe.http import parse
+from lab.client import Credentials
+from lab.probe import run
+from lab.probe.http import Answer, parse
 from lab.probe.ping import Silence, checksum, echo_request, reply_identifier
 from lab.probe.requests import APIS, Session, full_write, identifier_of, lookup
 from lab.probe.summary import read_lines, summarise
 
+CREDENTIALS = Credentials("172.16.0.2", "admin", "secret", "admin")
 SESSION = Session("token", "f00d")
 
 
@@ -112,3 +117,32 @@ def test_an_echo_reply_is_told_from_other_icmp():
     assert reply_identifier(header + b"\0" + sent[1:]) == 0x1234
     assert reply_identifier(header + sent) is None
     assert reply_identifier(header + b"\0") is None
+
+
+def test_a_cloud_that_answers_nothing_is_not_asked_more_than_it_could_catch_up_with(monkeypatch):
+    """Each API's reads and writes by themselves; and what was answered makes room for the next."""
+    asked = []
+
+    async def scenario():
+        release = asyncio.Event()
+
+        async def ask(address, port, request, timeout):
+            asked.append(port)
+            await release.wait()
+            return Answer(200, 0.0)
+
+        monkeypatch.setattr(run, "ask", ask)
+        probe = run.Probe(CREDENTIALS, io.StringIO(), run.Intervals())
+        for _ in range(20):
+            probe.light(APIS[0])
+            await asyncio.sleep(0)
+        probe.light(APIS[1])
+        await asyncio.sleep(0)
+        assert [asked.count(api.port) for api in APIS[:2]] == [2 * run.UNANSWERED, 2]
+        release.set()
+        await asyncio.wait(probe.pending)
+        probe.light(APIS[0])
+        await asyncio.wait(probe.pending)
+        assert asked.count(APIS[0].port) == 2 * run.UNANSWERED + 2
+
+    asyncio.run(scenario())

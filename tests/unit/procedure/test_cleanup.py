@@ -7,7 +7,7 @@ import pytest
 from octane.errors import Failed, NodeFailed
 from octane.path import load_hops
 from octane.procedure import db, transfer
-from octane.procedure.cleanup import ForgetKeys, stale
+from octane.procedure.cleanup import DeleteStaleRecords, ForgetKeys, stale
 from tests.unit.procedure.nodes import controller
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
@@ -78,12 +78,18 @@ def trees():
     return Trees()
 
 
-@pytest.fixture
-def ctx(trees, monkeypatch):
+def pair_of_clouds(functions):
+    """A context of one controller of the original and two of the seed, which answer from FUNCTIONS."""
     members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller"), node(5, SEED, "controller")]
-    made = FakeContext(FakeNodes(trees.functions()), HOP, members)
+    made = FakeContext(FakeNodes(functions), HOP, members)
     environments = {number: [one for one in members if one.environment == number] for number in (ORIGINAL, SEED)}
     made.fuel.environment = lambda number: SimpleNamespace(nodes=lambda: environments[number])
+    return made
+
+
+@pytest.fixture
+def ctx(trees, monkeypatch):
+    made = pair_of_clouds(trees.functions())
     monkeypatch.setattr(transfer, "directories", trees.copy)
     return made
 
@@ -115,3 +121,50 @@ def test_a_node_that_finds_something_else_there_stops_it(ctx, trees):
         ForgetKeys().apply(ctx)
     trees.broken.clear()
     assert set(ForgetKeys().apply(ctx).changes["removed"]) == {"node-5"}
+
+
+class Services:
+    """The cloud's records of services, one of which cannot be deleted when it is ``kept``."""
+
+    def __init__(self, *records):
+        self.records = list(records)
+        self.kept = None
+
+    def functions(self):
+        return {"octane_nova.services": lambda minion: list(self.records), "octane_nova.delete_service": self._delete}
+
+    def _delete(self, minion, service, **which):
+        gone = {"service": service, **which}
+        self.records = [one for one in self.records if one["id"] == self.kept or not gone.items() <= one.items()]
+        return True
+
+
+def numbered(*records):
+    return [{**one, "id": str(number)} for number, one in enumerate(records, 1)]
+
+
+def test_the_record_of_a_node_that_is_gone_is_removed_and_no_other():
+    planted, *others = numbered(
+        record("node-77.domain.tld"),
+        record("node-1.domain.tld"),
+        record("node-5.domain.tld"),
+        record("node-78", up=True),
+    )
+    services = Services(planted, *others)
+    ctx, step = pair_of_clouds(services.functions()), DeleteStaleRecords()
+    name = "nova nova-conductor on node-77.domain.tld"
+    assert step.pending(ctx) == {"records": [name]}
+    with pytest.raises(Failed, match=r"stale records are left: .*node-77"):
+        step.verify(ctx)
+    assert step.apply(ctx).changes == {"deleted": [name]}
+    assert services.records == others
+    assert step.verify(ctx) == {"stale": 0} and step.apply(ctx).changes == {}
+
+
+def test_a_record_that_does_not_go_is_told():
+    services = Services(*numbered(record("node-77"), record("node-78")))
+    services.kept = "2"
+    ctx = pair_of_clouds(services.functions())
+    DeleteStaleRecords().apply(ctx)
+    with pytest.raises(Failed, match=r"stale records are left: .*node-78"):
+        DeleteStaleRecords().verify(ctx)

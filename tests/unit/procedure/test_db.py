@@ -57,6 +57,7 @@ class Clouds:
             "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
             "octane_db.run_manage_all": self.manage,
+            "octane_nova.repoint_cells": lambda minion: [],
             "octane_rows.matching": lambda minion, queries: {one["name"]: {"count": 0, "first": []} for one in queries},
             "octane_db.compare_schemas": lambda minion, schemas: {
                 one["database"]: {
@@ -87,7 +88,8 @@ class Clouds:
         self.heads["seed"] = OLD_HEAD
         return {"sha256": "abc", "bytes": 9000, "seconds": 1.5}
 
-    def manage(self, minion, groups, at_once, bound):
+    def manage(self, minion, groups, at_once, bound, server):
+        assert server == {"original": None, "seed": self.identities["seed"]}[self.side(minion)]
         if self.fail_migration:
             self.servers["seed"]["heat"]["things"] = "half migrated"
             raise Failed("heat-manage failed", node=minion)
@@ -242,6 +244,13 @@ def test_a_migration_is_proven_by_the_heads_not_by_its_exit(ctx, clouds):
     with pytest.raises(Failed, match=r"not at the new release's head.*keystone"):
         run(migration.Migrate(), ctx)
     assert not ctx.recall(MIGRATED)
+
+
+def test_cells_lead_to_the_seed_before_a_command_follows_them(ctx):
+    run(db.Copy(), ctx)
+    run(migration.Migrate(), ctx)
+    asked = [name for name in ctx.nodes.names() if name in ("octane_nova.repoint_cells", "octane_db.run_manage_all")]
+    assert asked == ["octane_nova.repoint_cells", "octane_db.run_manage_all"]
 
 
 def test_a_repository_beside_the_proven_one_that_stayed_behind_is_found(ctx):

@@ -9,10 +9,12 @@ import pytest
 from octane.errors import BadInput, Refused
 from octane.path import load_hops
 from octane.procedure import db_rows
-from octane.procedure.db_check import LOG_LEAST, Preflight, no_room_for_log
+from octane.procedure.copyable import FOUND
+from octane.procedure.db_check import LOG_LEAST, Preflight, StillChecked, no_room_for_log
 from octane.procedure.tables import COPIED
 from octane.procedure.way import REPLICATING
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
+from tests.unit.test_path import ACTIONS
 
 HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
 GIB = 1 << 30
@@ -25,7 +27,8 @@ class Clouds:
         self.databases = [*HOP.databases]
         self.servers = {"1": ("mariadb", "10.6.1"), "4": ("mariadb", "10.11.8"), "5": ("mariadb", "10.11.8")}
         self.galera = {
-            name: {"state": "Synced", "status": "Primary", "size": 1 if name == "1" else 2} for name in self.servers
+            name: {"enabled": True, "state": "Synced", "status": "Primary", "size": 1 if name == "1" else 2}
+            for name in self.servers
         }
         self.free = {"4": 100 * GIB, "5": 100 * GIB}
         self.free_for_log = 100 * GIB
@@ -35,13 +38,21 @@ class Clouds:
         self.scripts_missing = ""
         self.rows: dict[str, list[str]] = {}
         self.standing_still: dict[str, list[str]] = {}
+        self.kept = {"found": {kind: [] for kind in FOUND}, "engines": {"InnoDB": ["nova.instances"]}, "definers": {}}
+        settings = {"lower_case_table_names": "0", "max_allowed_packet": "1000", "innodb_page_size": "16384"}
+        self.kept["settings"] = settings
+        self.takes = {"engines": ["InnoDB", "MyISAM"], "missing": [], "settings": {**settings, "local_infile": "ON"}}
+        self.misdirected: dict[str, str] = {}
 
     def functions(self):
         return {
             "octane_db.databases": lambda minion: self.databases,
             "octane_db.sizes": lambda minion, names: dict.fromkeys(names, GIB),
-            "octane_db.server": lambda minion: dict(zip(("family", "version"), self.servers[minion[5:]], strict=True)),
-            "octane_db.wsrep": lambda minion: {"enabled": True, **self.galera[minion[5:]]},
+            "octane_db.server": lambda minion: {
+                "id": f"server of {minion}",
+                **dict(zip(("family", "version"), self.servers[minion[5:]], strict=True)),
+            },
+            "octane_db.wsrep": lambda minion: self.galera[minion[5:]],
             "octane_db.free_space": lambda minion: {"path": "/var/lib/mysql", "bytes": self.free[minion[5:]]},
             "octane_source.free_space": lambda minion: {"path": "/var/log/mysql", "bytes": self.free_for_log},
             "octane_source.able": lambda minion, names: {
@@ -54,7 +65,23 @@ class Clouds:
             "octane_replica.able": lambda minion: {"reasons": [], "family": "mariadb"},
             "octane_db.compare_schemas": self.compare_schemas,
             "octane_rows.matching": self.matching,
+            "octane_copyable.source": self.source,
+            "octane_copyable.target": self.target,
+            "octane_manage.misdirected": self.commands,
         }
+
+    def source(self, minion, names):
+        assert minion == "node-1" and set(names) <= set(self.databases)
+        return self.kept
+
+    def target(self, minion, definers):
+        assert minion == "node-4" and definers == sorted(self.kept["definers"])
+        return self.takes
+
+    def commands(self, minion, services, server):
+        assert (minion, server) == ("node-4", "server of node-4")
+        assert services["nova"] == ["/etc/nova/nova.conf"]
+        return self.misdirected
 
     def matching(self, minion, queries):
         assert minion == "node-1"
@@ -160,7 +187,7 @@ def test_every_problem_is_told_at_once(clouds, check):
     clouds.databases.remove("glance")
     clouds.databases.append("murano")
     clouds.servers["1"] = ("mariadb", "11.2.1")
-    clouds.galera["5"] = {"state": "Joining", "status": "Primary", "size": 2}
+    clouds.galera["5"]["state"] = "Joining"
     clouds.free["4"] = 10 * GIB
     clouds.heads["nova"] = "older"
     with pytest.raises(Refused) as refused:
@@ -204,6 +231,26 @@ def test_tables_of_another_family_cannot_be_compared(clouds, check):
     clouds.servers["1"] = ("mysql", "5.6.23")
     with pytest.raises(Refused, match=r"mysql 5\.6\.23 and the seed's mariadb .*: their tables cannot be compared"):
         check()
+
+
+@pytest.mark.parametrize(
+    ("original", "seeds", "refused"),
+    [
+        ("10.11.2", ("10.11.8", "10.11.1"), ""),
+        ("10.11.2", ("10.11.8", "10.6.18"), "node-5: its database server 10.6.18 is older than 10.11.2 of node-1"),
+        ("10.6.2", ("10.11.8", "11.4.2"), ""),
+        ("10.10.2", ("10.9.8", "11.4.2"), "node-4: its database server 10.9.8 is older than 10.10.2 of node-1"),
+    ],
+)
+def test_no_controller_of_the_seed_has_an_older_server_than_the_original(clouds, check, original, seeds, refused):
+    for name, version in zip("145", (original, *seeds), strict=True):
+        clouds.servers[name] = ("mariadb", version)
+    if not refused:
+        assert check()["databases"] == 9
+        return
+    with pytest.raises(Refused) as told:
+        check()
+    assert str(told.value).startswith(refused)
 
 
 def test_a_schema_of_numbered_scripts_is_compared_by_number(clouds, check):
@@ -271,3 +318,101 @@ def test_everything_in_flight_is_told_at_the_moment_of_asking(clouds):
     told = db_rows.in_flight(ctx, HOP.databases)
     assert len(told) == 1 and told[0].startswith("nova: 1 instances in the middle of a task: i1: wait")
     assert db_rows.unmended(ctx)[0].startswith("cinder: 1 volumes and snapshots whose use_quota is NULL")
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_what_a_copy_cannot_carry_is_told_by_name_with_what_to_do_whichever_way_it_goes(clouds, check, kind):
+    clouds.kept["found"][kind] = [f"nova.t{number}" for number in range(7)]
+    what, remedy = FOUND[kind]
+    for given in ("replica", "dump"):
+        with pytest.raises(Refused) as refused:
+            check(way=given)
+        told = f"node-1: {what}: nova.t0, nova.t1, nova.t2, nova.t3, nova.t4, ...: {remedy}"
+        assert refused.value.message == told and remedy.split()[0] in ACTIONS
+
+
+def test_tables_of_engines_that_the_seed_does_not_take_are_told(clouds, check):
+    clouds.kept["engines"].update(MyISAM=["nova.flat"], ROCKSDB=["nova.rocks"])
+    with pytest.raises(Refused, match=r"engine MyISAM, whose rows Galera does not take .*nova\.flat.*nova\.rocks"):
+        check()
+    for one in clouds.galera.values():
+        one.update(enabled=False)
+    with pytest.raises(Refused, match=r"engine ROCKSDB, which the seed's server does not have: nova\.rocks") as refused:
+        check()
+    assert "MyISAM" not in str(refused.value)
+
+
+def test_an_account_that_something_runs_as_and_the_seed_does_not_have_is_told(clouds, check):
+    clouds.kept["definers"] = {"who@%": ["trigger nova.named"], "root@localhost": ["view nova.live"]}
+    clouds.takes["missing"] = ["who@%"]
+    with pytest.raises(
+        Refused, match=r"node-4: no account who@%, as which these run: trigger nova\.named: run"
+    ) as told:
+        check()
+    assert "live" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "words"),
+    [
+        ("local_infile", "OFF", "run `SET GLOBAL local_infile = 1` there"),
+        ("max_allowed_packet", "999", "run `SET GLOBAL max_allowed_packet = 1000` there"),
+        ("innodb_page_size", "8192", "innodb_page_size is 8192, and 16384 on the original"),
+        ("lower_case_table_names", "1", "lower_case_table_names is 1, and 0 on the original"),
+    ],
+)
+def test_a_setting_of_the_seeds_server_that_a_copy_would_fail_by_is_told(clouds, check, name, own, words):
+    clouds.takes["settings"][name] = own
+    with pytest.raises(Refused, match="node-4: ") as refused:
+        check()
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "own"), [("max_allowed_packet", "1001"), ("innodb_page_size", "65536")])
+def test_a_seeds_server_that_takes_more_is_in_nobodys_way(clouds, check, name, own):
+    clouds.takes["settings"][name] = own
+    assert check()["databases"] == 9
+
+
+def test_commands_of_the_seed_that_would_be_refused_in_the_window_are_told_before_it(clouds, check):
+    clouds.misdirected = {"nova": "192.0.2.1:3306 leads to the database server x"}
+    with pytest.raises(Refused, match=r"node-4: the migration of nova would be refused: 192\.0\.2\.1:3306 leads to"):
+        check()
+
+
+def still(clouds, **records):
+    ctx = context(clouds)
+    for name, value in records.items():
+        ctx.record(name, value)
+    return StillChecked().verify(ctx)
+
+
+@pytest.mark.parametrize(
+    ("come", "words"),
+    [
+        (lambda clouds: clouds.rows.update(trusts_that_are_equal=["t1"]), "keystone: 1 trusts equal in .*: t1: delete"),
+        (lambda clouds: clouds.rows.update(volumes_without_use_quota=["volumes v1"]), "cinder: 1 volumes .*: run"),
+        (lambda clouds: clouds.standing_still.update(stacks_locked=["s1"]), "heat: 1 stacks locked .*: s1: wait"),
+        (lambda clouds: clouds.databases.append("murano"), "--leave=murano"),
+        (lambda clouds: clouds.kept["found"].update(events=["nova.e"]), r"nova\.e: run `ALTER EVENT"),
+        (lambda clouds: clouds.misdirected.update(heat="it leads elsewhere"), "the migration of heat would be refused"),
+        (lambda clouds: clouds.galera["5"].update(state="Donor/Desynced"), "node-5: its database is Donor"),
+        (lambda clouds: clouds.heads.update(nova="older"), "the schema nova is not at the head"),
+    ],
+)
+def test_what_came_in_the_hours_of_the_copy_is_refused_right_before_the_window(clouds, come, words):
+    assert still(clouds) == {"databases": 9}
+    come(clouds)
+    with pytest.raises(Refused, match=words):
+        still(clouds)
+
+
+def test_room_is_not_asked_for_when_the_copy_has_it(clouds):
+    clouds.free = {"4": 0, "5": 0}
+    clouds.free_for_log = 0
+    assert still(clouds) == {"databases": 9}
+
+
+def test_a_stage_that_goes_on_after_its_copy_is_asked_nothing_again(clouds):
+    clouds.rows.update(trusts_that_are_equal=["t1"])
+    assert still(clouds, **{COPIED: {"source": "node-1"}}) == {}

@@ -80,9 +80,12 @@ class Minions:
         self.world = world
         self.synced = []
 
-    def ping(self, targets, timeout=10):
+    def ping(self, targets):
         known = self.world["keys"].known
         return {minion for minion in targets if known.get(minion, {}).get("state") == "accepted"}
+
+    def answering(self, targets, timeout):
+        return self.ping(targets)
 
     def call(self, targets, fun, *args, timeout=60, **kwargs):
         if any(enrol.CONFIG not in self.world[minion] for minion in targets):

@@ -113,3 +113,38 @@ def test_what_is_no_list_of_nodes_is_bad_input(values):
 
 def test_ids_may_come_as_text():
     assert preflight.check_ids(["4", 5]) == [4, 5]
+
+
+@pytest.fixture
+def node_by_node(good):
+    """Three controllers of which the first is to move; there is no spare server."""
+    return dataclasses.replace(good, nodes=good.nodes[:3], spares=(1,), node_by_node=True)
+
+
+def test_three_controllers_need_no_spare_server(node_by_node):
+    assert preflight.problems(node_by_node) == []
+
+
+def test_it_is_no_problem_when_it_has_moved_already(node_by_node):
+    nodes = (controller(1, environment=2, status="provisioning"), *node_by_node.nodes[1:])
+    assert told(node_by_node, nodes=nodes, seed=2) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (lambda g: {"nodes": g.nodes[:1]}, "one controller, and nobody would serve"),
+        (lambda g: {"nodes": g.nodes[:2]}, "one vote of two: that is no quorum"),
+        (lambda g: {"nodes": (controller(1, environment=2), g.nodes[1])}, "one vote of two"),
+        (lambda g: {"nodes": (controller(1, pending_roles=["cinder"]), *g.nodes[1:])}, "node-1 is cinder as well"),
+        (lambda g: {"interfaces": {**g.interfaces, 1: nics("eth1")}}, "node-1 is known to boot"),
+        (lambda g: {"nodes": (*g.nodes[:2], controller(3, online=False))}, "node-3 is offline"),
+    ],
+)
+def test_what_stands_in_the_way_of_moving_a_controller_is_named(node_by_node, changes, named):
+    found = told(node_by_node, **changes(node_by_node))
+    assert len(found) == 1 and named in found[0], found
+
+
+def test_who_is_refused_is_told_the_other_way(node_by_node):
+    assert "`octane upgrade-env 1`" in told(node_by_node, nodes=node_by_node.nodes[:1])[0]

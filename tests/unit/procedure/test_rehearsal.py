@@ -8,6 +8,8 @@ from octane import stage as stages
 from octane.errors import Failed, InvariantBroken
 from octane.path import load_hops
 from octane.procedure import migration, rehearsal
+from octane.procedure.tables import REHEARSED
+from tests.unit.procedure.test_db_verify import role
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
@@ -39,7 +41,7 @@ class Cloud:
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},
-            "octane_views.rows": lambda minion, views: {one["name"]: [["r1", "'admin'", "NULL"]] for one in views},
+            "octane_views.rows": lambda minion, views: {one["name"]: [role("r1", "'admin'")] for one in views},
             "octane_rehearsal.start": self.start,
             "octane_rehearsal.stop": self.stop,
             "octane_rehearsal.status": lambda minion: {"folder": self.scratch is not None},
@@ -70,7 +72,7 @@ class Cloud:
         if function == "octane_views.sums":
             return sums(arguments[0], self.lost if self.scratch == "migrated" else 0)
         if function == "octane_views.rows":
-            return {one["name"]: [["r1", "'other'", "NULL"]] for one in arguments[0]}
+            return {one["name"]: [role("r1", "'other'")] for one in arguments[0]}
         if function == "octane_rows.matching":
             return {one["name"]: {"count": self.left, "first": ["i-1"][: self.left]} for one in arguments[0]}
         assert function == "octane_db.compare_schemas"
@@ -117,7 +119,7 @@ def rehearse(ctx):
 def test_a_rehearsal_leaves_nothing_but_what_it_learned(ctx, cloud):
     rehearse(ctx)
     assert cloud.scratch is None
-    learned = ctx.recall(rehearsal.REHEARSED)
+    learned = ctx.recall(REHEARSED)
     assert learned["bytes"] == 9000
     assert learned["seconds"]["copy"] == 1.5
     assert set(learned["seconds"]["migrate"]) == {service.name for service in HOP.services}
@@ -145,7 +147,7 @@ def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
     rehearsal.Copy().apply(ctx)
     with pytest.raises(Failed, match="keystone"):
         rehearsal.Migrate().apply(ctx)
-    assert ctx.recall(rehearsal.REHEARSED) is None
+    assert ctx.recall(REHEARSED) is None
 
 
 def test_rows_that_the_online_migrations_leave_fail_it(ctx, cloud):
@@ -154,7 +156,7 @@ def test_rows_that_the_online_migrations_leave_fail_it(ctx, cloud):
     rehearsal.Copy().apply(ctx)
     with pytest.raises(Failed, match=r"nova: 1 instances that do not say which compute node they are on .*: i-1"):
         rehearsal.Migrate().apply(ctx)
-    assert ctx.recall(rehearsal.REHEARSED) is None
+    assert ctx.recall(REHEARSED) is None
 
 
 def test_a_row_that_the_migration_changes_fails_it_and_is_named(ctx, cloud):
@@ -163,7 +165,7 @@ def test_a_row_that_the_migration_changes_fails_it_and_is_named(ctx, cloud):
         step().apply(ctx)
     with pytest.raises(InvariantBroken, match=r"role r1: name was .admin., is .other."):
         rehearsal.Verify().apply(ctx)
-    assert ctx.recall(rehearsal.REHEARSED) is None
+    assert ctx.recall(REHEARSED) is None
 
 
 @pytest.mark.parametrize("step", [rehearsal.Scratch, rehearsal.Copy, rehearsal.Migrate, rehearsal.ThrowAway])

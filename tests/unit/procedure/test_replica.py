@@ -19,6 +19,8 @@ from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, n
 PATH = SimpleNamespace(databases=("keystone", "nova"), expendable={"nova": ("services",)})
 ABLE = {"able": True, "reasons": [], "whole_log": True, "writes": 0, "version": "5.6.16", "family": "mysql"}
 
+WHOLE = {"state": "Synced", "status": "Primary", "size": 2, "uuid": "new", "last_committed": 100}
+
 
 class Servers:
     """Two clusters: tables with checksums, a log that is a list of what was written, a replica that follows it."""
@@ -71,6 +73,7 @@ class Servers:
             "octane_db.databases": lambda minion: list(PATH.databases),
             "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1),
             "octane_db.server": lambda minion: {"id": "old" if minion in ("node-1", "node-2") else "new"},
+            "octane_db.wsrep": lambda minion: {"enabled": True, **WHOLE},
             "octane_db.writers": lambda minion: [self.writing.pop()] if minion == "node-1" and self.writing else [],
             "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
             "octane_db.receive": lambda minion, names, bind, certificate, server, replace: {
@@ -202,6 +205,33 @@ def test_without_a_log_it_is_a_dump_and_the_reasons_are_kept(ctx, servers):
     for step in (replica.Replicate(), replica.ProveEqual(), replica.CatchUp()):
         assert step.pending(ctx) == {} and step.verify(ctx) == {}
     assert db.Copy().pending(ctx)
+
+
+@pytest.mark.parametrize(
+    ("originals", "seed", "chosen"),
+    [
+        (("5.6.16", "5.6.16"), "5.6.23", "replica"),
+        (("5.6.16", "5.6.16"), "5.7.44", "replica"),
+        (("5.5.40", "5.6.16"), "5.7.44", "dump"),
+        (("5.6.16", "5.6.16"), "8.0.40", "dump"),
+        (("5.7.44", "5.7.44"), "5.6.23", "dump"),
+    ],
+)
+def test_a_server_too_far_from_the_originals_gets_a_dump_and_the_reason_is_kept(ctx, servers, originals, seed, chosen):
+    for minion, version in zip(("node-1", "node-2"), originals, strict=True):
+        servers.able[minion] = {**ABLE, "version": version}
+    servers.able["node-4"] = {**ABLE, "version": seed}
+    run(way.ChooseWay(), ctx)
+    found = ctx.recall(WAY)
+    assert found["way"] == chosen
+    if chosen == "dump":
+        assert f"node-4: MySQL {seed} follows none of {originals[0]} (node-1)" in found["reasons"][0]
+
+
+def test_any_older_mariadb_can_be_followed(ctx, servers):
+    for minion, version in (("node-1", "10.1.48"), ("node-2", "10.1.48"), ("node-4", "10.11.8")):
+        servers.able[minion] = {**ABLE, "version": version, "family": "mariadb"}
+    assert run(way.ChooseWay(), ctx)["way"] == "replica"
 
 
 def test_a_replica_that_cannot_be_is_refused_when_it_was_asked_for(ctx, servers):

@@ -65,8 +65,11 @@ class FakeNodes:
         done = self.call(targets, fun, test=test, **kwargs)
         return {target: {"changes": change or {}, "result": True, "comment": ""} for target, change in done.items()}
 
-    def ping(self, targets: list[str], timeout: float = 10) -> set[str]:
+    def ping(self, targets: list[str], timeout: float = 20) -> set[str]:
         return set(targets) - self.silent
+
+    def answering(self, targets: list[str], timeout: float) -> set[str]:
+        return self.ping(targets)
 
     def names(self) -> list[str]:
         return [fun for fun, _ in self.asked]

@@ -1,0 +1,143 @@
+"""Whether the clusters of an environment's controllers are whole: Pacemaker, Galera, RabbitMQ, and APIs that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from octane.context import Context
+from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
+from octane.wait import until
+
+SETTLE_TIMEOUT = 600
+"""Seconds for members to join or leave: a database that joins copies the whole of another one first."""
+
+ANSWER_TIMEOUT = 120
+
+Seen = Mapping[str, Mapping[str, Any]]
+"""{minion id: what ``octane_members.seen`` returned there}"""
+
+
+def seen(ctx: Context, minions: list[str]) -> dict[str, Any]:
+    """What each of MINIONS sees of its clusters."""
+    found: dict[str, Any] = ctx.nodes.call(minions, "octane_members.seen", timeout=120)
+    return found
+
+
+def broken(found: Seen, count: int, votes: int | None = None) -> list[str]:
+    """What is not whole in clusters that are to have COUNT members each, one sentence each.
+
+    :param votes: how many votes corosync is to expect; as many as it likes when not given
+    """
+    return [f"{node}: {problem}" for node, one in sorted(found.items()) for problem in _problems(one, count, votes)]
+
+
+def _problems(one: Mapping[str, Any], count: int, votes: int | None) -> list[str]:
+    database, brokers = one["database"], one["brokers"]
+    told = []
+    if not one["quorum"] or not one["votes"]["quorate"]:
+        told.append("Pacemaker has no quorum")
+    if len(one["online"]) != count:
+        told.append(f"Pacemaker has {len(one['online'])} nodes online, not {count}")
+    if votes is not None and one["votes"]["expected"] != votes:
+        told.append(f"corosync expects {one['votes']['expected']} votes, not {votes}")
+    if database["status"] != "Primary" or database["state"] != "Synced":
+        told.append(f"Galera is {database['status']}, {database['state']}")
+    if database["size"] != count:
+        told.append(f"Galera has {database['size']} members, not {count}")
+    if brokers["partitioned"]:
+        told.append("RabbitMQ is partitioned")
+    if len(brokers["running"]) != count:
+        told.append(f"RabbitMQ has {len(brokers['running'])} brokers running, not {count}")
+    return told
+
+
+def evidence(found: Seen) -> dict[str, Any]:
+    """What matters of it, by minion, for the journal."""
+    return {
+        node: {
+            "pacemaker": {"online": len(one["online"]), "quorum": one["quorum"]},
+            "votes": dict(one["votes"]),
+            "galera": {name: one["database"][name] for name in ("size", "status", "state")},
+            "rabbitmq": {
+                "running": len(one["brokers"]["running"]),
+                "members": len(one["brokers"]["members"]),
+                "partitioned": one["brokers"]["partitioned"],
+            },
+        }
+        for node, one in found.items()
+    }
+
+
+def require_whole(ctx: Context, minions: list[str], count: int, votes: int | None = None) -> dict[str, Any]:
+    """Evidence that the clusters of MINIONS are whole with COUNT members.
+
+    :raises InvariantBroken: naming who misses what
+    """
+    found = seen(ctx, minions)
+    problems = broken(found, count, votes)
+    if problems:
+        raise InvariantBroken(f"clusters are not whole: {'; '.join(problems)}")
+    return evidence(found)
+
+
+def await_whole(ctx: Context, minions: list[str], count: int, votes: int | None = None) -> dict[str, Any]:
+    """The same, once it is so.
+
+    :raises InvariantBroken: it was not so in time
+    """
+    return settled(
+        lambda: require_whole(ctx, minions, count, votes),
+        SETTLE_TIMEOUT,
+        f"{count} members in every cluster of {', '.join(minions)}",
+        passing=(InvariantBroken, NodeFailed),
+    )
+
+
+def require_answers(ctx: Context, minions: list[str]) -> dict[str, Any]:
+    """Evidence that every API answers by the HAProxy of each of MINIONS, reads and writes.
+
+    :raises InvariantBroken: naming each that does not, and where
+    """
+    proofs = ctx.nodes.call(minions, "octane_api.prove", "rw", timeout=120)
+    failed = [f"{name} on {node}" for node, proof in proofs.items() for name in proof["failed"]]
+    if failed:
+        raise InvariantBroken(f"does not answer: {', '.join(failed)}")
+    return {node: f"{len(proof['frontends'])} APIs answer" for node, proof in proofs.items()}
+
+
+def await_answers(ctx: Context, minions: list[str]) -> dict[str, Any]:
+    """The same, as soon as every API answers: HAProxy looks at its servers every few seconds.
+
+    :raises InvariantBroken: one did not in time
+    """
+    return settled(
+        lambda: require_answers(ctx, minions), ANSWER_TIMEOUT, f"every API to answer on {', '.join(minions)}"
+    )
+
+
+def settled(
+    look: Callable[[], dict[str, Any]],
+    timeout: float,
+    what: str,
+    passing: tuple[type[Failed], ...] = (InvariantBroken,),
+) -> dict[str, Any]:
+    """The evidence that LOOK returns, as soon as it raises none of PASSING.
+
+    :param what: what is waited for, see `octane.wait.until`
+    :raises InvariantBroken: it did each time until TIMEOUT seconds had passed, with what it said last
+    """
+    last = ""
+
+    def looked() -> dict[str, Any]:
+        nonlocal last
+        try:
+            return look()
+        except passing as error:
+            last = error.sentence
+            return {}
+
+    try:
+        return until(looked, timeout, what)
+    except WaitTimeout as error:
+        raise InvariantBroken(f"{error.message}; last: {last}") from error

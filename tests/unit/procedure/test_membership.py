@@ -1,0 +1,55 @@
+"""Whether clusters are whole is told from what each controller sees by itself."""
+
+import copy
+
+import pytest
+
+from octane.procedure import membership
+
+WHOLE = {
+    "online": ["node-2.domain.tld", "node-3.domain.tld"],
+    "quorum": True,
+    "votes": {"expected": 2, "total": 2, "quorate": True},
+    "database": {"status": "Primary", "state": "Synced", "size": 2},
+    "brokers": {"members": ["rabbit@node-2", "rabbit@node-3"], "running": ["rabbit@node-2", "rabbit@node-3"],
+                "partitioned": False},
+}
+
+
+def seen(**changes):
+    found = copy.deepcopy(WHOLE)
+    for name, value in changes.items():
+        found[name] = {**found[name], **value} if isinstance(value, dict) else value
+    return {"node-2": WHOLE, "node-3": found}
+
+
+def test_two_that_see_each_other_are_whole():
+    assert membership.broken(seen(), 2) == []
+    assert membership.broken(seen(), 2, votes=2) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"quorum": False}, "Pacemaker has no quorum"),
+        ({"votes": {"quorate": False}}, "Pacemaker has no quorum"),
+        ({"online": ["node-3.domain.tld"]}, "Pacemaker has 1 nodes online, not 2"),
+        ({"votes": {"expected": 3}}, "corosync expects 3 votes, not 2"),
+        ({"database": {"status": "non-Primary"}}, "Galera is non-Primary, Synced"),
+        ({"database": {"state": "Donor/Desynced"}}, "Galera is Primary, Donor/Desynced"),
+        ({"database": {"size": 1}}, "Galera has 1 members, not 2"),
+        ({"brokers": {"partitioned": True}}, "RabbitMQ is partitioned"),
+        ({"brokers": {"running": ["rabbit@node-3"]}}, "RabbitMQ has 1 brokers running, not 2"),
+    ],
+)
+def test_what_one_controller_misses_is_told_with_its_name(changes, told):
+    assert membership.broken(seen(**changes), 2, votes=2) == [f"node-3: {told}"]
+
+
+def test_votes_are_not_asked_for_where_the_configuration_still_has_who_left():
+    assert membership.broken(seen(votes={"expected": 3}), 2) == []
+
+
+def test_the_evidence_has_figures_and_no_names_of_users():
+    assert membership.evidence(seen())["node-2"]["galera"] == {"size": 2, "status": "Primary", "state": "Synced"}
+    assert membership.evidence(seen())["node-3"]["votes"] == {"expected": 2, "total": 2, "quorate": True}
