@@ -39,6 +39,8 @@ class FakeNodes:
     def ping(self, targets, timeout=10):
         return set(targets)
 
+    answering = ping
+
     def call(self, targets, fun, *args, timeout=60, **kwargs):
         self.calls.append((tuple(targets), fun))
         answer = getattr(self, fun.replace(".", "_"))
