@@ -21,6 +21,7 @@ ROOT = "/etc/haproxy"
 SOCKET = "/var/run/octane-haproxy.sock"
 BINARY = "/usr/sbin/haproxy"
 NAMESPACE = "haproxy"
+MIGRATE = "net.ipv4.tcp_migrate_req"
 _CLONE_NEWNET = 0x40000000
 
 
@@ -109,12 +110,14 @@ def reload(wait=30):
     before = processes()
     if not before["current"]:
         return {"current": [], "old": [], "ended": []}
-    if before["master"]:
-        os.kill(before["master"], signal.SIGUSR2)
-    else:
-        _start_successor(before["current"])
-    _until(lambda: _replaced(before["current"]), 20, "the new haproxy process")
-    return {**processes(), "ended": _drain(before["current"] + before["old"], wait)}
+    with _waiting_connections_kept():
+        if before["master"]:
+            os.kill(before["master"], signal.SIGUSR2)
+        else:
+            _start_successor(before["current"])
+        _until(lambda: _replaced(before["current"]), 20, "the new haproxy process")
+        ended = _drain(before["current"] + before["old"], wait)
+    return {**processes(), "ended": ended}
 
 
 def ask(command):
@@ -272,6 +275,31 @@ def _binary():
         if os.path.exists(path):
             return path
     return BINARY
+
+
+@contextlib.contextmanager
+def _waiting_connections_kept():
+    """
+    A connection that the old process has not accepted when it closes its port goes over to the new one, which holds the
+    port too. Linux can since 5.14; before, such a client's connection is reset.
+    """
+    off = _sysctl("-n", MIGRATE) == "0"
+    if off:
+        _sysctl("-q", "-w", f"{MIGRATE}=1")
+    try:
+        yield
+    finally:
+        if off:
+            _sysctl("-q", "-w", f"{MIGRATE}=0")
+
+
+def _sysctl(*words):
+    """What ``sysctl`` prints in the network namespace of the running process; nothing where there is no such key."""
+    for pid in processes()["current"]:
+        command, prepare = ["sysctl", "-e", *words], _joiner(pid)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, preexec_fn=prepare)
+        return done.stdout.strip()
+    return ""
 
 
 def _start_successor(pids):
