@@ -162,10 +162,16 @@ def _socket(folder):
     return os.path.join(folder, "server.sock")
 
 
+def _temporary(folder):
+    """A server that starts deletes what looks like temporary tables where it keeps its own: never the real one's."""
+    return os.path.join(folder, "temporary")
+
+
 def _make_folder(folder):
     owner = pwd.getpwnam(_owner())
-    os.mkdir(folder, 0o700)
-    os.chown(folder, owner.pw_uid, owner.pw_gid)
+    for path in (folder, _temporary(folder)):
+        os.mkdir(path, 0o700)
+        os.chown(path, owner.pw_uid, owner.pw_gid)
     with open(_defaults(folder), "w", encoding="utf-8") as stream:
         stream.write("[client]\nuser=root\n")
 
@@ -186,7 +192,7 @@ def _install(folder):
     program = shutil.which("mariadb-install-db") or shutil.which("mysql_install_db")
     if program is None:
         raise CommandExecutionError("this node has no mysql_install_db: its database server cannot make a scratch one")
-    _run([program, "--no-defaults", f"--datadir={data}", f"--user={_owner()}"])
+    _run([program, "--no-defaults", f"--datadir={data}", f"--tmpdir={_temporary(folder)}", f"--user={_owner()}"])
 
 
 def _start(folder):
@@ -196,6 +202,7 @@ def _start(folder):
     own = [
         "--no-defaults", f"--datadir={os.path.join(folder, 'data')}", f"--socket={_socket(folder)}",
         f"--pid-file={os.path.join(folder, 'pid')}", f"--log-error={os.path.join(folder, 'log')}", f"--user={_owner()}",
+        f"--tmpdir={_temporary(folder)}",
         "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-grant-tables", "--skip-name-resolve",
         "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
     ]  # fmt: skip

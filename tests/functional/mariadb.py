@@ -38,10 +38,15 @@ class Server:
         self.root = root
         root.mkdir()
         data, sock = data or root / "data", root / "socket"
-        install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db"]
+        # A server that starts deletes other servers' temporary tables where it keeps its own.
+        temporary = root / "temporary"
+        temporary.mkdir()
+        temporary.chmod(0o1777)
+        own = ["--no-defaults", f"--datadir={data}", f"--tmpdir={temporary}", "--user=root"]
+        install = ["mariadb-install-db", *own, "--skip-test-db"]
         subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
-        command = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={sock}"]
-        command += ["--skip-networking", "--innodb-buffer-pool-size=16M", f"--pid-file={root}/pid", *options]
+        command = ["mariadbd", *own, f"--socket={sock}", "--skip-networking", "--innodb-buffer-pool-size=16M"]
+        command += [f"--pid-file={root}/pid", *options]
         with open(root / "log", "wb") as log:
             self.process = subprocess.Popen(command, stderr=log, env={"PATH": "/usr/sbin:/usr/bin"})
         until(lambda: answers(sock), "mariadbd")

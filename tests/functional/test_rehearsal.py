@@ -68,6 +68,15 @@ def test_a_scratch_server_is_empty_and_another_one(scratch):
     assert ask(scratch, "octane_db.server")["id"] != scratch.identifier()
 
 
+def test_temporary_tables_of_the_real_server_outlive_its_start(real, monkeypatch):
+    real.node.call("octane_rehearsal.stop")
+    table = real.root / "temporary" / "#sql-temptable-2fab-1d-f8.MAI"
+    table.touch()
+    monkeypatch.setenv("TMPDIR", str(table.parent))
+    real.node.call("octane_rehearsal.start")
+    assert table.exists()
+
+
 def test_it_is_like_the_real_one_where_migrations_depend_on_it(scratch):
     query = "SELECT @@sql_mode AS mode, @@collation_server AS collation, @@max_allowed_packet AS packet"
     assert ask(scratch, "octane_mysql.query", query) == scratch.node.call("octane_mysql.query", query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import socket
+import tempfile
 import threading
 from pathlib import Path
 
@@ -29,14 +30,21 @@ def start():
 
 
 @pytest.fixture
-def node(start, tmp_path, monkeypatch):
+def sockets():
+    """A folder with a short name: pytest's own are too long for the address of a socket."""
+    with tempfile.TemporaryDirectory(prefix="octane-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def node(start, sockets, monkeypatch):
     """A unit's surroundings: a folder of sockets, init's socket, and what is run in the end instead of an exec."""
-    monkeypatch.setattr(start, "SOCKETS", str(tmp_path))
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr(start, "SOCKETS", str(sockets))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(sockets / "notify"))
     executed = []
     monkeypatch.setattr(os, "execv", lambda path, argv: executed.append((path, argv, dict(os.environ))))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as init:
-        init.bind(str(tmp_path / "notify"))
+        init.bind(str(sockets / "notify"))
         init.setblocking(False)
         yield init, executed
 
@@ -68,7 +76,9 @@ def test_a_script_is_loaded_by_what_it_imports():
 
 @pytest.mark.parametrize(
     "listed",
-    ["9:name=systemd:/ol12-lab/node-1/system.slice/a.service\n4:memory:/x\n0::/ol12-lab/node-1/system.slice/a.service\n"],
+    [
+        "9:name=systemd:/ol12-lab/node-1/system.slice/a.service\n4:memory:/x\n0::/ol12-lab/node-1/system.slice/a.service\n"
+    ],
 )
 def test_a_daemon_enters_the_groups_of_its_unit_and_no_limits_of_the_machine(listed):
     path = "ol12-lab/node-1/system.slice/a.service"
@@ -81,15 +91,15 @@ def test_all_programs_of_nodes_are_served_but_those_inside_uwsgi():
     assert "uwsgi" not in names
 
 
-def test_a_program_that_is_served_can_be_withdrawn(tmp_path):
-    program = server.Program(tmp_path, f"{PROGRAM}:amqp,pymysql")
+def test_a_program_that_is_served_can_be_withdrawn(sockets):
+    program = server.Program(sockets, f"{PROGRAM}:amqp,pymysql")
     assert (program.script, program.more) == (Path(PROGRAM), ["amqp", "pymysql"])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as unit:
-        unit.connect(str(tmp_path / "nova-conductor"))
+        unit.connect(str(sockets / "nova-conductor"))
         program.withdraw()
         with pytest.raises(ConnectionResetError):
             unit.recv(1)
-    assert list(tmp_path.iterdir()) == []
+    assert list(sockets.iterdir()) == []
 
 
 def test_a_program_is_asked_for_where_the_lab_serves_it(start):
@@ -114,7 +124,7 @@ def test_a_program_that_nobody_has_loaded_is_started_as_ever(start, node, answer
         thread.join()
     with pytest.raises(BlockingIOError):
         init.recv(100)
-    (path, argv, environment), = executed
+    ((path, argv, environment),) = executed
     assert (path, argv) == (PROGRAM, ARGV)
     assert "NOTIFY_SOCKET" not in environment
 
