@@ -342,7 +342,8 @@ def leave(timeout=300):
     """
     Stop the cluster on this node cleanly, its resources first.
 
-    :raises CommandExecutionError: a daemon that has not stopped after ``timeout`` seconds
+    :raises CommandExecutionError: a daemon that has not stopped after ``timeout`` seconds; Pacemaker waits for ever for
+        a resource that failed to stop, which is named
 
     CLI Example:
 
@@ -354,7 +355,16 @@ def leave(timeout=300):
         # ``service`` is there under upstart and systemd; ``timeout`` bounds what Salt's own service.stop does not.
         _run(["timeout", str(int(timeout)), "service", service, "stop"], check=False, timeout=timeout + 10)
         if __salt__["service.status"](service):
-            raise CommandExecutionError(f"{service} has not stopped on this node within {timeout} s")
+            raise CommandExecutionError(f"{service} has not stopped on this node within {timeout} s{_failed()}")
+
+
+def _failed():
+    """What an operator should look at, and what lets Pacemaker try again."""
+    try:
+        found = sorted(name for name, one in resources().items() if one["failed"])
+    except CommandExecutionError:
+        return ""
+    return "".join(f"; {name} failed: once that is mended, `crm_resource --cleanup --resource {name}`" for name in found)
 
 
 def join(timeout=300):

@@ -75,12 +75,12 @@ NEW_MONITOR = """<?xml version="1.0"?>
 
 
 class Cluster:
-    """A cluster that does at once what its configuration says; ``stubborn`` resources go on running."""
+    """A cluster that does at once what its configuration says; ``stubborn`` resources go on running and failing."""
 
     def __init__(self, stubborn: tuple[str, ...] = ()) -> None:
         self.root, self.stubborn = ElementTree.fromstring(RESOURCES), stubborn
         self.commands: list[list[str]] = []
-        self.node = Node({"cmd.run_all": self.run})
+        self.node = Node({"cmd.run_all": self.run, "service.status": lambda name: bool(stubborn)})
         # The commands are those of this class, wherever the tests run.
         self.node.modules["octane_cluster"].shutil = SimpleNamespace(which=lambda name: f"/usr/sbin/{name}")
 
@@ -89,6 +89,8 @@ class Cluster:
         if command[0] == "crm_resource":
             self.set_meta(command)
             return {"retcode": 0, "stdout": "", "stderr": ""}
+        if command[0] == "timeout":
+            return {"retcode": 124 if self.stubborn else 0, "stdout": "", "stderr": ""}
         if command[0] == "attrd_updater":
             assert "clone_ping_vip__public" in self.told_to_stop(), "the agent would set it too"
             return {"retcode": 0, "stdout": "", "stderr": ""}
@@ -116,7 +118,8 @@ class Cluster:
         for outer in self.root:
             text = ElementTree.tostring(outer, encoding="unicode").lower()
             stopped = 'value="stopped"' in text and outer.get("id") not in self.stubborn
-            live = {"active": "false" if stopped else "true", "managed": "true", "failed": "false"}
+            failed = "true" if outer.get("id") in self.stubborn else "false"
+            live = {"active": "false" if stopped else "true", "managed": "true", "failed": failed}
             one = ElementTree.SubElement(resources, "resource", id=outer.get("id", ""), **live)
             if not stopped:
                 ElementTree.SubElement(one, "node", name="node-1")
@@ -209,6 +212,13 @@ def test_a_resource_that_does_not_stop_is_named():
     cluster = Cluster(stubborn=("clone_p_heat-engine",))
     result = cluster.node.state("octane_cluster.stopped", "openstack", timeout=0)
     assert result["result"] is False and "still running after 0 s: clone_p_heat-engine" in result["comment"]
+
+
+def test_what_keeps_a_cluster_from_stopping_is_named_with_the_next_command():
+    told = r"pacemaker has not stopped on this node within 1 s; vip__management failed: .*--cleanup --resource vip__man"
+    with pytest.raises(CommandExecutionError, match=told):
+        Cluster(stubborn=("vip__management",)).node.call("octane_cluster.leave", timeout=1)
+    Cluster().node.call("octane_cluster.leave")
 
 
 def test_an_unknown_resource_is_refused_before_anything_is_told(cluster):
