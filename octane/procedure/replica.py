@@ -296,11 +296,10 @@ def _start(ctx: Context, mark: Mapping[str, Any], position: Mapping[str, Any] | 
 
 
 def _follow(ctx: Context, mark: Mapping[str, Any]) -> dict[str, Any]:
-    """Wait until the replica is where the source's log ends now."""
+    """Wait until the replica hears the source and is where its log ends now."""
     now = ctx.nodes.call([mark["source"]], "octane_source.position")[mark["source"]]
-    found = ctx.nodes.call(
-        [mark["target"]], "octane_replica.wait_for", now, transfer.TIMEOUT, timeout=transfer.TIMEOUT + proof.GRACE
-    )
+    given = (now, transfer.TIMEOUT, True)
+    found = ctx.nodes.call([mark["target"]], "octane_replica.wait_for", *given, timeout=transfer.TIMEOUT + proof.GRACE)
     return dict(found[mark["target"]])
 
 

@@ -364,7 +364,7 @@ def _failed():
         found = sorted(name for name, one in resources().items() if one["failed"])
     except CommandExecutionError:
         return ""
-    return "".join(f"; {name} failed: once that is mended, `crm_resource --cleanup --resource {name}`" for name in found)
+    return "".join(f"; {name} failed, once mended: `crm_resource --cleanup --resource {name}`" for name in found)
 
 
 def join(timeout=300):

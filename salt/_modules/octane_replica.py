@@ -158,10 +158,11 @@ def status(databases=None, master=None):
     }
 
 
-def wait_for(position, timeout=600):
+def wait_for(position, timeout=600, connected=False):
     """
     Wait until the log has been executed up to a place, with progress events ``octane/progress/replica`` of the lag.
 
+    :param connected: the source must be heard as well; one that has just been told of it may be at the place already
     :return: as :func:`status`
     :raises CommandExecutionError: replication stopped, with its words, or time was up
 
@@ -175,7 +176,8 @@ def wait_for(position, timeout=600):
     deadline, told, heard = time.monotonic() + float(timeout), 0.0, time.monotonic()
     while True:
         found = status(master=wanted)
-        if found["position"] and _order(found["position"]) >= _order(wanted):
+        there = found["position"] and _order(found["position"]) >= _order(wanted)
+        if there and (found["io"] or not connected):
             return found
         heard = time.monotonic() if found["io"] else heard
         if not found["sql"] or found["broken"]:

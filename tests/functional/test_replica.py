@@ -230,6 +230,17 @@ def replicating_through(old, new, listen):
     return between
 
 
+def test_a_replica_that_never_heard_the_source_is_at_its_place_but_does_not_follow(old, new):
+    connect(old, new)
+    place = copy(old, new)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        new.node.call("octane_replica.start", ACCOUNT, place, nobody.getsockname()[1], DATABASES)
+        assert not new.node.call("octane_replica.wait_for", place, 5)["running"]
+        with pytest.raises(CommandExecutionError, match="without the source"):
+            new.node.call("octane_replica.wait_for", place, 1, connected=True)
+
+
 def test_a_cut_tunnel_is_mended_by_itself_and_a_killed_one_by_the_next_start(old, new):
     between = replicating_through(old, new, Between)
     until(lambda: new.node.call("octane_replica.status")["running"], "replication")

@@ -215,7 +215,7 @@ def test_a_resource_that_does_not_stop_is_named():
 
 
 def test_what_keeps_a_cluster_from_stopping_is_named_with_the_next_command():
-    told = r"pacemaker has not stopped on this node within 1 s; vip__management failed: .*--cleanup --resource vip__man"
+    told = r"pacemaker has not stopped on this node within 1 s; vip__management failed, .*--cleanup --resource vip__man"
     with pytest.raises(CommandExecutionError, match=told):
         Cluster(stubborn=("vip__management",)).node.call("octane_cluster.leave", timeout=1)
     Cluster().node.call("octane_cluster.leave")

@@ -135,7 +135,7 @@ class Servers:
         self.status = {**good, "error": ""}
         return self.status
 
-    def wait_for(self, minion, position, bound):
+    def wait_for(self, minion, position, bound, connected=False):
         assert position == self.end()
         self.status.update(lag_seconds=0, behind=0)
         return copy.deepcopy(self.status)
