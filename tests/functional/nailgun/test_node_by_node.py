@@ -99,6 +99,13 @@ def run(context, steps=STEPS):
         step.verify(context)
 
 
+def run_interrupted(context, kind):
+    """A step, and the same as one that was interrupted: applied without asking."""
+    run(context, [kind])
+    kind().apply(context)
+    kind().verify(context)
+
+
 def take_back(context, steps=STEPS):
     """Each step twice, the second time as one that got half-way."""
     for step in (kind() for kind in reversed(steps)):
@@ -115,10 +122,7 @@ def test_the_first_controller_becomes_the_seeds_only_one_and_comes_back(begun):
     context, clusters = begun
     before = context.fuel.node(MOVED)
     for kind in STEPS:
-        run(context, [kind])
-        # As one that was interrupted: applied without asking.
-        kind().apply(context)
-        kind().verify(context)
+        run_interrupted(context, kind)
     there = context.fuel.node(MOVED)
     assert (there.environment, there.status, there.deployed) == (context.seed, "ready", {"controller"})
     assert (there.hostname, there.addresses) == (before.hostname, before.addresses)
@@ -205,10 +209,7 @@ def test_fenced_controllers_join_the_seed_one_after_the_other(switched):
         switched.options = {"seed": switched.seed, "node": number}
         typed.upgrade_controller(switched)
         for kind in JOINING:
-            run(switched, [kind])
-            # As one that was interrupted: applied without asking.
-            kind().apply(switched)
-            kind().verify(switched)
+            run_interrupted(switched, kind)
         there = switched.fuel.node(number)
         assert (there.environment, there.status, there.deployed) == (switched.seed, "ready", {"controller"})
         assert (there.hostname, there.addresses) == (before[number].hostname, before[number].addresses)
