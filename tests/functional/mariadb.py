@@ -5,6 +5,7 @@ Real MariaDB servers on sockets alone, each with the node modules that use it, a
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -13,8 +14,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from tests.functional.on_host import run_all
+from tests.memory import processes
 from tests.saltfiles import Node
 
 MISSING = [
@@ -49,11 +52,19 @@ class Server:
         command += [f"--pid-file={root}/pid", *options]
         with open(root / "log", "wb") as log:
             self.process = subprocess.Popen(command, stderr=log, env={"PATH": "/usr/sbin:/usr/bin"})
+        try:
+            self._begin(sock)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _begin(self, sock: Path) -> None:
         until(lambda: answers(sock), "mariadbd")
         escaped = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
         client = ["mysql", "--no-defaults", f"--socket={sock}", "-u", "root"]
         subprocess.run(client, input=f"SET PASSWORD = PASSWORD('{escaped}')", text=True, check=True)
-        file = root / "my.cnf"
+        file = self.root / "my.cnf"
         quoted = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
         # A host that leads nowhere, as one that goes through the virtual address during the switch.
         file.write_text(f'[client]\nhost=192.0.2.1\nuser=root\npassword="{quoted}"\n')
@@ -66,8 +77,8 @@ class Server:
                 "event.send": lambda tag, data: self.events.append({"tag": tag, **data}),
             }
         )
-        self.node.set(STREAMS=str(root / "streams"), REPLICA=str(root / "replica.json"))
-        self.node.set(SETTINGS=str(root / "settings.json"))
+        self.node.set(STREAMS=str(self.root / "streams"), REPLICA=str(self.root / "replica.json"))
+        self.node.set(SETTINGS=str(self.root / "settings.json"))
 
     def sql(self, text: str) -> None:
         command = ["mysql", *self.node.call("octane_mysql.options")]
@@ -80,17 +91,34 @@ class Server:
         return self.call("server")["id"]
 
     def stop(self) -> None:
+        """
+        Kill it, and what still works for it.
+
+        :raises AssertionError: something was left working, whose test should have ended it
+        """
         self.process.kill()
         self.process.wait()
+        try:
+            until(lambda: not self._left(), "what worked for a server to end with it")
+        finally:
+            for pid, words in self._left().items():
+                print("left by a test:", *words)
+                os.kill(pid, signal.SIGKILL)
+
+    def _left(self) -> dict[int, list[str]]:
+        ours = clients_of(self)
+        return {pid: words for pid, words in processes() if ours(words)}
 
 
 @contextlib.contextmanager
 def two_servers(root: Path, old: Iterable[str] = (), new: Iterable[str] = ()) -> Iterator[list[Server]]:
     """A server to copy from and one to copy to, with these options, for the length of a block."""
-    pair = [Server(root / "old", *old), Server(root / "new", *new)]
-    yield pair
-    for one in pair:
-        one.stop()
+    with contextlib.ExitStack() as stack:
+        pair = []
+        for name, options in (("old", old), ("new", new)):
+            pair.append(Server(root / name, *options))
+            stack.callback(pair[-1].stop)
+        yield pair
 
 
 PAUSE = 0.2
@@ -127,7 +155,11 @@ def move(old, new, databases, replace=False, **options):
     given = {"server": new.identifier(), "replace": replace}
     receiver = new.call("receive", databases, "127.0.0.1", identity["certificate"], **given)
     where = ("127.0.0.1", receiver["port"], receiver["certificate"], identity["identity"])
-    sent = old.call("send", databases, *where, timeout=120, **options)
+    try:
+        sent = old.call("send", databases, *where, timeout=120, **options)
+    except CommandExecutionError:
+        new.call("abandon", receiver["ticket"])
+        raise
     return sent, new.call("received", receiver["ticket"])
 
 

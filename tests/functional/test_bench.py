@@ -10,18 +10,15 @@ from lab.bench import fill, ways
 from lab.bench.history import ORDER, Place
 from lab.bench.history import Server as Gone
 from lab.state import LabError
-from tests.functional.mariadb import NEEDED, Server
+from tests.functional.mariadb import NEEDED, two_servers
 
 pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    root = tmp_path_factory.mktemp("mariadb")
-    pair = [Server(root / "old", "--log-bin=binlog", "--server-id=1"), Server(root / "new")]
-    yield pair
-    for one in pair:
-        one.stop()
+    with two_servers(tmp_path_factory.mktemp("mariadb"), ["--log-bin=binlog", "--server-id=1"]) as pair:
+        yield pair
 
 
 def definition(table, row, shadow):
