@@ -226,9 +226,12 @@ class StepRunner:
         if isinstance(error, BadInput) and not error.next_command:
             return ""
         stands = has_begun(self.ctx.journal, run.pair_id, run.stage)
+        back = undo_command(self.ctx.stage, self.ctx.pair, self.ctx.options)
+        if run.act != "undo" and go_on == back:
+            return f"; to go back, which is the only way on: `{back}`"
         if run.act == "undo" or not stands or not_undoable(self.ctx.journal, run.pair_id, run.stage):
             return f"; to go on: `{go_on}`{self._without(run, error)}"
-        return f"; to go on: `{go_on}`, to go back: `{undo_command(self.ctx.stage, self.ctx.pair, self.ctx.options)}`"
+        return f"; to go on: `{go_on}`, to go back: `{back}`"
 
     def _without(self, run: Run, error: OctaneError) -> str:
         """What to say of a node that does not answer because it is powered off, where a way back can do without it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from octane.definition import NOTHING
 from octane.errors import BadInput, Refused
 from octane.journal import Journal
-from octane.journal.steps import DONE, UNDONE
+from octane.journal.steps import DONE, UNDONE, StepRecord
 from octane.pair import MASTER_ID, UNSAVED_ID, Pair, environment_id
 
 
@@ -132,10 +133,19 @@ def is_done(journal: Journal, pair_id: int, stage: str) -> bool:
 
 def has_begun(journal: Journal, pair_id: int, stage: str) -> bool:
     """Whether anything STAGE did stands, finished or not; mere checks do nothing, and what was tried out is gone."""
-    if STAGES[stage].beside and is_done(journal, pair_id, stage):
-        return False
     records = journal.steps.of_stage(pair_id, stage)
-    return any(step.status != UNDONE and not step.definition.get("checks_only") for step in records)
+    standing = [step for step in records if step.status != UNDONE and not step.definition.get("checks_only")]
+    if not STAGES[stage].beside:
+        return bool(standing)
+    return not is_done(journal, pair_id, stage) and _is_left(standing)
+
+
+def _is_left(standing: Iterable[StepRecord]) -> bool:
+    """Whether anything of a trial is to be thrown away: what came after a step that did so, whatever had failed."""
+    thrown_away = max(
+        (step.updated for step in standing if step.definition.get("always") and step.status == DONE), default=0.0
+    )
+    return any(step.updated > thrown_away for step in standing if step.definition.get("undo") != NOTHING)
 
 
 def later_begun(journal: Journal, pair_id: int, stage: Stage) -> str | None:
@@ -308,7 +318,9 @@ def _refuse_beside(journal: Journal, stage: Stage, pair: Pair | None) -> None:
         raise Refused(f"{stage.beside} has begun, there is nothing to try out any more", next_command=going_on)
     for trial in STAGES.values():
         if trial.beside == stage.name and has_begun(journal, pair.id, trial.name):
-            raise Refused(f"{trial.name} is half-way: run it again", next_command=command_line(trial, pair))
+            last = journal.runs.of_pair(pair.id, trial.name)[-1]
+            again = command_line(trial, pair, last.options)
+            raise Refused(f"{trial.name} is half-way: run it again", next_command=again)
 
 
 def _refuse_half_back(journal: Journal, stage: Stage, pair: Pair | None) -> None:

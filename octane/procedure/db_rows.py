@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
+from octane.errors import NodeFailed, NodeSilent
 from octane.path import Check
 from octane.sides import sides
 
@@ -57,11 +58,31 @@ def sentence(check: Check, found: Mapping[str, Any], stands_still: bool = False)
 
 def _found(ctx: Context, checks: Iterable[Check], standing_still: Collection[Check] = ()) -> list[str]:
     """A sentence for each of CHECKS that finds something, and for each of STANDING_STILL that finds something that old;
-    asked in one call, of one moment."""
+    asked in one call, of one moment. In a schema that is not as it should be, each is asked by itself, and one that
+    cannot be answered is told like a finding: it must hide no other."""
     aged = {check.name: STANDING_STILL for check in standing_still}
     asked = [*checks, *standing_still]
     if not asked:
         return []
+    try:
+        return _told(ctx, asked, aged)
+    except NodeSilent:
+        raise
+    except NodeFailed:
+        return [found for check in asked for found in _told_alone(ctx, check, aged)]
+
+
+def _told(ctx: Context, asked: list[Check], aged: Mapping[str, int]) -> list[str]:
     node = sides(ctx).originals[0]
     answers = ctx.nodes.call([node], "octane_rows.matching", questions(asked, aged), timeout=TIMEOUT)[node]
     return [sentence(one, answers[one.name], one.name in aged) for one in asked if answers[one.name]["count"]]
+
+
+def _told_alone(ctx: Context, check: Check, aged: Mapping[str, int]) -> list[str]:
+    try:
+        return _told(ctx, [check], aged)
+    except NodeSilent:
+        raise
+    except NodeFailed as error:
+        why = f"{check.database}: {check.finding} cannot be looked for: {error.message}"
+        return [f"{why}: see what became of that schema on {error.node}"]

@@ -9,6 +9,7 @@ from octane.context import Context
 from octane.errors import InvariantBroken, Refused
 from octane.procedure.reach import Reach
 from octane.sides import Sides, sides
+from octane.stage import undo_command
 
 REHEARSED = "db.rehearsed"
 """The last rehearsal that passed: {"at": epoch seconds, "bytes": int, "limit": bytes per second, "seconds": {"copy":
@@ -89,11 +90,13 @@ def moved(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[s
 
 
 def unmoved(ctx: Context) -> dict[str, Any]:
-    """:raises InvariantBroken: naming the tables of the original that moved since the freeze."""
+    """:raises InvariantBroken: naming the tables of the original that moved since the freeze; a copy that is migrated
+    will not get them any more, so that then the only way on is back."""
     frozen, at = ctx.recall(FROZEN) or {}, ctx.recall(FROZEN_AT)
     since = logged(ctx, at)["moved"] if at else moved(frozen, original_checksums(ctx))
     if since:
-        raise InvariantBroken(f"written to on the original since the freeze: {', '.join(since)}")
+        back = undo_command(ctx.stage, ctx.pair, ctx.options) if ctx.recall(MIGRATED) else None
+        raise InvariantBroken(f"written to on the original since the freeze: {', '.join(since)}", next_command=back)
     return {"log": at["position"], "moved": []} if at else {"tables": sum(map(len, frozen.values())), "moved": []}
 
 

@@ -43,6 +43,10 @@ def run_stage(bench, stage, plan=None, **options):
     return stage_run.finish_stage(ctx)
 
 
+def fail(ctx):
+    raise Failed("not now")
+
+
 def clone(bench, original=1, seed=2):
     """prepare and upgrade-env are done, and the pair has its seed."""
     if not stages.is_done(bench.journal, 0, "prepare"):
@@ -214,6 +218,33 @@ def test_a_trial_that_is_half_way_is_finished_or_taken_back_first(bench):
     assert run_stage(bench, "upgrade-db", plan_of("db"), seed=2).result is True
 
 
+def test_a_check_that_found_something_keeps_nobody_from_the_stage(bench):
+    """What it found may be settled otherwise, as by an option of the stage itself."""
+    clone(bench)
+    toys.HOOKS["verify.found"] = fail
+    plan = plan_of("nothing", undo="nothing") + plan_of("found", undo="nothing")
+    assert run_stage(bench, "check-db", plan, seed=2).result is False
+    assert run_stage(bench, "upgrade-db", plan_of("db"), seed=2, leave=["sahara"]).result is True
+
+
+def test_a_rehearsal_that_failed_and_was_thrown_away_keeps_nobody_from_the_stage(bench):
+    clone(bench)
+    toys.HOOKS["apply.migrate"] = fail
+    plan = [*plan_of("copy", "migrate"), *plan_of("thrown_away", always=True)]
+    ctx = bench.context("rehearse-db", seed=2)
+    for _ in range(2):
+        assert run_stage(bench, "rehearse-db", plan, seed=2, rate=9).result is False
+        opened = bench.context("upgrade-db", seed=2)
+        stage_run.open_stage(opened, plan_of("db"))
+        stage_run.finish_stage(opened)
+        toys.WORLD.clear()
+    stage_run.open_stage(ctx, plan)
+    StepRunner(ctx, plan[0]).apply()
+    stage_run.finish_stage(ctx)
+    with pytest.raises(Refused, match=r"half-way"):
+        stage_run.open_stage(bench.context("upgrade-db", seed=2), plan_of("db"))
+
+
 def test_cleaning_the_master_makes_prepare_necessary_again(bench):
     run_stage(bench, "prepare")
     run_stage(bench, "cleanup-fuel", plan_of("fuel"))
@@ -355,9 +386,6 @@ def test_an_undo_that_concerns_no_other_step_keeps_none_from_being_taken_back(be
     run_stage(bench, "upgrade-db", [*plan_of("one"), *plan_of("two", undo_alone=True), *plan_of("three")], seed=2)
     toys.CALLS.clear()
 
-    def fail(ctx):
-        raise Failed("not now")
-
     toys.HOOKS["undo.two"] = fail
     stage_run.undo_stage(bench.context("upgrade-db", seed=2))
     assert toys.CALLS == ["undo three", "undo two", "undo one"]
@@ -385,9 +413,6 @@ def test_what_users_wait_for_is_taken_back_first_and_each_of_it_is_tried(bench):
     run_stage(bench, "upgrade-db", plan, seed=2)
     toys.CALLS.clear()
 
-    def fail(ctx):
-        raise Failed("not now")
-
     toys.HOOKS["undo.three"] = fail
     reports = stage_run.undo_stage(bench.context("upgrade-db", seed=2))
     assert toys.CALLS == ["undo three", "undo two"]
@@ -408,9 +433,6 @@ def test_what_users_wait_for_is_taken_back_first_and_each_of_it_is_tried(bench):
 def test_an_undo_that_failed_goes_on_where_it_stopped(bench):
     clone(bench)
     run_stage(bench, "upgrade-db", plan_of("one", "two", "three"), seed=2)
-
-    def fail(ctx):
-        raise Failed("not now")
 
     toys.HOOKS["undo.two"] = fail
     stopped = stage_run.undo_stage(bench.context("upgrade-db", seed=2))

@@ -8,6 +8,7 @@ from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, NodeSil
 from octane.journal import Journal, runs, steps
 from octane.journal.holder import Holder
 from octane.running import StepRunner
+from octane.stage import undo_command
 from tests.unit import steps as toys
 from tests.unit.fakes import Bench, FakeNodes, holder
 
@@ -212,6 +213,15 @@ def test_a_failure_names_the_node_what_ran_and_how_to_go_on_or_back(bench):
     assert verdict.comment == reports[0].comment
     assert record(bench, "toy.node").status == steps.FAILED
     assert bench.events[-2][1]["node"] == "node-2"
+
+
+def test_where_the_way_back_is_the_only_one_nothing_else_is_offered(bench):
+    def lost(ctx):
+        raise InvariantBroken("written to", next_command=undo_command(ctx.stage, ctx.pair, ctx.options))
+
+    toys.HOOKS["verify.key"] = lost
+    reports, _ = run_stage(bench, {"step": "toy.set", "library": "tests.unit.steps:Set"})
+    assert reports[0].comment.endswith("to go back, which is the only way on: `salt-run octane.undo prepare`")
 
 
 def test_no_way_back_is_offered_when_a_step_has_none(bench):

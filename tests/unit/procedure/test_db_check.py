@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from octane.errors import BadInput, Refused
+from octane.errors import BadInput, NodeFailed, NodeSilent, Refused
 from octane.path import load_hops
 from octane.procedure import db_rows
 from octane.procedure.copyable import FOUND
@@ -36,6 +36,7 @@ class Clouds:
         self.heads = {name: "head" for name in HOP.databases}
         self.heat = 86
         self.scripts_missing = ""
+        self.gone = ""
         self.rows: dict[str, list[str]] = {}
         self.standing_still: dict[str, list[str]] = {}
         self.kept = {"found": {kind: [] for kind in FOUND}, "engines": {"InnoDB": ["nova.instances"]}, "definers": {}}
@@ -89,6 +90,9 @@ class Clouds:
             one["name"]: (self.standing_still if one["older_than"] else self.rows).get(one["name"], [])
             for one in queries
         }
+        for one in queries:
+            if self.gone and self.gone in one["query"]:
+                raise NodeFailed(minion, "octane_rows.matching", f"Unknown column '{self.gone}'")
         return {name: {"count": len(ids), "first": ids[:5]} for name, ids in found.items()}
 
     def compare_schemas(self, minion, schemas):
@@ -276,6 +280,25 @@ def test_a_schema_that_a_migration_left_half_way_is_told_with_what_to_do(clouds,
     clouds.heat = 80
     with pytest.raises(Refused, match=r"heat is half-way between mitaka and antelope and not of antelope: .*restore"):
         check()
+
+
+def test_a_column_that_is_missing_half_way_hides_nothing_else(clouds, check):
+    clouds.heat, clouds.gone = 80, "stack_lock"
+    clouds.rows = {"trusts_that_are_equal": ["1"]}
+    with pytest.raises(Refused, match=r"heat is half-way.*trusts equal.*cannot be looked for: Unknown column"):
+        check()
+    ctx = context(clouds)
+    assert "stacks" in Preflight().apply(ctx).comment, "told as well where it is asked for the comment alone"
+
+
+def test_silence_is_not_taken_for_a_schema_that_is_wrong(clouds):
+    def silent(minion, queries):
+        raise NodeSilent(minion, "octane_rows.matching", "no answer within 600 s")
+
+    ctx = context(clouds)
+    ctx.nodes.functions["octane_rows.matching"] = silent
+    with pytest.raises(NodeSilent):
+        Preflight().verify(ctx)
 
 
 def test_a_schema_of_another_release_is_told_although_its_scripts_are_complete(clouds, check):
