@@ -7,7 +7,7 @@ controller do not have them any more.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from octane.context import Context
@@ -15,12 +15,13 @@ from octane.errors import Failed, InvariantBroken, Refused
 from octane.fuel import facts, scheme
 from octane.fuel.environment import Fact
 from octane.fuel.nodes import Node, controllers
+from octane.fuel.scheme import Scheme
 from octane.fuel.uplinks import is_isolated
 from octane.plan import network
 from octane.procedure.checks import Check
 from octane.procedure.env import WithSeed, original, seed, seed_nodes, vips
 from octane.procedure.networks import UPLINKS, computed, members
-from octane.sides import fenced, present
+from octane.sides import fenced, present, sides
 from octane.step import Outcome
 
 SCHEMES = "env.schemes"
@@ -95,6 +96,22 @@ def _is_isolated(fact: Fact) -> bool:
     if not fact.get("network_scheme") or fact.get("run_ping_checker") is not False:
         return False
     return is_isolated(fact["network_scheme"], facts.node_name(fact))
+
+
+def gateways(ctx: Context) -> dict[str, dict[str, dict[str, str | None]]]:
+    """Arguments of ``octane_net.default_route``: the gateways of the seed's controllers without the isolation, which
+    had sent them through the administration network."""
+    schemes: Mapping[str, Scheme] = ctx.recall(SCHEMES) or {}
+    return {"plans": {node: _gateways(schemes[node], node) for node in sides(ctx).seeds if node in schemes}}
+
+
+def _gateways(found: Scheme, node: str) -> dict[str, str | None]:
+    given = {
+        bridge: endpoint["gateway"]
+        for bridge, endpoint in found.get("endpoints", {}).items()
+        if endpoint.get("gateway") not in (None, "", "none")
+    }
+    return {scheme.bridge_of(found, scheme.ADMIN, node): None, **given}
 
 
 def isolated_bridges(ctx: Context, minion: str) -> dict[str, str]:

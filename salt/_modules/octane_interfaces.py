@@ -64,6 +64,49 @@ def set_ports(bridge, given):
     return parse_ports(text) != wanted and _write(bridge, with_ports(text, wanted))
 
 
+def gateway(bridge):
+    """
+    The gateway that a file gives its bridge; ``None`` without one, or without a file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_interfaces.gateway br-ex
+    """
+    lines = map(str.split, (_read(_file(bridge)) or "").splitlines())
+    return next((words[1] for words in lines if len(words) > 1 and words[0] == "gateway"), None)
+
+
+def set_gateway(bridge, address):
+    """
+    Let a file, if there is one, give its bridge this gateway, or none.
+
+    :param address: ``None`` for none
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_interfaces.set_gateway br-ex 172.16.0.1
+    """
+    if gateway(bridge) != address:
+        _rewrite(bridge, functools.partial(_with_gateway, address=address))
+
+
+def is_described(bridge):
+    """
+    Whether a file describes the bridge.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_interfaces.is_described br-ex
+    """
+    return _read(_file(bridge)) is not None
+
+
 def plugs(bridge):
     """
     Ports that files plug into a bridge of Open vSwitch, whose database remembers its ports besides: those that the
@@ -239,6 +282,11 @@ def _with_line(text, line):
     if line not in map(str.strip, lines):
         lines.insert(_after_stanza_head(lines), line)
     return _joined(lines)
+
+
+def _with_gateway(text, address):
+    lines = [line for line in text.splitlines() if line.split()[:1] != ["gateway"]]
+    return _with_line(_joined(lines), f"gateway {address}") if address else _joined(lines)
 
 
 def _listed(text):

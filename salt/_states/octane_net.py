@@ -82,6 +82,38 @@ def arp_as_before(name):
 
 
 @_said
+def default_route(name, plans):
+    """
+    The node's default route leads through the one bridge that has a gateway, now and after the next boot.
+
+    :param plans: ``{minion id: {bridge: address of its gateway, or None}}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.default_route x plans='{node-4: {br-ex: 172.16.0.1, br-fw-admin: null}}'
+    """
+    changes = __salt__["octane_routes.default"](plans.get(__opts__["id"], {}), test=__opts__["test"])
+    return _result(name, changes, "the default route leads through the gateway of the node's own network")
+
+
+@_said
+def default_route_as_before(name):
+    """
+    What :func:`default_route` did is taken back.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 state.single octane_net.default_route_as_before x
+    """
+    changes = __salt__["octane_routes.as_before"](test=__opts__["test"])
+    return _result(name, changes, "the default route is as before")
+
+
+@_said
 def overlay(name, bridge, key, local, remotes, mtu=1450):
     """
     A bridge is stretched over the network of ``local`` to the same bridge of ``remotes``.

@@ -118,6 +118,15 @@ Answer ARP as before the isolation:
     - apply: octane_net.arp_as_before
     - undo: octane_net.strict_arp
 
+# Behind the isolation their public network led nowhere.
+Send what leaves the seed's controllers through their public network, as from the original's:
+  octane.step:
+    - step: control.routes
+    - tgt: seeds
+    - apply: octane_net.default_route
+    - kwargs_from: octane.procedure.isolation:gateways
+    - undo: octane_net.default_route_as_before
+
 Fence the original's controllers, also against a reboot:
   octane.step:
     - step: control.fenced

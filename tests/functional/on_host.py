@@ -31,6 +31,7 @@ def made(root: str, identity: str) -> Node:
     node.set(ROOT=f"{root}/haproxy")
     node.set(MARKER=f"{root}/octane-fenced", RECORD=f"{root}/record.json", _SYSCTL_FILE=f"{root}/sysctl.conf")
     node.set(DATABASE=f"{root}/conf.db", KEPT=f"{root}/ovs-ports.json")
+    node.set(ROUTES=f"{root}/routes.json")
     node.opts["id"] = identity
     return node
 

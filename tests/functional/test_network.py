@@ -377,3 +377,60 @@ def test_connections_to_a_broker_are_cut_and_others_live_on(network):
         for process in processes:
             process.kill()
             process.wait()
+
+
+class TestDefaultRoute:
+    """A seed's controller that came up isolated, its public network plugged in again since."""
+
+    OWN = {"node-1": {"br-mgmt": "192.168.0.254", "br-fw-admin": None}}
+
+    @pytest.fixture
+    def host(self, network):
+        host = network.one
+        host.run("ip", "link", "add", "br-fw-admin", "type", "bridge")
+        host.run("ip", "link", "set", "br-fw-admin", "up")
+        host.run("ip", "addr", "add", "10.30.0.1/24", "dev", "br-fw-admin")
+        text = "auto br-fw-admin\niface br-fw-admin inet static\naddress 10.30.0.1/24\ngateway 10.30.0.254\n"
+        host.ifcfg("br-fw-admin").write_text(text)
+        host.run("ip", "route", "add", "default", "via", "10.30.0.254", "dev", "br-fw-admin")
+        return host
+
+    def routes(self, host):
+        return host.run("ip", "route", "show", "default").stdout.split("\n")[:-1]
+
+    def test_it_leads_through_the_nodes_own_gateway_now_and_after_a_boot_and_back(self, host):
+        before = {name: host.file(name) for name in ("br-mgmt", "br-fw-admin")}
+        planned = host.state("octane_net.default_route", test=True, plans=self.OWN)
+        assert planned["result"] is None and "10.30.0.254" in self.routes(host)[0]
+        done = host.state("octane_net.default_route", plans=self.OWN)
+        assert done["result"] is True and done["changes"] == planned["changes"]
+        assert done["changes"]["route"] == {
+            "old": ["10.30.0.254", "br-fw-admin"],
+            "new": ["192.168.0.254", "br-mgmt"],
+        }
+        (route,) = self.routes(host)
+        assert "via 192.168.0.254 dev br-mgmt" in route
+        assert "gateway 192.168.0.254\n" in host.file("br-mgmt") and "gateway" not in host.file("br-fw-admin")
+        assert host.state("octane_net.default_route", plans=self.OWN)["changes"] == {}
+        host.state("octane_net.default_route_as_before")
+        assert "via 10.30.0.254 dev br-fw-admin" in self.routes(host)[0]
+        assert sorted(host.file("br-fw-admin").splitlines()) == sorted(before["br-fw-admin"].splitlines())
+        assert host.file("br-mgmt") == before["br-mgmt"]
+        assert host.state("octane_net.default_route_as_before")["changes"] == {}
+
+    def test_one_with_another_metric_does_not_stay_beside_it(self, host):
+        host.run("ip", "route", "del", "default")
+        host.run("ip", "route", "add", "default", "via", "10.30.0.254", "dev", "br-fw-admin", "metric", "5")
+        host.state("octane_net.default_route", plans=self.OWN)
+        (route,) = self.routes(host)
+        assert "via 192.168.0.254" in route
+
+    def test_a_node_that_is_told_of_no_gateway_keeps_what_it_has(self, host):
+        for plans in ({}, {"node-1": {"br-mgmt": None, "br-fw-admin": None}}):
+            assert host.state("octane_net.default_route", plans=plans)["changes"] == {}
+        assert "10.30.0.254" in self.routes(host)[0]
+
+    @pytest.mark.parametrize("wrong", [{"br-mgmt": "1.1.1.1; reboot"}, {"br-mgmt": "1.1.1.1", "br-ex": "1.1.1.2"}])
+    def test_what_is_no_gateway_gets_nowhere(self, host, wrong):
+        assert host.state("octane_net.default_route", plans={"node-1": wrong})["result"] is False
+        assert "10.30.0.254" in self.routes(host)[0]

@@ -102,6 +102,10 @@ def mac(lab: Commands, host: str, interface: str) -> str:
     return json.loads(lab.run(lab.on(host, "ip", "-j", "link", "show", "dev", interface)).stdout)[0]["address"]
 
 
+def default_route(lab: Commands, host: str) -> str:
+    return lab.run(lab.on(host, "ip", "-4", "route", "show", "default")).stdout.replace("onlink", "").strip()
+
+
 def who_has(lab: Commands, host: str, bridge: str, address: str) -> set[str]:
     """The MAC addresses that answer for ADDRESS on the segment of a host's bridge; asked three times."""
     done = lab.run(lab.on(host, "arping", "-c", "3", "-w", "3", "-I", bridge, address), check=False)

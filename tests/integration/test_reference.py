@@ -203,6 +203,13 @@ def test_the_old_controllers_answer_on_no_address(lab):
             assert not observe.who_has(lab, asker, bridge, address) & theirs
 
 
+def test_what_leaves_the_new_controllers_goes_through_their_public_network(lab):
+    """Behind the isolation it went through the administration network."""
+    (wanted,) = {observe.default_route(lab, host) for host in OLD}
+    assert "br-ex" in wanted
+    assert {observe.default_route(lab, host) for host in NEW} == {wanted}
+
+
 def test_computes_talk_to_the_new_brokers(lab):
     queues = lab.run(lab.on(NEW[0], "rabbitmqctl", "-q", "list_queues", "name", "consumers")).stdout
     consumers = dict(line.split("\t") for line in queues.splitlines() if line.startswith("compute.node-"))
