@@ -8,7 +8,8 @@ after the other left the addresses away for 0.3 to 0.5 s (observed), nearly all 
 The host says ``rest`` (who leaves lets nobody new in), ``move``, ``back`` (what was moved), ``end`` or ``stop WHY``,
 each with a number before it; a member says ``MINION ready MEETING`` first, then ``NUMBER done`` or ``NUMBER failed
 WHY``: an answer that comes late is not taken for that to a later word. Nobody goes back to where others may have moved
-in.
+in; so where one of those that take falls silent, as one that lost its power, the others stay there: somebody must have
+the addresses.
 """
 
 import contextlib
@@ -222,7 +223,7 @@ class _Meeting:
 
     def __init__(self, name, leavers, takers, members, patience):
         self.name, self.leavers, self.takers, self.members, self.patience = name, leavers, takers, members, patience
-        self.lines, self.away, self.number = {}, None, 0
+        self.lines, self.away, self.number, self.silent = {}, None, 0, set()
 
     @contextlib.contextmanager
     def listening(self, address):
@@ -268,27 +269,33 @@ class _Meeting:
     def _change_hands(self):
         failed = self._told("rest", [*self.takers, *self.leavers])
         if failed:
-            raise _Broken(f"nothing was moved: {failed}")
+            raise _Broken(f"nothing was moved: {_sentence(failed)}")
         started = time.monotonic()
         failed = self._told("move", self.leavers)
         if failed:
-            self._told("back", self.leavers)
-            raise _Broken(f"all went back: {failed}")
+            self._call_back(failed)
         failed = self._told("move", self.takers)
+        if failed and self.silent.issuperset(failed) and len(failed) < len(self.takers):
+            raise _Broken(f"the others have taken over: {_sentence(failed)}")
         if failed:
             if self._told("back", self.takers):
-                raise _Broken(f"both sides may be unplugged: {failed}")
-            self._told("back", self.leavers)
-            raise _Broken(f"all went back: {failed}")
+                raise _Broken(f"both sides may be unplugged: {_sentence(failed)}")
+            self._call_back(failed)
         self.away = round(time.monotonic() - started, 3)
 
+    def _call_back(self, failed):
+        """:raises _Broken: those that had left are plugged in again, since others FAILED"""
+        left = self._told("back", self.leavers)
+        beside = f"; not back: {_sentence(left)}" if left else ""
+        raise _Broken(f"{'the others' if left else 'all'} went back: {_sentence(failed)}{beside}")
+
     def _told(self, word, names):
-        """Tell all of them before the first is listened to; who did not do it and why, or nothing."""
+        """Tell all of them before the first is listened to; ``{who did not do it: why}``."""
         self.number += 1
         for name in names:
             self.lines[name].say(f"{self.number} {word}", LEAVING)
         answers = {name: self._answer(name) for name in names}
-        return "; ".join(f"{name}: {said}" for name, said in answers.items() if said != "done")
+        return {name: said for name, said in answers.items() if said != "done"}
 
     def _answer(self, name):
         """To the last word; those to earlier ones come late and count for nothing."""
@@ -297,6 +304,11 @@ class _Meeting:
             try:
                 number, _, said = self.lines[name].hear(max(0.01, deadline - time.monotonic())).partition(" ")
             except _Broken as error:
+                self.silent.add(name)
                 return str(error)
             if number == str(self.number):
                 return said.removeprefix("failed ")
+
+
+def _sentence(failed):
+    return "; ".join(f"{name}: {said}" for name, said in failed.items())

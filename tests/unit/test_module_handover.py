@@ -21,6 +21,7 @@ class Cloud:
     def __init__(self):
         self.moved, self.announced, self.broken, self.resting, self.names, self.slow = [], [], {}, set(), {}, {}
         self.firewall: list[str] = []
+        self.dead = ""
         self.policies: set[tuple[str, int]] = set()
         self.members = {name: "127.0.0.1" for name in {**LEAVE, **TAKE}}
         with socket.socket() as free:
@@ -36,6 +37,8 @@ class Cloud:
     def _switch(self, name, plan):
         if name in LEAVE and not self.moved:
             assert self.resting == set(LEAVE), "requests are under way"
+        if name == self.dead:
+            raise SystemExit
         for entry in plan:
             time.sleep(self.slow.pop((name, entry["do"]), 0))
             if entry["do"] in self.broken.get(name, ()):
@@ -63,6 +66,8 @@ class Cloud:
             answers[name] = node.call("octane_handover.run", *given, patience=1)
         except CommandExecutionError as error:
             answers[name] = str(error)
+        except SystemExit:
+            answers[name] = "dead"
         self.policies.add(("afterwards", os.sched_getscheduler(0)))
 
     def hand_over(self, names=(*LEAVE, *TAKE)):
@@ -157,11 +162,27 @@ def test_a_job_that_comes_late_from_another_meeting_joins_none(cloud):
 
 
 def test_a_late_answer_is_not_taken_for_that_to_a_later_word(cloud):
-    """node-5 takes longer than it is waited for, and gives up again: only then do the others come back."""
-    cloud.slow = {("node-5", "attach"): 1.5}
+    """Those that take need longer than they are waited for, and give up again: only then do the others come back."""
+    cloud.slow = {(name, "attach"): 1.5 for name in TAKE}
     cloud.hand_over()
     back = [cloud.moved.index((name, "attach")) for name in LEAVE if (name, "attach") in cloud.moved]
-    assert all(index > cloud.moved.index(("node-5", "detach")) for index in back)
+    assert all(index > cloud.moved.index((name, "detach")) for index in back for name in TAKE)
+
+
+def test_when_one_that_takes_dies_the_others_keep_the_addresses(cloud):
+    """It lost its power, and the operator may be asleep: nobody would have them."""
+    cloud.dead = "node-5"
+    answers = cloud.hand_over()
+    assert [name for name, what in cloud.moved if what == "attach"] == ["node-4"]
+    assert ("node-4", "detach") not in cloud.moved and "node-4" in cloud.announced
+    assert answers["node-1"] == answers["node-4"] == "the others have taken over: node-5: the connection was closed"
+
+
+def test_when_one_that_leaves_dies_the_others_come_back_and_it_is_named(cloud):
+    cloud.dead = "node-2"
+    answers = cloud.hand_over()
+    assert [name for name, what in cloud.moved if what == "attach"] == ["node-1"]
+    assert answers["node-4"].startswith("the others went back: node-2: the connection was closed; not back: node-2: ")
 
 
 def test_the_port_of_the_meeting_is_open_to_its_members_as_long_as_it_lasts(cloud):
