@@ -329,6 +329,46 @@ def hears(addresses, timeout=3):
     return __salt__["octane_arp.hears"](addresses, timeout, sorted(set(macs().values())))
 
 
+def neighbours(addresses):
+    """
+    Where this node looks for addresses, of those for which it knows that.
+
+    :return: ``{address: mac}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-7 octane_net.neighbours '[192.168.0.2]'
+    """
+    lines = map(str.split, _ip(["-4", "neigh", "show"]).splitlines())
+    known = {words[0]: words[words.index("lladdr") + 1] for words in lines if "lladdr" in words[:-1]}
+    return {address: known[address] for address in addresses if address in known}
+
+
+def reaches_from(sources, target):
+    """
+    Whether an address answers to each of this node's own, those in its namespaces included.
+
+    :param sources: addresses of this node
+    :return: ``{source: bool}``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_net.reaches_from '[172.16.0.4, 172.16.0.3]' 172.16.0.1
+    """
+    places = {
+        address: namespace
+        for namespace in [None, *namespaces()]
+        for found in _inet(_ip(["-4", "-o", "addr", "show", "up"], namespace)).values()
+        for address in (network.partition("/")[0] for network in found)
+    }
+    target = str(ipaddress.ip_address(target))
+    return {address: _reaches(address, places.get(address), target) for address in sources}
+
+
 def flush_neighbours(interfaces=None):
     """
     Forget the hardware addresses of neighbours, in the node's namespaces too.
@@ -399,6 +439,12 @@ def _left(plan, known):
 def _announceable(network, interface, mac, namespace=None, virtual=True):
     known = {"address": network.partition("/")[0], "interface": interface, "netns": namespace}
     return {**known, "mac": mac, "virtual": virtual}
+
+
+def _reaches(source, namespace, target):
+    within = ["ip", "netns", "exec", namespace] if namespace else []
+    command = ["ping", "-n", "-q", "-c", "2", "-i", "0.2", "-W", "1", "-I", str(ipaddress.ip_address(source)), target]
+    return _run([*within, *command], check=False)["retcode"] == 0
 
 
 def _answers(target, payload):

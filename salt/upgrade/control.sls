@@ -105,6 +105,12 @@ Accept writes again:
     - undo_kwargs_from: octane.procedure.apis:passes
     - holds: [writes_accepted]
 
+Nobody looks for an address where it was before, on computes and behind the gateway:
+  octane.step:
+    - step: control.peers_know
+    - library: octane.procedure.neighbours:PeersKnow
+    - undo: nothing
+
 Remove the overlay between the seed's controllers:
   octane.step:
     - step: control.overlay_removed

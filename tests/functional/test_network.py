@@ -434,3 +434,21 @@ class TestDefaultRoute:
     def test_what_is_no_gateway_gets_nowhere(self, host, wrong):
         assert host.state("octane_net.default_route", plans={"node-1": wrong})["result"] is False
         assert "10.30.0.254" in self.routes(host)[0]
+
+
+def test_where_an_address_is_looked_for_is_told_of_those_that_are_known(network):
+    assert network.two.call("octane_net.neighbours", ["192.168.0.1"]) == {}
+    assert network.two.reaches("192.168.0.1")
+    mac = network.one.call("octane_net.macs")["br-mgmt"]
+    assert network.two.call("octane_net.neighbours", ["192.168.0.1", "192.168.0.99"]) == {"192.168.0.1": mac}
+
+
+def test_a_neighbour_that_looks_for_an_address_elsewhere_answers_to_the_others(network):
+    network.one.virtual_address("192.168.0.50/24", "br-mgmt")
+    network.two.run("ip", "neigh", "replace", "192.168.0.50", "lladdr", "02:00:00:00:00:01", "dev", "br-mgmt",
+                    "nud", "permanent")  # fmt: skip
+    asked = ["192.168.0.1", "192.168.0.50", "192.168.0.77"]
+    answers = network.one.call("octane_net.reaches_from", asked, "192.168.0.2")
+    assert answers == {"192.168.0.1": True, "192.168.0.50": False, "192.168.0.77": False}
+    network.two.run("ip", "neigh", "del", "192.168.0.50", "dev", "br-mgmt")
+    assert network.one.call("octane_net.reaches_from", asked[:2], "192.168.0.2") == dict.fromkeys(asked[:2], True)
