@@ -1,6 +1,7 @@
 """Disks and interfaces of a seed's controller, laid out like those of the original's controller it stands for. Pure.
 
-Ids, MAC addresses and `extra` of a disk stay the node's own; networks are matched by name, disks by their order.
+Ids, MAC addresses and `extra` of a disk stay the node's own; networks are matched by name, disks by their order. Bonds
+are the original's, made of the node's own interfaces of the same names.
 """
 
 from __future__ import annotations
@@ -15,25 +16,21 @@ Interfaces = list[dict[str, Any]]
 
 
 def interfaces(original: Interfaces, target: Interfaces, network_ids: dict[str, int], node: str) -> Interfaces:
-    """TARGET's interfaces with the networks that those of the same name have on ORIGINAL; a new list.
+    """TARGET's interfaces with the networks that those of the same name have on ORIGINAL, and its bonds; a new list.
 
     :param network_ids: {network name: id} in the target's environment
-    :raises Refused: naming NODE, when an interface or a network is missing, or the original has a bond
+    :raises Refused: naming NODE, when an interface or a network is missing
     """
-    bonds = [nic["name"] for nic in original if nic.get("type") == "bond"]
-    if bonds:
-        raise Refused(
-            f"{node}: its original carries networks over bond {bonds[0]}, which is not supported yet", node=node
-        )
+    own = [nic for nic in target if not _is_bond(nic)]
     names = {nic["name"]: [net["name"] for net in nic["assigned_networks"]] for nic in original}
     properties = {nic["name"]: nic.get("interface_properties") for nic in original}
-    missing = sorted(name for name, nets in names.items() if nets and name not in {nic["name"] for nic in target})
+    missing = sorted(used(original) - {nic["name"] for nic in own})
     if missing:
         raise Refused(f"{node} has no interface {', '.join(missing)}, which its original uses", node=node)
     unknown = sorted({net for nets in names.values() for net in nets} - set(network_ids))
     if unknown:
         raise Refused(f"{node}: the seed has no network {', '.join(unknown)}", node=node)
-    changed = copy.deepcopy(target)
+    changed = copy.deepcopy(own) + [_without_identity(nic) for nic in original if _is_bond(nic)]
     for nic in changed:
         nic["assigned_networks"] = [{"id": network_ids[net], "name": net} for net in names.get(nic["name"], [])]
         if properties.get(nic["name"]):
@@ -41,9 +38,30 @@ def interfaces(original: Interfaces, target: Interfaces, network_ids: dict[str, 
     return changed
 
 
+def used(found: Interfaces) -> set[str]:
+    """Names of the interfaces that carry a network, by themselves or as part of a bond."""
+    slaves = {slave["name"] for nic in found if _is_bond(nic) for slave in nic["slaves"]}
+    return slaves | {nic["name"] for nic in found if nic["assigned_networks"] and not _is_bond(nic)}
+
+
 def networks_by_interface(found: Interfaces) -> dict[str, list[str]]:
-    """{interface: sorted names of its networks}, to compare layouts by."""
-    return {nic["name"]: sorted(net["name"] for net in nic["assigned_networks"]) for nic in found}
+    """{interface: sorted names of its networks}, to compare layouts by; a bond with what it is made of."""
+    return {_label(nic): sorted(net["name"] for net in nic["assigned_networks"]) for nic in found}
+
+
+def _label(nic: dict[str, Any]) -> str:
+    if not _is_bond(nic):
+        return str(nic["name"])
+    return f"{nic['name']} ({nic['mode']} of {', '.join(sorted(slave['name'] for slave in nic['slaves']))})"
+
+
+def _is_bond(nic: dict[str, Any]) -> bool:
+    return bool(nic.get("type") == "bond")
+
+
+def _without_identity(bond: dict[str, Any]) -> dict[str, Any]:
+    """The bond as another node can have it: Nailgun gives it the MAC address of its first slave there."""
+    return {name: copy.deepcopy(value) for name, value in bond.items() if name not in ("id", "mac", "state")}
 
 
 def disks(original: Disks, target: Disks, minimums: dict[str, int], node: str) -> Disks:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from octane.errors import BadInput
-from octane.fuel import settings, versions
+from octane.fuel import layout, settings, versions
 from octane.fuel.nodes import Node, controllers
 from octane.fuel.tasks import Task
 
@@ -172,8 +172,6 @@ def _originals(found: Snapshot) -> list[str]:
             told.append(f"its controller {node.hostname} is {node.status!r}, not ready")
         if not node.online:
             told.append(f"its controller {node.hostname} is offline")
-        bonds = [nic["name"] for nic in found.interfaces.get(node.id, []) if nic.get("type") == "bond"]
-        told += [f"its controller {node.hostname} uses bond {name}, which is not supported yet" for name in bonds]
     return told
 
 
@@ -253,9 +251,7 @@ def _interfaces(found: Snapshot, spare: Node, original: Node) -> list[str]:
     if spare.id not in found.interfaces or original.id not in found.interfaces:
         return []
     have = {nic["name"] for nic in found.interfaces[spare.id]}
-    used = {
-        nic["name"] for nic in found.interfaces[original.id] if nic["assigned_networks"] and nic.get("type") != "bond"
-    }
+    used = layout.used(found.interfaces[original.id])
     told = [f"{spare.hostname} has no interface {name}, which {original.hostname} uses" for name in sorted(used - have)]
     if not any(nic.get("pxe") for nic in found.interfaces[spare.id]):
         told.append(_no_network_boot(spare))

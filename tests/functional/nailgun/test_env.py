@@ -1,12 +1,15 @@
 """upgrade-env against a server that behaves as Nailgun 7.0, its nodes faked: what it makes, twice, and cut in half."""
 
+import json
+
 import pytest
 
 from octane.errors import BadInput, Failed, InvariantBroken, OctaneError, Refused
 from octane.plan import network
 from octane.procedure import addresses, env, isolation, networks, seed_network, typed
 from tests.functional.nailgun.fakes import isolated_everywhere
-from tests.functional.nailgun.server import CONTROLLERS, ORIGINAL, SPARES
+from tests.functional.nailgun.conftest import container, contexts, prepare
+from tests.functional.nailgun.server import CONTROLLERS, ORIGINAL, SPARES, running
 
 STEPS = (
     env.Preflight,
@@ -81,6 +84,52 @@ def test_interfaces_carry_the_same_networks_as_the_original_s(upgraded):
 
     for new, old in zip(SPARES, CONTROLLERS, strict=True):
         assert by_name(fuel.layout(new).interfaces()) == by_name(fuel.layout(old).interfaces())
+
+
+@pytest.fixture(scope="module")
+def bonded(tmp_path_factory, recorded):
+    """Up to the facts, with originals that carry all but administration and public over a bond."""
+    state = json.loads(recorded)
+    for node in state["tables"]["nodes"]:
+        if node["id"] in CONTROLLERS:
+            bond_together(node, "eth2", "eth3")
+    with running(tmp_path_factory.mktemp("bonded"), json.dumps(state)) as master, container(master):
+        with contexts(prepare(master)) as make:
+            run(make(), STEPS[: STEPS.index(isolation.IsolateFacts) + 1])
+            yield make()
+
+
+def bond_together(node, *names):
+    slaves = [nic for nic in node["interfaces"] if nic["name"] in names]
+    carried = [network for nic in slaves for network in nic["networks"]]
+    for nic in slaves:
+        nic["networks"] = []
+    node["bonds"] = [
+        {
+            "name": "bond0",
+            "type": "bond",
+            "mode": "802.3ad",
+            "mac": slaves[0]["mac"],
+            "state": None,
+            "slaves": [{"name": name} for name in names],
+            "bond_properties": {"mode": "802.3ad", "type__": "linux"},
+            "interface_properties": {"disable_offloading": False, "mtu": None},
+            "offloading_modes": [],
+            "networks": carried,
+        }
+    ]
+
+
+def test_bonds_are_made_like_the_original_s_and_leave_their_bridges_for_the_isolation(bonded):
+    seed = env.seed(bonded)
+    nics = bonded.fuel.layout(SPARES[0]).interfaces()
+    (found,) = [nic for nic in nics if nic["type"] == "bond"]
+    own = {nic["name"]: nic["mac"] for nic in nics}
+    assert found["mac"] == own["eth2"] and {net["name"] for net in found["assigned_networks"]} >= {"management"}
+    assert isolated_everywhere(seed.facts())
+    uplinks = isolation.uplinks_of_both_sides(bonded)
+    (management,) = {one["port"] for ports in uplinks.values() for one in ports if one["purpose"] == "management"}
+    assert management == "bond0.101"
 
 
 def test_what_the_switch_needs_is_recorded(upgraded):

@@ -34,6 +34,32 @@ TARGET = [
 IDS = {"fuelweb_admin": 1, "public": 6, "management": 7, "storage": 8, "private": 9}
 
 
+BOND = {
+    **nic("bond0", {"management": 3, "private": 5}, 9),
+    "type": "bond",
+    "mode": "802.3ad",
+    "slaves": [{"name": "eth2"}, {"name": "eth3"}],
+    "bond_properties": {"mode": "802.3ad", "type__": "linux", "lacp_rate": "fast"},
+}
+BONDED = [*ORIGINAL[:2], nic("eth2", {}, 3), nic("eth3", {}, 4), BOND]
+
+
+def test_a_bond_is_made_of_the_interfaces_of_the_same_names():
+    done = layout.interfaces(BONDED, TARGET, IDS, "node-6")
+    assert layout.networks_by_interface(done) == layout.networks_by_interface(BONDED)
+    assert [entry["assigned_networks"] for entry in done[2:4]] == [[], []]
+    assert "mac" not in done[4] and "id" not in done[4], "its own node's first slave gives it one"
+    assert done[4]["bond_properties"] == BOND["bond_properties"]
+    again = layout.interfaces(BONDED, done, IDS, "node-6")
+    assert again == done, "one that is there already is not made beside itself"
+
+
+def test_another_bond_is_told_apart_although_its_networks_are_the_same():
+    others = ({"mode": "active-backup"}, {"slaves": [{"name": "eth1"}, {"name": "eth3"}]})
+    labels = [layout.networks_by_interface([{**BOND, **other}]) for other in ({}, *others)]
+    assert len({str(one) for one in labels}) == 3
+
+
 def test_networks_go_to_the_interface_of_the_same_name_with_the_seed_s_ids():
     done = layout.interfaces(ORIGINAL, TARGET, IDS, "node-6")
     assert layout.networks_by_interface(done) == layout.networks_by_interface(ORIGINAL)
@@ -48,7 +74,7 @@ def test_ids_and_addresses_stay_the_target_s():
 @pytest.mark.parametrize(
     ("original", "target", "ids", "named"),
     [
-        ([{**ORIGINAL[0], "name": "bond0", "type": "bond"}], TARGET, IDS, "bond0"),
+        (BONDED, TARGET[:3], IDS, "eth3"),
         (ORIGINAL, TARGET[:3], IDS, "eth3"),
         (ORIGINAL, TARGET, {key: value for key, value in IDS.items() if key != "storage"}, "storage"),
     ],

@@ -33,6 +33,10 @@ def good():
     )
 
 
+def bond(*slaves):
+    return {**nics("bond0")[0], "type": "bond", "slaves": [{"name": name} for name in slaves]}
+
+
 def told(snapshot, **changes):
     return preflight.problems(dataclasses.replace(snapshot, **changes))
 
@@ -77,7 +81,7 @@ def section(good, name, **values):
         (lambda g: {"nodes": (controller(1, meta={"disks": [DISK, DISK]}), *g.nodes[1:])}, "node-4 has 1 disks"),
         (lambda g: {"interfaces": {**g.interfaces, 5: nics("eth0")}}, "node-5 has no interface eth1"),
         (lambda g: {"interfaces": {**g.interfaces, 5: nics("eth1")}}, "node-5 is known to boot"),
-        (lambda g: {"interfaces": {**g.interfaces, 1: [{**nics("b")[0], "name": "bond0", "type": "bond"}]}}, "bond0"),
+        (lambda g: {"interfaces": {**g.interfaces, 1: [bond("eth1", "eth7")]}}, "node-4 has no interface eth7"),
     ],
 )
 def test_each_problem_is_named(good, changes, named):
