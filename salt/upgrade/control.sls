@@ -14,6 +14,11 @@ Know every port that moves, on both sides:
     - step: control.ports_planned
     - library: octane.procedure.control:PlanPorts
 
+What clients reach is on both sides:
+  octane.step:
+    - step: control.served_alike
+    - library: octane.procedure.apis:ServedAlike
+
 The seed is still isolated:
   octane.step:
     - step: control.isolated

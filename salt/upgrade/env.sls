@@ -83,6 +83,11 @@ Deploy the seed:
     - step: env.deployed
     - library: octane.procedure.env:Deploy
 
+Tell what clients of the original reach and the seed does not serve:
+  octane.step:
+    - step: env.served_alike
+    - library: octane.procedure.apis:ServedAlike
+
 They are still isolated:
   octane.step:
     - step: env.still_isolated

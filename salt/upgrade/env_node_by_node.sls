@@ -87,6 +87,11 @@ Deploy the seed:
     - library: octane.procedure.env:Deploy
     - holds: [quorum_kept]
 
+Tell what clients of the original reach and the seed does not serve:
+  octane.step:
+    - step: env.served_alike
+    - library: octane.procedure.apis:ServedAlike
+
 It is still isolated:
   octane.step:
     - step: env.still_isolated

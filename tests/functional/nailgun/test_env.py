@@ -7,8 +7,8 @@ import pytest
 from octane.errors import BadInput, Failed, InvariantBroken, OctaneError, Refused
 from octane.plan import network
 from octane.procedure import addresses, env, isolation, networks, seed_network, typed
-from tests.functional.nailgun.fakes import isolated_everywhere
 from tests.functional.nailgun.conftest import container, contexts, prepare
+from tests.functional.nailgun.fakes import isolated_everywhere
 from tests.functional.nailgun.server import CONTROLLERS, ORIGINAL, SPARES, running
 
 STEPS = (
@@ -93,10 +93,14 @@ def bonded(tmp_path_factory, recorded):
     for node in state["tables"]["nodes"]:
         if node["id"] in CONTROLLERS:
             bond_together(node, "eth2", "eth3")
-    with running(tmp_path_factory.mktemp("bonded"), json.dumps(state)) as master, container(master):
-        with contexts(prepare(master)) as make:
-            run(make(), STEPS[: STEPS.index(isolation.IsolateFacts) + 1])
-            yield make()
+    directory = tmp_path_factory.mktemp("bonded")
+    with (
+        running(directory, json.dumps(state)) as master,
+        container(master),
+        contexts(prepare(master)) as make,
+    ):
+        run(make(), STEPS[: STEPS.index(isolation.IsolateFacts) + 1])
+        yield make()
 
 
 def bond_together(node, *names):
