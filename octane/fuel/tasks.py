@@ -78,7 +78,7 @@ class Tasks:
 class Wait:
     """What a wait needs to know: the environment, which of its nodes, how long, and who is told.
 
-    `timeout` is in seconds.
+    `timeout` is in seconds. `watch` is called at every look: what else is to be seen meanwhile.
     """
 
     environment: Environment
@@ -86,6 +86,19 @@ class Wait:
     node_ids: tuple[int, ...]
     timeout: float
     progress: Progress
+    watch: Callable[[], None] = lambda: None
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """What CONDITION returns once it holds.
+
+        :raises WaitTimeout: naming WHAT was waited for
+        """
+
+        def look() -> Any:
+            self.watch()
+            return condition()
+
+        return until(look, self.timeout, what, interval=INTERVAL)
 
 
 def wait_for_task(wait: Wait, task_id: int, what: str) -> None:
@@ -112,7 +125,7 @@ def wait_for_task(wait: Wait, task_id: int, what: str) -> None:
             raise Failed(f"{what} failed: {task.message or task.status}{_in_error(wait)}")
         return True
 
-    until(ended, wait.timeout, f"{what} (task {task_id})", interval=INTERVAL)
+    wait.until(ended, f"{what} (task {task_id})")
 
 
 def _tell(wait: Wait, task: Task, told: list[str]) -> None:
@@ -151,7 +164,8 @@ def wait_for_nodes(wait: Wait, statuses: tuple[str, ...], what: str) -> list[Nod
     if not wait.node_ids:
         return []
     names = ", ".join(f"node-{node_id}" for node_id in wait.node_ids)
-    return until(there, wait.timeout, f"{what}: {names} online and {' or '.join(statuses)}", interval=INTERVAL)
+    found: list[Node] = wait.until(there, f"{what}: {names} online and {' or '.join(statuses)}")
+    return found
 
 
 def wait_for_environment(wait: Wait, what: str) -> None:
@@ -166,7 +180,7 @@ def wait_for_environment(wait: Wait, what: str) -> None:
             raise Failed(f"{what} failed: environment {wait.environment.id} is {status!r}{_in_error(wait)}")
         return status == "operational"
 
-    until(operational, wait.timeout, f"{what}: environment {wait.environment.id} operational", interval=INTERVAL)
+    wait.until(operational, f"{what}: environment {wait.environment.id} operational")
 
 
 def wait_for_deletion(wait: Wait) -> None:

@@ -22,6 +22,7 @@ from octane.plan import network
 from octane.procedure import preflight
 from octane.procedure.checks import Precondition
 from octane.procedure.master_check import deployable_release
+from octane.procedure.membership import Watch
 from octane.procedure.networks import members
 from octane.stage import NODE_BY_NODE, command_line
 from octane.step import LibraryStep, Outcome
@@ -65,8 +66,11 @@ def seed_nodes(ctx: Context) -> list[Node]:
 
 
 def wait(ctx: Context, nodes: list[Node], timeout: float) -> Wait:
-    """A wait of TIMEOUT seconds for the seed and NODES of it."""
-    return Wait(seed(ctx), ctx.fuel.tasks, tuple(node.id for node in nodes), timeout, ctx.progress)
+    """A wait of TIMEOUT seconds for the seed and NODES of it. Without spare servers those that stay are watched."""
+    given = seed(ctx), ctx.fuel.tasks, tuple(node.id for node in nodes), timeout, ctx.progress
+    if not is_node_by_node(ctx):
+        return Wait(*given)
+    return Wait(*given, watch=Watch(ctx, [node.minion for node in controllers(original(ctx).nodes())]))
 
 
 def snapshot(ctx: Context) -> preflight.Snapshot:

@@ -309,7 +309,8 @@ def become_minion(ctx: Context, node: Node) -> None:
 
 
 def _wait(ctx: Context, environment: Environment, node: Node, timeout: float) -> Wait:
-    return Wait(environment, ctx.fuel.tasks, (node.id,), timeout, ctx.progress)
+    watch = membership.Watch(ctx, staying(ctx))
+    return Wait(environment, ctx.fuel.tasks, (node.id,), timeout, ctx.progress, watch)
 
 
 def _addresses_of(ctx: Context, node: Node) -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import Failed, InvariantBroken, NodeFailed, WaitTimeout
+from octane.errors import Failed, InvariantBroken, NodeFailed, OctaneError, WaitTimeout
 from octane.wait import until
 
+LOOK_SECONDS = 30
+"""Between two looks at clusters while something else is waited for."""
 SETTLE_TIMEOUT = 600
 """Seconds for members to join or leave: a database that joins copies the whole of another one first."""
 
@@ -24,30 +27,30 @@ def seen(ctx: Context, minions: list[str]) -> dict[str, Any]:
     return found
 
 
-def broken(found: Seen, count: int, votes: int | None = None) -> list[str]:
-    """What is not whole in clusters that are to have COUNT members each, one sentence each.
+def broken(found: Seen, count: int | None, votes: int | None = None) -> list[str]:
+    """What is not whole in clusters that are to have COUNT members each (any number when None), one sentence each.
 
     :param votes: how many votes corosync is to expect; as many as it likes when not given
     """
     return [f"{node}: {problem}" for node, one in sorted(found.items()) for problem in _problems(one, count, votes)]
 
 
-def _problems(one: Mapping[str, Any], count: int, votes: int | None) -> list[str]:
+def _problems(one: Mapping[str, Any], count: int | None, votes: int | None) -> list[str]:
     database, brokers = one["database"], one["brokers"]
     told = []
     if not one["quorum"] or not one["votes"]["quorate"]:
         told.append("Pacemaker has no quorum")
-    if len(one["online"]) != count:
+    if count not in (None, len(one["online"])):
         told.append(f"Pacemaker has {len(one['online'])} nodes online, not {count}")
     if votes is not None and one["votes"]["expected"] != votes:
         told.append(f"corosync expects {one['votes']['expected']} votes, not {votes}")
     if database["status"] != "Primary" or database["state"] != "Synced":
         told.append(f"Galera is {database['status']}, {database['state']}")
-    if database["size"] != count:
+    if count not in (None, database["size"]):
         told.append(f"Galera has {database['size']} members, not {count}")
     if brokers["partitioned"]:
         told.append("RabbitMQ is partitioned")
-    if len(brokers["running"]) != count:
+    if count not in (None, len(brokers["running"])):
         told.append(f"RabbitMQ has {len(brokers['running'])} brokers running, not {count}")
     return told
 
@@ -69,8 +72,8 @@ def evidence(found: Seen) -> dict[str, Any]:
     }
 
 
-def require_whole(ctx: Context, minions: list[str], count: int, votes: int | None = None) -> dict[str, Any]:
-    """Evidence that the clusters of MINIONS are whole with COUNT members.
+def require_whole(ctx: Context, minions: list[str], count: int | None, votes: int | None = None) -> dict[str, Any]:
+    """Evidence that the clusters of MINIONS are whole with COUNT members, or with any number of them.
 
     :raises InvariantBroken: naming who misses what
     """
@@ -79,6 +82,33 @@ def require_whole(ctx: Context, minions: list[str], count: int, votes: int | Non
     if problems:
         raise InvariantBroken(f"clusters are not whole: {'; '.join(problems)}")
     return evidence(found)
+
+
+class Watch:
+    """Tells, while something else is waited for, when the clusters of MINIONS are not whole any more or are so again:
+    an hour in which one controller is installed anew is an hour in which the others have no vote to spare."""
+
+    def __init__(self, ctx: Context, minions: list[str]) -> None:
+        self._ctx, self._minions = ctx, minions
+        self._next = 0.0
+        self._told = ""
+
+    def __call__(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + LOOK_SECONDS
+        problem = self._problem()
+        if problem != self._told:
+            self._ctx.progress(problem or f"the clusters of {', '.join(self._minions)} are whole again")
+        self._told = problem
+
+    def _problem(self) -> str:
+        try:
+            # Whoever comes back joins them in the end of what is waited for.
+            require_whole(self._ctx, self._minions, None)
+        except OctaneError as error:
+            return error.sentence
+        return ""
 
 
 def await_whole(ctx: Context, minions: list[str], count: int, votes: int | None = None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from octane.procedure import membership
+from tests.unit.procedure.world import FakeContext, FakeNodes
 
 WHOLE = {
     "online": ["node-2.domain.tld", "node-3.domain.tld"],
@@ -53,3 +54,33 @@ def test_votes_are_not_asked_for_where_the_configuration_still_has_who_left():
 def test_the_evidence_has_figures_and_no_names_of_users():
     assert membership.evidence(seen())["node-2"]["galera"] == {"size": 2, "status": "Primary", "state": "Synced"}
     assert membership.evidence(seen())["node-3"]["votes"] == {"expected": 2, "total": 2, "quorate": True}
+
+
+def test_clusters_that_fall_apart_while_something_else_is_waited_for_are_told_once_and_when_they_are_whole(monkeypatch):
+    ctx = FakeContext(FakeNodes({}), None, [])
+    state = {"now": seen(), "time": 100.0, "asked": 0}
+
+    def look(minion):
+        state["asked"] += 1
+        return state["now"][minion]
+
+    ctx.nodes.functions["octane_members.seen"] = look
+    monkeypatch.setattr(membership.time, "monotonic", lambda: state["time"])
+    watch = membership.Watch(ctx, ["node-2", "node-3"])
+    for now in (seen(), seen(quorum=False), seen(quorum=False), seen()):
+        state["now"] = now
+        watch()
+        watch()
+        state["time"] += membership.LOOK_SECONDS
+    assert state["asked"] == 8, "not at every look of the wait"
+    assert [text for text, _ in ctx.told] == [
+        "clusters are not whole: node-3: Pacemaker has no quorum",
+        "the clusters of node-2, node-3 are whole again",
+    ]
+
+
+def test_a_controller_that_does_not_answer_meanwhile_is_told_and_ends_no_wait():
+    ctx = FakeContext(FakeNodes({"octane_members.seen": lambda minion: WHOLE}), None, [])
+    ctx.nodes.silent = {"node-3"}
+    membership.Watch(ctx, ["node-2", "node-3"])()
+    assert "node-3" in ctx.told[0][0]
