@@ -221,7 +221,7 @@ class Forget(LibraryStep):
         problems = membership.broken(found, len(left["staying"]), len(left["staying"]))
         counted = [node for node, one in found.items() if len(one["brokers"]["members"]) != len(left["staying"])]
         told = ctx.nodes.call(left["staying"], "octane_members.drop", _names(left), True)
-        return {"forget": left["minion"]} if problems or counted or any(told.values()) else {}
+        return {"forget": left["minion"]} if problems or counted or any(one["changed"] for one in told.values()) else {}
 
     def apply(self, ctx: Context) -> Outcome:
         left = ctx.recall(LEFT)
@@ -244,9 +244,8 @@ class Forget(LibraryStep):
         """It may join again; RabbitMQ takes in any broker that begins with nothing."""
         others = staying(ctx)
         changed = ctx.nodes.call(others, "octane_members.readmit", timeout=180)
-        return Outcome(
-            changes={"expected": [node for node, done in changed.items() if done]}, comment="the others expect it again"
-        )
+        expected = [node for node, done in changed.items() if done["changed"]]
+        return Outcome(changes={"expected": expected}, comment="the others expect it again")
 
 
 def _names(left: dict[str, Any]) -> list[str]:

@@ -233,7 +233,7 @@ def _status(ctx: Context) -> dict[str, bool]:
 
 def _thrown_away(ctx: Context) -> Outcome:
     node = _seed(ctx)
-    there = ctx.nodes.call([node], "octane_rehearsal.stop", timeout=START_TIMEOUT)[node]
+    there = ctx.nodes.call([node], "octane_rehearsal.stop", timeout=START_TIMEOUT)[node]["was"]
     return Outcome({"removed": "the scratch server"} if there else {}, f"{node} holds nothing of the rehearsal")
 
 

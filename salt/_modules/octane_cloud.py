@@ -68,7 +68,7 @@ def remove(kind, identifier, name):
     Remove one resource, when the name it has is the one given; gone already is good.
 
     :param kind: a key of what :func:`resources` returns
-    :return: ``True`` when it was removed, ``False`` when it was not there
+    :return: ``{"was": bool}``: whether it was there
     :raises CommandExecutionError: when it has another name, or the API refuses.
 
     CLI Example:
@@ -82,7 +82,7 @@ def remove(kind, identifier, name):
     session = _Session()
     found = {entry["id"]: entry for entry in session.listing(kind)}.get(identifier)
     if found is None:
-        return False
+        return {"was": False}
     if _identity(found)["name"] != name:
         raise CommandExecutionError(
             f"{kind} {identifier} is named {_identity(found)['name']!r}, not {name!r}: not removed"
@@ -90,7 +90,7 @@ def remove(kind, identifier, name):
     if kind == "routers":
         _empty_router(session, identifier)
     session.call("DELETE", kind, f"/{identifier}")
-    return True
+    return {"was": True}
 
 
 def delete_record(service_type, identifier):

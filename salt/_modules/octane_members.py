@@ -133,7 +133,7 @@ def forget_broker(name):
     Let RabbitMQ forget a broker that has stopped and will not come back with what it knows.
 
     :param name: of its host, short
-    :return: whether it was still a member
+    :return: ``{"was": bool}``: whether it was still a member
 
     CLI Example:
 
@@ -144,7 +144,7 @@ def forget_broker(name):
     known = [one for one in brokers()["members"] if one.partition("@")[2].partition(".")[0] == name]
     for one in known:
         _run(["rabbitmqctl", "-q", "forget_cluster_node", one])
-    return bool(known)
+    return {"was": bool(known)}
 
 
 def drop(names, test=False):
@@ -152,7 +152,7 @@ def drop(names, test=False):
     Take a node that has stopped for good out of corosync's and Pacemaker's members, without a restart.
 
     :param names: every name and address that the configuration may call it by
-    :return: whether anything was, or with ``test`` would be, changed
+    :return: ``{"changed": bool}``: whether anything was, or with ``test`` would be
 
     CLI Example:
 
@@ -165,21 +165,21 @@ def drop(names, test=False):
     wanted = without(text, names)
     gone = [one for one in names if one in __salt__["octane_cluster.nodes"]()]
     if test:
-        return wanted != text or bool(gone)
+        return {"changed": wanted != text or bool(gone)}
     if wanted != text:
         __salt__["octane_files.write"](COROSYNC, wanted, _OWNER)
         _run(["corosync-cfgtool", "-R"])
     for one in gone:
         # Each controller is told, and the first has done it for all.
         _run(["crm_node", "--force", "-R", one], check=False)
-    return wanted != text or bool(gone)
+    return {"changed": wanted != text or bool(gone)}
 
 
 def readmit(test=False):
     """
     Put back what :func:`drop` took out, so that the node can join again.
 
-    :return: whether anything was, or with ``test`` would be, changed
+    :return: ``{"changed": bool}``: whether anything was, or with ``test`` would be
 
     CLI Example:
 
@@ -190,7 +190,7 @@ def readmit(test=False):
     changed = bool(__salt__["octane_files.restore"](_OWNER, test))
     if changed and not test:
         _run(["corosync-cfgtool", "-R"])
-    return changed
+    return {"changed": changed}
 
 
 def without(text, names):

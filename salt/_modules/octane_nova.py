@@ -40,7 +40,7 @@ def set_upgrade_level(compute, config=CONFIG):
     """
     Write down the release to speak to computes, or none; takes effect when nova's services are restarted.
 
-    :return: ``True`` when the file changed
+    :return: ``{"changed": bool}``: whether the file was
     :raises CommandExecutionError: the file does not say so afterwards
 
     CLI Example:

@@ -35,7 +35,7 @@ def put(path, section, option, value):
     """
     Set an option in a file that is there, or take it out (``None``); takes effect when the service is restarted.
 
-    :return: ``True`` when the file changed
+    :return: ``{"changed": bool}``: whether the file was
     :raises CommandExecutionError: the value is not one line, or the file does not say so afterwards
 
     CLI Example:
@@ -53,7 +53,7 @@ def put(path, section, option, value):
         __salt__["octane_files.replace"](path, after)
     if get(path, section, option) != value:
         raise CommandExecutionError(f"{path} does not say {option}={value} although it was written")
-    return after != before
+    return {"changed": after != before}
 
 
 def with_option(text, section, option, value):

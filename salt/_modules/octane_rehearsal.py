@@ -65,7 +65,9 @@ def start():
 
 def stop():
     """
-    End the scratch server, remove its data and its namespace; ``True`` when there was any of it.
+    End the scratch server, remove its data and its namespace.
+
+    :return: ``{"was": bool}``: whether there was any of it
 
     CLI Example:
 
@@ -82,7 +84,7 @@ def stop():
         shutil.rmtree(folder)
     if _has_namespace():
         _run(["ip", "netns", "delete", NAMESPACE])
-    return there
+    return {"was": there}
 
 
 def status():

@@ -116,10 +116,10 @@ def test_nothing_of_it_stays_and_the_real_server_is_as_it_was(real):
     before = real.call("checksums", ["nova"])
     folder = Path(real.node.call("octane_rehearsal.start")["folder"])
     assert folder.is_dir()
-    assert real.node.call("octane_rehearsal.stop") is True
+    assert real.node.call("octane_rehearsal.stop") == {"was": True}
     assert not folder.exists()
     assert real.node.call("octane_rehearsal.status") == {"folder": False, "namespace": False, "running": False}
-    assert real.node.call("octane_rehearsal.stop") is False
+    assert real.node.call("octane_rehearsal.stop") == {"was": False}
     assert real.call("checksums", ["nova"]) == before
 
 

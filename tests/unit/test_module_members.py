@@ -129,7 +129,7 @@ def test_what_is_no_status_is_an_error(controller):
 
 
 def test_the_one_that_left_is_taken_out_with_its_vote_and_nobody_else(controller):
-    assert controller.node.call("octane_members.drop", NAMES) is True
+    assert controller.node.call("octane_members.drop", NAMES) == {"changed": True}
     text = controller.file.read_text()
     assert "192.168.0.3\n" not in text and "192.168.0.30\n" in text and "expected_votes: 2" in text
     assert controller.commands == [["corosync-cfgtool", "-R"], ["crm_node", "--force", "-R", "node-1.domain.tld"]]
@@ -138,19 +138,19 @@ def test_the_one_that_left_is_taken_out_with_its_vote_and_nobody_else(controller
 def test_a_second_time_there_is_nothing_to_do(controller):
     controller.node.call("octane_members.drop", NAMES)
     controller.commands.clear()
-    assert controller.node.call("octane_members.drop", NAMES) is False and controller.commands == []
+    assert controller.node.call("octane_members.drop", NAMES) == {"changed": False} and controller.commands == []
 
 
 def test_a_look_changes_nothing(controller):
-    assert controller.node.call("octane_members.drop", NAMES, True) is True
+    assert controller.node.call("octane_members.drop", NAMES, True) == {"changed": True}
     assert controller.file.read_text() == CONFIGURATION and controller.commands == []
 
 
 def test_it_is_readmitted_to_the_byte(controller):
     controller.node.call("octane_members.drop", NAMES)
-    assert controller.node.call("octane_members.readmit") is True
+    assert controller.node.call("octane_members.readmit") == {"changed": True}
     assert controller.file.read_text() == CONFIGURATION
-    assert controller.node.call("octane_members.readmit") is False
+    assert controller.node.call("octane_members.readmit") == {"changed": False}
 
 
 def test_the_last_one_is_not_taken_out(controller):
@@ -159,6 +159,6 @@ def test_the_last_one_is_not_taken_out(controller):
 
 
 def test_its_broker_is_forgotten_once(controller):
-    assert controller.node.call("octane_members.forget_broker", "node-1") is True
-    assert controller.node.call("octane_members.forget_broker", "node-1") is False
+    assert controller.node.call("octane_members.forget_broker", "node-1") == {"was": True}
+    assert controller.node.call("octane_members.forget_broker", "node-1") == {"was": False}
     assert ["rabbitmqctl", "-q", "forget_cluster_node", "rabbit@node-1"] in controller.commands

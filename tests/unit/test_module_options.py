@@ -27,9 +27,9 @@ def path(tmp_path):
 
 def test_one_option_is_set_and_nothing_else_changes(path):
     node = Node()
-    assert node.call("octane_options.put", str(path), "DEFAULT", "nova_admin_tenant_id", "2222") is True
+    assert node.call("octane_options.put", str(path), "DEFAULT", "nova_admin_tenant_id", "2222") == {"changed": True}
     assert node.call("octane_options.get", str(path), "DEFAULT", "nova_admin_tenant_id") == "2222"
-    assert node.call("octane_options.put", str(path), "DEFAULT", "nova_admin_tenant_id", "2222") is False
+    assert node.call("octane_options.put", str(path), "DEFAULT", "nova_admin_tenant_id", "2222") == {"changed": False}
     gone = "nova_admin_tenant_id = 11111111111111111111111111111111"
     left = [line for line in NEUTRON.splitlines() if line != gone]
     assert [line for line in path.read_text().splitlines() if line != "nova_admin_tenant_id=2222"] == left

@@ -44,7 +44,11 @@ class FakeNodes:
     def call(self, targets, fun, *args, timeout=60, **kwargs):
         self.calls.append((tuple(targets), fun))
         answer = getattr(self, fun.replace(".", "_"))
-        return {minion: answer(minion, *args, **kwargs) for minion in targets}
+        answers = {minion: answer(minion, *args, **kwargs) for minion in targets}
+        for minion, told in answers.items():
+            if told is False:
+                raise NodeFailed(minion, fun, "returned False")
+        return answers
 
     def state(self, targets, fun, *, test=False, timeout=60, **kwargs):
         assert fun == "octane_net.overlays"

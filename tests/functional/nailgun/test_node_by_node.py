@@ -65,14 +65,14 @@ class Clusters:
     def drop(self, minion, names, test=False):
         found = bool(self.expected & set(names))
         self.expected -= set() if test else set(names)
-        return found
+        return {"changed": found}
 
     def readmit(self, minion):
         self.expected = {f"node-{number}" for number in CONTROLLERS}
-        return True
+        return {"changed": True}
 
     def forget_broker(self, minion, name):
-        return True
+        return {"was": True}
 
     def state(self, targets, fun, **kwargs):
         if fun == "octane_cluster.shutdown":

@@ -59,7 +59,7 @@ class Cloud:
 
     def stop(self, minion):
         there, self.scratch = self.scratch is not None, None
-        return there
+        return {"was": there}
 
     def ask(self, minion, function, *arguments, **named):
         assert minion == "node-4" and self.scratch

@@ -51,6 +51,8 @@ class FakeNodes:
                 if target in self.silent:
                     raise NodeFailed(target, fun, "no answer within 60 s")
                 answers[target] = self.functions[fun](target, *args, **kwargs)
+                if answers[target] is False:
+                    raise NodeFailed(target, fun, "returned False")
             except OctaneError as error:
                 failed[target] = error
         if failed:
