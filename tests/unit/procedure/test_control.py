@@ -8,7 +8,7 @@ import pytest
 
 from octane import stage
 from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
-from octane.procedure import control
+from octane.procedure import computes, control
 from octane.procedure.control import PORTS, SWITCHED
 from octane.step import load
 from tests.saltfiles import orchestration
@@ -138,7 +138,7 @@ class Network:
         assert (port, networks) == (5673, ["192.168.0.0/24"])
         self.cut.append(minion)
         self.consumers["compute.node-7.domain.tld"] = 1
-        return {"before": 3, "after": 0}
+        return {"before": 3, "after": 0, "how": "ss"}
 
     def overlays_absent(self, minion, test, plans):
         for entry in plans[minion]:
@@ -271,15 +271,72 @@ def test_computes_are_cut_from_the_old_brokers_and_awaited(ctx, network):
     assert step.pending(ctx) == {"reconnect": ["node-7"]}
     step.apply(ctx)
     assert network.cut == ["node-7"]
-    assert step.verify(ctx) == {"consumed": ["node-7"]}
+    assert step.verify(ctx)["consumed"] == ["node-7"]
 
 
-def test_a_compute_that_never_comes_back_is_named_by_what_was_waited_for(ctx, network, monkeypatch):
-    monkeypatch.setattr(control, "RECONNECT_TIMEOUT", 0)
-    network.functions()
-    ctx.nodes.functions["octane_net.cut_connections"] = lambda *_: {"before": 0, "after": 0}
-    with pytest.raises(WaitTimeout, match="every compute's queue"):
+def test_a_compute_that_never_comes_back_is_named(ctx, network, monkeypatch):
+    monkeypatch.setattr(computes, "RECONNECT_TIMEOUT", 0)
+    ctx.nodes.functions["octane_net.cut_connections"] = lambda *_: {"before": 0, "after": 0, "how": "ss"}
+    with pytest.raises(WaitTimeout, match=r"every compute's queue .*; nobody consumes that of node-7"):
         control.Reconnect().apply(ctx)
+
+
+def with_one_in_maintenance(ctx, network):
+    """A second compute that answers and whose nova-compute is stopped, before the switch and after it."""
+    ctx.fuel.nodes().append(node(8, ORIGINAL, "compute"))
+    network.consumers["compute.node-7.domain.tld"] = 1
+    network.consumers["compute.node-8.domain.tld"] = 0
+
+
+def test_a_compute_without_nova_before_the_switch_is_told_and_waited_for_by_nobody_there_and_back(ctx, network):
+    with_one_in_maintenance(ctx, network)
+    outcome = control.Switch().apply(ctx)
+    assert "nobody consumed the queue of node-8 before, so it is not waited for" in outcome.comment
+    assert outcome.evidence["idle before"] == ["node-8"]
+    network.consumers["compute.node-7.domain.tld"] = 0
+    assert control.Reconnect().pending(ctx) == {"reconnect": ["node-7"]}
+    assert "1 computes consume" in control.Reconnect().apply(ctx).comment
+    assert network.cut == ["node-7", "node-8"], "what it may have of old connections is cut as well"
+    assert control.Reconnect().verify(ctx) == {"consumed": ["node-7"], "idle before": ["node-8"]}
+    assert computes.down(ctx) == []
+    control.ComputesReport().verify(ctx)
+    control.Switch().undo(ctx)
+    assert not ctx.recall(computes.IDLE), "another switch looks for itself"
+
+
+def test_who_was_idle_is_noted_once_however_often_the_switch_is_run(ctx, network):
+    with_one_in_maintenance(ctx, network)
+    control.Switch().apply(ctx)
+    network.consumers = {"compute.node-7.domain.tld": 0, "compute.node-8.domain.tld": 0}
+    assert control.Switch().apply(ctx).evidence["idle before"] == ["node-8"]
+
+
+def test_no_queue_consumed_at_all_is_said_to_be_a_strange_thing_and_keeps_nobody_from_the_switch(ctx, network):
+    comment = control.Switch().apply(ctx).comment
+    assert "nobody consumed the queue of any compute before: look at the original's brokers" in comment
+    control.Reconnect().apply(ctx)
+    assert network.cut == ["node-7"]
+
+
+def test_who_was_idle_is_asked_of_the_next_broker_where_one_is_down(ctx, network):
+    with_one_in_maintenance(ctx, network)
+
+    def queues(minion):
+        if minion == "node-1":
+            raise NodeFailed(minion, "octane_nova.compute_queues", "no such node")
+        return network.consumers
+
+    ctx.nodes.functions["octane_nova.compute_queues"] = queues
+    assert control.Switch().apply(ctx).evidence["idle before"] == ["node-8"]
+
+
+def test_where_no_broker_tells_every_compute_is_waited_for(ctx, network):
+    def queues(minion):
+        raise NodeFailed(minion, "octane_nova.compute_queues", "no such node")
+
+    ctx.nodes.functions["octane_nova.compute_queues"] = queues
+    outcome = control.Switch().apply(ctx)
+    assert outcome.evidence["idle before"] == [] and "none of the original's brokers told" in outcome.comment
 
 
 def test_the_overlay_is_removed_once_and_only_where_it_is(ctx, network):
@@ -299,9 +356,9 @@ def test_what_is_fenced_is_what_was_planned(ctx):
 
 
 def test_computes_that_the_new_controllers_do_not_see_up_are_named(ctx, network):
-    assert control.computes_down(ctx) == ["node-7"]
+    assert computes.down(ctx) == ["node-7"]
     network.consumers["compute.node-7.domain.tld"] = 1
-    assert control.computes_down(ctx) == []
+    assert computes.down(ctx) == []
 
 
 def test_a_controller_that_does_not_answer_is_named_with_what_to_state(ctx):
