@@ -15,7 +15,7 @@ from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import computes, isolation, tenants
 from octane.procedure.checks import Check
-from octane.procedure.isolation import SWITCHED
+from octane.procedure.isolation import SERVED, SWITCHED
 from octane.procedure.networks import PORTS
 from octane.procedure.seed_network import Overlay, OverlayPlans, overlay_plans, overlay_ports
 from octane.sides import fenced, sides
@@ -174,6 +174,7 @@ class Switch(LibraryStep):
         if plans:
             ctx.nodes.state(list(plans), "octane_net.overlays_prepared", plans=plans)
         ctx.record(BACK, overlay_ports(plans))
+        ctx.record(SERVED, True)
         evidence = _hand_over(ctx, _leave(ctx), _take(ctx))
         ctx.record(SWITCHED, True)
         evidence |= {"not told": _flush(ctx), "idle before": computes.idle(ctx)}

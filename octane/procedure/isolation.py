@@ -38,6 +38,9 @@ OVERLAYS = "env.overlays"
 SWITCHED = "control.switched"
 """Recorded by upgrade-control: from then on the seed is to be heard."""
 
+SERVED = "control.seed_served"
+"""Recorded right before the addresses move, and forgotten on the way back when what was written to the seed is kept."""
+
 
 class IsolateFacts(WithSeed):
     """The facts of the seed's controllers cut them off; the ports to attach later are recorded."""

@@ -73,6 +73,12 @@ Warm every API of the seed:
     - library: octane.procedure.control:Warm
     - undo: nothing
 
+# Taken back after the switch is, when nothing reaches the seed any more.
+Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
+  octane.step:
+    - step: control.writes_noted
+    - library: octane.procedure.written:NoteWrites
+
 A port without a bridge must not tell the original's addresses once they have moved:
   octane.step:
     - step: control.original_strict_arp
@@ -90,11 +96,6 @@ Connect the computes to the new brokers:
     - step: control.reconnected
     - library: octane.procedure.control:Reconnect
     - undo: nothing
-
-Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
-  octane.step:
-    - step: control.writes_noted
-    - library: octane.procedure.written:NoteWrites
 
 Accept writes again:
   octane.step:

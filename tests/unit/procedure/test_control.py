@@ -10,6 +10,7 @@ from octane import stage
 from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import computes, control
 from octane.procedure.control import PORTS, SWITCHED
+from octane.procedure.isolation import SERVED
 from octane.step import load
 from tests.saltfiles import orchestration
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -205,6 +206,7 @@ def test_a_switch_taken_back_leaves_everything_as_it_was(ctx, network):
     }
     assert after == before
     assert not ctx.recall(SWITCHED)
+    assert ctx.recall(SERVED), "what was written meanwhile is to be kept yet"
 
 
 def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ctx, network):
