@@ -79,6 +79,12 @@ Note where the seed's logs stand, so that nothing written from now on is lost on
     - step: control.writes_noted
     - library: octane.procedure.written:NoteWrites
 
+# A port may have come back while the seed's services were started.
+The seed is isolated still, right before the addresses move:
+  octane.step:
+    - step: control.isolated_still
+    - library: octane.procedure.isolation:Isolated
+
 A port without a bridge must not tell the original's addresses once they have moved:
   octane.step:
     - step: control.original_strict_arp

@@ -181,6 +181,14 @@ def test_both_sides_are_asked_at_once_to_hand_over(ctx, network):
     assert ctx.recall(SWITCHED) and outcome.evidence["away"] == 0.02
 
 
+def test_right_before_the_addresses_move_the_seed_is_isolated_still():
+    """Between the two nothing is done but what takes a moment, and nothing that starts or waits."""
+    names = list(SHIPPED)
+    last = names.index("control.isolated_still")
+    assert names[last : names.index("control.switched")] == ["control.isolated_still", "control.original_strict_arp"]
+    assert SHIPPED["control.isolated_still"].library == SHIPPED["control.isolated"].library
+
+
 def test_the_overlay_is_out_of_the_bridge_when_the_port_comes(network, ctx):
     plan = control._take(ctx)["node-4"]
     assert [entry["port"] for entry in plan] == ["oct1", "eth2.101", "eth1"]
