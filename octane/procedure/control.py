@@ -221,6 +221,7 @@ class Switch(LibraryStep):
         if not_back:
             evidence["not back"] = not_back
         computes.reconnect(ctx, sides(ctx).originals)
+        evidence["heard"] = isolation.Hearing(ctx).only_original()
         ctx.forget(computes.IDLE)
         return Outcome(
             changes={"moved back": [*originals, *sides(ctx).seeds]},

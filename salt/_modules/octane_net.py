@@ -312,12 +312,13 @@ def announce(addresses=None, repeat=3, interval=0.2):
     return __salt__["octane_arp.announce"](announceable() if addresses is None else addresses, repeat, interval)
 
 
-def hears(addresses, timeout=3):
+def hears(addresses=None, timeout=3, asked=None):
     """
     Who else answers for addresses; this node, its namespaces included, never counts.
 
     :param addresses: ``[{"address": str, "interface": str}]``
     :param timeout: seconds in all
+    :param asked: ``{minion id: addresses}``; each node asks for its own
     :return: ``{address: [mac]}``
 
     CLI Example:
@@ -326,7 +327,7 @@ def hears(addresses, timeout=3):
 
         salt node-4 octane_net.hears '[{address: 192.168.0.2, interface: br-mgmt}]'
     """
-    return __salt__["octane_arp.hears"](addresses, timeout, sorted(set(macs().values())))
+    return __salt__["octane_arp.hears"](_mine(addresses, asked), timeout, sorted(set(macs().values())))
 
 
 def flush_neighbours(interfaces=None):

@@ -96,6 +96,7 @@ Move the addresses:
   octane.step:
     - step: control.switched
     - library: octane.procedure.control:Switch
+    - holds: [original_silent]
 
 Connect the computes to the new brokers:
   octane.step:

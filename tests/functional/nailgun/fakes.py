@@ -84,7 +84,7 @@ class FakeNodes:
                 bridges[step["bridge"]]["ports"].append(step["name"])
         return bridges
 
-    def octane_net_hears(self, minion, addresses, timeout=3):
+    def octane_net_hears(self, minion, asked):
         asker = self._node(minion)
         return {
             entry["address"]: [
@@ -92,7 +92,7 @@ class FakeNodes:
                 for node in self.fuel.nodes()
                 if self._reaches(asker, node) and self._holds(node, entry["address"])
             ]
-            for entry in addresses
+            for entry in asked[minion]
         }
 
     def _reaches(self, asker, other):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +43,7 @@ class Network:
         self.consumers = {"compute.node-7.domain.tld": 0}
         self.cut: list[str] = []
         self.fenced: set[str] = set()
+        self.duplicate = False
         self.handed_over: list[tuple[list[str], list[str]]] = []
 
     def functions(self):
@@ -76,6 +78,13 @@ class Network:
                 }
             ],
         }
+
+    def only_original(self):
+        """Nobody looks before the addresses are back."""
+        assert "eth2.101" in self.bridges["node-1"]["br-mgmt"]
+        if self.duplicate:
+            raise InvariantBroken("node-7 hears node-4")
+        return {"node-1": "2 addresses asked"}
 
     def pending(self, minion, plans):
         for entry in plans[minion]:
@@ -163,6 +172,7 @@ def ctx(network, monkeypatch):
     monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
+    monkeypatch.setattr(control.isolation, "Hearing", lambda ctx: SimpleNamespace(only_original=network.only_original))
     members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
     members += [node(4, SEED, "controller"), node(5, SEED, "controller"), node(7, ORIGINAL, "compute")]
     context = FakeContext(FakeNodes(network.functions()), None, members)
@@ -215,6 +225,15 @@ def test_a_switch_taken_back_leaves_everything_as_it_was(ctx, network):
     assert after == before
     assert not ctx.recall(SWITCHED)
     assert ctx.recall(SERVED), "what was written meanwhile is to be kept yet"
+
+
+def test_the_way_back_looks_who_is_heard_and_can_be_run_again_when_it_is_the_wrong_one(ctx, network):
+    control.Switch().apply(ctx)
+    network.duplicate = True
+    with pytest.raises(InvariantBroken, match="node-7 hears node-4"):
+        control.Switch().undo(ctx)
+    network.duplicate = False
+    assert control.Switch().undo(ctx).evidence["heard"]
 
 
 def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ctx, network):
