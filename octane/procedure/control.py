@@ -220,7 +220,7 @@ class Switch(LibraryStep):
         ctx.record(RAN, None)
         if not_back:
             evidence["not back"] = not_back
-        computes.reconnect(ctx, sides(ctx).originals)
+        evidence |= computes.reconnect(ctx, sides(ctx).originals)
         evidence["heard"] = isolation.Hearing(ctx).only_original()
         ctx.forget(computes.IDLE)
         return Outcome(
@@ -270,12 +270,12 @@ class Reconnect(LibraryStep):
         return {"reconnect": missing} if missing else {}
 
     def apply(self, ctx: Context) -> Outcome:
-        cut = computes.reconnect(ctx, sides(ctx).seeds)
+        done = computes.reconnect(ctx, sides(ctx).seeds)
         there = computes.awaited(ctx)
         return Outcome(
             changes={"reconnected": there},
             comment=f"{len(there)} computes consume their queues on the new brokers",
-            evidence={"connections_cut": cut},
+            evidence=done,
         )
 
     def verify(self, ctx: Context) -> dict[str, Any]:

@@ -333,6 +333,31 @@ def test_a_compute_without_nova_before_the_switch_is_told_and_waited_for_by_nobo
     assert not ctx.recall(computes.IDLE), "another switch looks for itself"
 
 
+def test_where_the_kernel_cannot_cut_connections_their_clients_are_restarted_there_and_nowhere_else(ctx, network):
+    ctx.fuel.nodes().append(node(8, ORIGINAL, "compute"))
+    network.consumers |= {"compute.node-7.domain.tld": 1, "compute.node-8.domain.tld": 1}
+    told = {"node-7": {"before": 3, "after": 3, "how": "unsupported"}, "node-8": {"before": 3, "after": 0, "how": "ss"}}
+    ctx.nodes.functions["octane_net.cut_connections"] = lambda minion, *_: told[minion]
+    restarted = []
+
+    def restart(minion, services):
+        restarted.append((minion, services))
+        network.consumers["compute.node-7.domain.tld"] = 1
+        return ["nova-compute"]
+
+    ctx.nodes.functions["octane_service.restart_running"] = restart
+    control.Switch().apply(ctx)
+    network.consumers["compute.node-7.domain.tld"] = 0
+    outcome = control.Reconnect().apply(ctx)
+    assert [minion for minion, _ in restarted] == ["node-7"]
+    assert "nova-compute" in restarted[0][1]
+    assert not [name for name in restarted[0][1] if "openvswitch" in name or "cleanup" in name], "guests go on"
+    assert outcome.evidence["restarted"] == {"node-7": ["nova-compute"]}
+    assert outcome.evidence["connections_cut"] == {"node-7": 3, "node-8": 3}
+    control.Switch().undo(ctx)
+    assert [minion for minion, _ in restarted] == ["node-7"] * 2
+
+
 def test_who_was_idle_is_noted_once_however_often_the_switch_is_run(ctx, network):
     with_one_in_maintenance(ctx, network)
     control.Switch().apply(ctx)
