@@ -1,4 +1,10 @@
-from octane.procedure.seed_network import network_tasks
+"""The seed's network before it is deployed: what is configured, and whether its controllers can reach each other."""
+
+import pytest
+
+from octane.errors import Refused
+from octane.procedure.seed_network import Overlay, network_tasks, overlay_plans
+from tests.unit.procedure.world import FakeContext, FakeNodes
 
 TASKS = [
     {"id": "deploy_start", "type": "stage"},
@@ -18,3 +24,22 @@ def test_the_network_and_only_what_it_needs_in_order():
 
 def test_a_graph_without_a_network_has_no_tasks_for_it():
     assert network_tasks(TASKS[:2]) == []
+
+
+@pytest.mark.parametrize(
+    ("reaches", "told"),
+    [
+        (False, "packets of 1500 bytes, and the administration network drops them from node-5 to 10.20.0.132"),
+        (None, "10.20.0.132 does not answer a ping from node-5 over the administration network"),
+    ],
+    ids=["narrow", "silent"],
+)
+def test_a_path_that_does_not_carry_the_overlay_is_refused_with_both_ends(reaches, told):
+    answers = {"octane_net.mtu_to": lambda minion, remote, size: reaches if minion == "node-5" else True}
+    plans = overlay_plans(
+        {"node-4": "10.20.0.132", "node-5": "10.20.0.133"},
+        {"node-4": {"management": "br-mgmt"}, "node-5": {"management": "br-mgmt"}},
+        {"management": 1},
+    )
+    with pytest.raises(Refused, match=told):
+        Overlay()._check_path(FakeContext(FakeNodes(answers), None, []), plans)
