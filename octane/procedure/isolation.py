@@ -68,7 +68,6 @@ class IsolateFacts(WithSeed):
         moves = network.moves(plan)
         default = seed(ctx).default_facts([node.id for node in nodes])
         surroundings = _surroundings(ctx, default)
-        changed = [facts.isolated(fact, surroundings) for fact in default]
         by_minion = computed(seed(ctx), nodes)
         ports = network.ports(member for member in plan if member.side == network.SEED)
         ctx.record(UPLINKS, ports)
@@ -77,7 +76,7 @@ class IsolateFacts(WithSeed):
         ctx.record(PLAN, {"moves": [move.as_dict() for move in moves], "schemes": schemes})
         paths = list(facts.temporary_values(surroundings))
         ctx.record(FACTS, {minion: facts.values(fact, paths) for minion, fact in by_minion.items()})
-        seed(ctx).upload_facts(changed)
+        _upload(ctx, default, surroundings)
         return Outcome(changes={"isolated": sorted(ports)}, comment="facts isolate the seed", evidence={"ports": ports})
 
     def verify(self, ctx: Context) -> dict[str, Any]:
@@ -85,6 +84,16 @@ class IsolateFacts(WithSeed):
         if left:
             raise Failed(f"the facts of {', '.join(left)} do not isolate")
         return {"uplinks": ctx.recall(UPLINKS)}
+
+
+def isolate_again(ctx: Context) -> None:
+    """Upload the facts that isolate once more, after they were deleted; what is recorded of the ports stays."""
+    default = seed(ctx).default_facts([node.id for node in seed_nodes(ctx)])
+    _upload(ctx, default, _surroundings(ctx, default))
+
+
+def _upload(ctx: Context, default: list[Fact], surroundings: facts.Surroundings) -> None:
+    seed(ctx).upload_facts([facts.isolated(fact, surroundings) for fact in default])
 
 
 def _surroundings(ctx: Context, default: list[Fact]) -> facts.Surroundings:

@@ -14,14 +14,12 @@ It is fenced, and those that serve are whole:
 Delete the facts that isolated the seed, or its deployment would isolate it again:
   octane.step:
     - step: node.facts
-    - library: octane.procedure.cleanup:DeleteFacts
-    - undo: nothing
+    - library: octane.procedure.joining:DeleteFacts
 
 Give the seed its release's deployment tasks back:
   octane.step:
     - step: node.tasks
-    - library: octane.procedure.cleanup:RestoreTasks
-    - undo: nothing
+    - library: octane.procedure.joining:RestoreTasks
 
 Put temporary settings back, which the new controller would take over:
   octane.step:

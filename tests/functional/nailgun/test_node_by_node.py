@@ -174,8 +174,8 @@ def test_what_was_begun_one_way_is_not_gone_on_with_the_other_way(begun):
 
 JOINING = (
     joining.Ready,
-    cleanup.DeleteFacts,
-    cleanup.RestoreTasks,
+    joining.DeleteFacts,
+    joining.RestoreTasks,
     cleanup.RestoreSettings,
     joining.TakeOver,
     joining.Enrol,
