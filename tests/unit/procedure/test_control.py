@@ -284,6 +284,23 @@ def test_a_node_without_ports_cannot_be_planned(ctx, monkeypatch):
         control.PlanPorts().apply(ctx)
 
 
+def test_one_that_is_on_again_after_the_switch_is_cut_off_and_fenced_by_another_run(ctx, network):
+    """Fuel knew its ports when the others' were planned."""
+    ctx.record(PORTS, None)
+    ctx.options["fenced"] = ["node-2"]
+    for step in (control.PlanPorts(), control.Switch(), control.DropOverlay(), FENCED):
+        step.apply(ctx)
+    assert network.fenced == {"node-1"} and network.bridges["node-2"]["br-ex"] == ["eth1"]
+    del ctx.options["fenced"]
+    control.PlanPorts().verify(ctx)
+    for step in (control.Switch(), FENCED):
+        assert step.pending(ctx)
+        step.apply(ctx)
+        step.verify(ctx)
+        assert step.pending(ctx) == {}
+    assert "eth1" not in network.bridges["node-2"]["br-ex"] and network.fenced == {"node-1", "node-2"}
+
+
 def test_a_port_that_somebody_plugged_in_by_hand_leaves_with_the_others_and_is_not_given_to_the_seed(ctx, monkeypatch):
     ctx.record(PORTS, None)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
