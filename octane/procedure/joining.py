@@ -11,7 +11,7 @@ from typing import Any
 from octane.context import Context
 from octane.errors import BadInput, Failed, InvariantBroken, Refused
 from octane.fuel.nodes import Node
-from octane.procedure import cleanup, isolation, membership
+from octane.procedure import cleanup, membership
 from octane.procedure.checks import Check, Precondition
 from octane.procedure.control import pin
 from octane.procedure.env import INSTALLED, Deployment, original, seed, seed_nodes
@@ -66,17 +66,9 @@ def _fenced(ctx: Context, node: Node) -> bool:
     return bool(ctx.nodes.call([node.minion], "octane_fence.fenced")[node.minion])
 
 
-class DeleteFacts(cleanup.DeleteFacts):
-    """As in the end of an upgrade; but as long as no controller was moved there is a way back, and without these facts
-    the seed's next deployment would plug it in where the original is again."""
-
-    def undo(self, ctx: Context) -> Outcome:
-        isolation.isolate_again(ctx)
-        return Outcome(comment="the facts isolate the seed again")
-
-
 class RestoreTasks(cleanup.RestoreTasks):
-    """The same for the deployment tasks that an isolated seed must not run."""
+    """As in the end of an upgrade; but as long as no controller was moved there is a way back, and no isolated seed may
+    run these."""
 
     def undo(self, ctx: Context) -> Outcome:
         return SkipTasks().apply(ctx)

@@ -137,6 +137,12 @@ Fence the original's controllers, also against a reboot:
     - timeout: 600
     - holds: [original_silent]
 
+Delete the facts that isolated the seed, so that changes of its settings count from now on:
+  octane.step:
+    - step: control.facts_deleted
+    - library: octane.procedure.cleanup:DeleteFactsForNow
+    - undo_alone: true
+
 Wait for every compute to report:
   octane.step:
     - step: control.computes_report

@@ -14,7 +14,8 @@ It is fenced, and those that serve are whole:
 Delete the facts that isolated the seed, or its deployment would isolate it again:
   octane.step:
     - step: node.facts
-    - library: octane.procedure.joining:DeleteFacts
+    - library: octane.procedure.cleanup:DeleteFacts
+    - undo: nothing
 
 Give the seed its release's deployment tasks back:
   octane.step:

@@ -34,11 +34,11 @@ def done_for_good(context, step):
     assert step.pending(context) == {} and step.apply(context).changes == {}
 
 
-def test_what_made_the_seed_ready_for_further_controllers_can_be_taken_back_before_one_has_moved(upgraded):
+def test_facts_and_tasks_that_were_put_right_after_the_switch_isolate_again_on_the_way_back(upgraded):
     """Or its next deployment would plug it in, on addresses that the original has again; known ports stay known."""
     known = upgraded.journal.records.all(upgraded.pair_id)
     for step, isolating in (
-        (joining.DeleteFacts(), isolation.IsolateFacts()),
+        (cleanup.DeleteFactsForNow(), isolation.IsolateFacts()),
         (joining.RestoreTasks(), seed_network.SkipTasks()),
     ):
         step.apply(upgraded)

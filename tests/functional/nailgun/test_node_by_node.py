@@ -174,7 +174,7 @@ def test_what_was_begun_one_way_is_not_gone_on_with_the_other_way(begun):
 
 JOINING = (
     joining.Ready,
-    joining.DeleteFacts,
+    cleanup.DeleteFacts,
     joining.RestoreTasks,
     cleanup.RestoreSettings,
     joining.TakeOver,

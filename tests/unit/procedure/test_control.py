@@ -199,6 +199,13 @@ def test_right_before_the_addresses_move_the_seed_is_isolated_still():
     assert SHIPPED["control.isolated_still"].library == SHIPPED["control.isolated"].library
 
 
+def test_a_deployment_cannot_cut_off_the_seed_once_it_serves_nor_plug_it_in_once_it_does_not():
+    """The facts that isolate go when users have been served for long, and come first on the way back."""
+    names = [name for name, definition in SHIPPED.items() if definition.undo != "nothing"]
+    at = names.index("control.facts_deleted")
+    assert at > names.index("control.accept_writes") and names[at + 1 :] == ["control.computes_report"]
+
+
 def test_the_overlay_is_out_of_the_bridge_when_the_port_comes(network, ctx):
     plan = control._take(ctx)["node-4"]
     assert [entry["port"] for entry in plan] == ["oct1", "eth2.101", "eth1"]
