@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from octane.context import Context
 from octane.errors import NodeFailed, WaitTimeout
 from octane.procedure import isolation, tenants
+from octane.procedure.isolation import SWITCHED
 from octane.sides import sides
 from octane.wait import until
 
@@ -36,8 +37,19 @@ def note_idle(ctx: Context) -> str:
     return f"nobody consumed the queue of {', '.join(found)} before, so it is not waited for" if found else ""
 
 
+def note_idle_on_seed(ctx: Context) -> None:
+    """The same on the way back, added to those: as long as the seed is to be heard, and if its brokers tell of anybody.
+    They may be why it is gone back."""
+    try:
+        found = _unconsumed_by_any(ctx, sides(ctx).seeds) if ctx.recall(SWITCHED) and sides(ctx).seeds else []
+    except NodeFailed:
+        return
+    if set(found) != set(sides(ctx).computes):
+        ctx.record(IDLE, sorted({*idle(ctx), *found}))
+
+
 def idle(ctx: Context) -> list[str]:
-    """Those that :func:`note_idle` remembered."""
+    """Those that are remembered."""
     return list(ctx.recall(IDLE) or ())
 
 
@@ -69,7 +81,8 @@ def reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, Any]:
     network = isolation.management_network(ctx)
     cut = ctx.nodes.call(there, "octane_net.cut_connections", AMQP_PORT, [network])
     restarted = _restart_clients(ctx, [node for node, found in cut.items() if found["how"] == "unsupported"])
-    _await_consumed(ctx, brokers, there)
+    what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
+    none_missing(lambda: [node for node in unconsumed(ctx, brokers) if node in there], RECONNECT_TIMEOUT, what, 0.5)
     return {"connections_cut": {node: found["before"] for node, found in cut.items()}, "restarted": restarted}
 
 
@@ -89,18 +102,21 @@ def _restart_clients(ctx: Context, nodes: list[str]) -> dict[str, Any]:
     return ctx.nodes.call(nodes, "octane_service.restart_running", list(CLIENTS), timeout=RESTART_TIMEOUT)
 
 
-def _await_consumed(ctx: Context, brokers: tuple[str, ...], nodes: list[str]) -> None:
+def none_missing(look: Callable[[], list[str]], timeout: float, what: str, interval: float = 2.0) -> None:
+    """Wait until LOOK returns nothing.
+
+    :raises WaitTimeout: naming what it returned last
+    """
     missing: list[str] = []
 
-    def consumed() -> bool:
-        missing[:] = [node for node in unconsumed(ctx, brokers) if node in nodes]
+    def nothing() -> bool:
+        missing[:] = look()
         return not missing
 
-    what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
     try:
-        until(consumed, RECONNECT_TIMEOUT, what, 0.5)
+        until(nothing, timeout, what, interval)
     except WaitTimeout as error:
-        raise WaitTimeout(f"{error.message}; nobody consumes that of {', '.join(missing)}") from error
+        raise WaitTimeout(f"{error.message}; still missing: {', '.join(missing)}") from error
 
 
 def _unconsumed_by_any(ctx: Context, brokers: Iterable[str]) -> list[str]:

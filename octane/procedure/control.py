@@ -201,6 +201,7 @@ class Switch(LibraryStep):
         ctx.nodes.call(originals[:1], "octane_cluster.wait_serving", ctx.recall(RAN), timeout, timeout=timeout + 30)
         _await_brokers(ctx, originals)
         not_back = tenants.await_back(ctx)
+        computes.note_idle_on_seed(ctx)
         leave, take = _reversed(_take(ctx)), _reversed(_leave(ctx))
         if not joined:
             leave = {node: [entry for entry in plan if entry["do"] == "detach"] for node, plan in leave.items()}
@@ -221,7 +222,7 @@ class Switch(LibraryStep):
         if not_back:
             evidence["not back"] = not_back
         evidence |= computes.reconnect(ctx, sides(ctx).originals)
-        evidence["heard"] = isolation.Hearing(ctx).only_original()
+        evidence |= {"heard": isolation.Hearing(ctx).only_original(), "idle before": computes.idle(ctx)}
         ctx.forget(computes.IDLE)
         return Outcome(
             changes={"moved back": [*originals, *sides(ctx).seeds]},
@@ -296,7 +297,8 @@ class ComputesReport(LibraryStep):
         return {"wait for": down} if down else {}
 
     def apply(self, ctx: Context) -> Outcome:
-        until(lambda: not computes.down(ctx), REPORT_TIMEOUT, "every compute to be up as the new controllers see it")
+        what = "every compute to be up as the new controllers see it"
+        computes.none_missing(lambda: computes.down(ctx), REPORT_TIMEOUT, what)
         up = computes.awaited(ctx)
         return Outcome(comment=f"{len(up)} computes are up", evidence={"up": up})
 

@@ -330,7 +330,7 @@ def test_computes_are_cut_from_the_old_brokers_and_awaited(ctx, network):
 def test_a_compute_that_never_comes_back_is_named(ctx, network, monkeypatch):
     monkeypatch.setattr(computes, "RECONNECT_TIMEOUT", 0)
     ctx.nodes.functions["octane_net.cut_connections"] = lambda *_: {"before": 0, "after": 0, "how": "ss"}
-    with pytest.raises(WaitTimeout, match=r"every compute's queue .*; nobody consumes that of node-7"):
+    with pytest.raises(WaitTimeout, match=r"every compute's queue .*; still missing: node-7"):
         control.Reconnect().apply(ctx)
 
 
@@ -380,6 +380,32 @@ def test_where_the_kernel_cannot_cut_connections_their_clients_are_restarted_the
     assert outcome.evidence["connections_cut"] == {"node-7": 3, "node-8": 3}
     control.Switch().undo(ctx)
     assert [minion for minion, _ in restarted] == ["node-7"] * 2
+
+
+def test_a_compute_that_was_stopped_since_the_switch_keeps_nobody_from_the_way_back(ctx, network):
+    with_one_in_maintenance(ctx, network)
+    network.consumers["compute.node-8.domain.tld"] = 1
+    control.Switch().apply(ctx)
+    network.consumers["compute.node-8.domain.tld"] = 0
+    assert control.Switch().undo(ctx).evidence["idle before"] == ["node-8"]
+
+
+def test_brokers_of_the_seed_that_tell_nothing_of_use_let_everybody_be_waited_for_on_the_way_back(ctx, network):
+    """They may be why one goes back."""
+    with_one_in_maintenance(ctx, network)
+    network.consumers["compute.node-8.domain.tld"] = 1
+    control.Switch().apply(ctx)
+    network.consumers = dict.fromkeys(network.consumers, 0)
+    ctx.nodes.functions["octane_net.cut_connections"] = lambda minion, *_: (
+        network.consumers.update({f"compute.{minion}.domain.tld": 1}) or {"before": 1, "after": 0, "how": "ss"}
+    )
+    assert control.Switch().undo(ctx).evidence["idle before"] == []
+
+
+def test_computes_that_are_not_up_in_time_are_named(ctx, network, monkeypatch):
+    monkeypatch.setattr(control, "REPORT_TIMEOUT", 0)
+    with pytest.raises(WaitTimeout, match=r"every compute to be up .*; still missing: node-7"):
+        control.ComputesReport().apply(ctx)
 
 
 def test_who_was_idle_is_noted_once_however_often_the_switch_is_run(ctx, network):
