@@ -251,6 +251,18 @@ def _stated(command: str, options: Mapping[str, Any] | None) -> list[str]:
     return [f"--fenced={name}" for name in stated if command in TAKE_FENCED]
 
 
+def left_to_do(stage: Stage, pair: Pair | None, options: Mapping[str, Any]) -> str:
+    """What the operator is still to see to when STAGE is done, a sentence; empty when nothing is."""
+    gone = options.get(FENCED) or ()
+    if not gone or stage.name != "upgrade-control":
+        return ""
+    return (
+        f"keep {', '.join(gone)} powered off: nothing could be fenced there, and an old controller would answer for "
+        "addresses that the seed has now; once on again where it reaches this master and not the cloud's networks, "
+        f"`{command_line(stage, pair)}` fences it"
+    )
+
+
 def is_node_by_node(journal: Journal, pair: Pair | None) -> bool:
     """Whether the upgrade takes no spare servers."""
     run = journal.runs.last_done(pair.id, "upgrade-env") if pair else None

@@ -204,7 +204,9 @@ def _verdict(ctx: Context, run: Run) -> tuple[str, str, int]:
         return runs.INTERRUPTED, f"stopped before {missing[0]} as asked; to go on: `{command}`", 130
     if missing:
         return runs.FAILED, f"not run: {', '.join(missing)}; to go on: `{command}`", 1
-    return runs.DONE, _summary(ctx.journal.steps.attempts_of_run(run.id), len(run.plan)), 0
+    summary = _summary(ctx.journal.steps.attempts_of_run(run.id), len(run.plan))
+    left = stages.left_to_do(ctx.stage, ctx.pair, ctx.options)
+    return runs.DONE, f"{summary}; {left}" if left else summary, 0
 
 
 def _summary(attempts: list[tuple[str, Attempt]], planned: int) -> str:

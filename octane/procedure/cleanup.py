@@ -16,6 +16,7 @@ from octane.fuel.nodes import Node
 from octane.fuel.tasks import wait_for_nodes, wait_for_task
 from octane.procedure.db import KEYS_KEPT
 from octane.procedure.env import original, seed, seed_nodes, wait
+from octane.procedure.isolation import isolate_again
 from octane.step import LibraryStep, Outcome
 
 REFRESHED = "cleanup.refreshed"
@@ -45,6 +46,16 @@ class DeleteFacts(LibraryStep):
         if left:
             raise Failed(f"uploaded facts are left: {left}")
         return {}
+
+
+class DeleteFactsForNow(DeleteFacts):
+    """The same right after the switch: what operators change from then on counts, and no deployment cuts off the
+    controllers that serve. On the way back they isolate again, or the seed's next deployment would plug it in where the
+    original is."""
+
+    def undo(self, ctx: Context) -> Outcome:
+        isolate_again(ctx)
+        return Outcome(comment="the facts isolate the seed again")
 
 
 class RestoreTasks(LibraryStep):

@@ -6,7 +6,6 @@ controller do not have them any more.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -39,6 +38,9 @@ OVERLAYS = "env.overlays"
 SWITCHED = "control.switched"
 """Recorded by upgrade-control: from then on the seed is to be heard."""
 
+SERVED = "control.seed_served"
+"""Recorded right before the addresses move, and forgotten on the way back when what was written to the seed is kept."""
+
 
 class IsolateFacts(WithSeed):
     """The facts of the seed's controllers cut them off; the ports to attach later are recorded."""
@@ -67,7 +69,6 @@ class IsolateFacts(WithSeed):
         moves = network.moves(plan)
         default = seed(ctx).default_facts([node.id for node in nodes])
         surroundings = _surroundings(ctx, default)
-        changed = [facts.isolated(fact, surroundings) for fact in default]
         by_minion = computed(seed(ctx), nodes)
         ports = network.ports(member for member in plan if member.side == network.SEED)
         ctx.record(UPLINKS, ports)
@@ -76,7 +77,7 @@ class IsolateFacts(WithSeed):
         ctx.record(PLAN, {"moves": [move.as_dict() for move in moves], "schemes": schemes})
         paths = list(facts.temporary_values(surroundings))
         ctx.record(FACTS, {minion: facts.values(fact, paths) for minion, fact in by_minion.items()})
-        seed(ctx).upload_facts(changed)
+        _upload(ctx, default, surroundings)
         return Outcome(changes={"isolated": sorted(ports)}, comment="facts isolate the seed", evidence={"ports": ports})
 
     def verify(self, ctx: Context) -> dict[str, Any]:
@@ -84,6 +85,16 @@ class IsolateFacts(WithSeed):
         if left:
             raise Failed(f"the facts of {', '.join(left)} do not isolate")
         return {"uplinks": ctx.recall(UPLINKS)}
+
+
+def isolate_again(ctx: Context) -> None:
+    """Upload the facts that isolate once more, after they were deleted; what is recorded of the ports stays."""
+    default = seed(ctx).default_facts([node.id for node in seed_nodes(ctx)])
+    _upload(ctx, default, _surroundings(ctx, default))
+
+
+def _upload(ctx: Context, default: list[Fact], surroundings: facts.Surroundings) -> None:
+    seed(ctx).upload_facts([facts.isolated(fact, surroundings) for fact in default])
 
 
 def _surroundings(ctx: Context, default: list[Fact]) -> facts.Surroundings:
@@ -156,7 +167,7 @@ class Hearing:
         :raises InvariantBroken: naming who is heard, by whom, for which address
         """
         seeds = self._bridges_of_seed()
-        originals = role_bridges(_schemes(computed(original(self.ctx), self.originals)))
+        originals = self._bridges_of(self.originals)
         heard = self._ask({**seeds, **originals}, lambda minion, mac: (mac in self._ours()) is (minion in seeds))
         return {"from the seed": _counted(heard, seeds), "from the original": _counted(heard, originals)}
 
@@ -165,23 +176,51 @@ class Hearing:
 
         :raises InvariantBroken: naming who else is heard, or who does not hear the VIP
         """
-        computes = [node for node in original(self.ctx).nodes() if "compute" in node.roles and node.status == "ready"]
-        bridges = self._bridges_of_seed()
-        if computes:
-            bridges |= role_bridges(_schemes(computed(original(self.ctx), computes)))
-        heard = self._ask(bridges, lambda minion, mac: mac in self._ours())
+        computes = self._bridges_of(self._computes())
+        heard = self._ask({**self._bridges_of_seed(), **computes}, lambda minion, mac: mac in self._ours())
+        self._require_vip(heard, computes)
+        return _counted(heard, heard)
+
+    def only_original(self) -> dict[str, Any]:
+        """After the way back computes and the original's controllers hear the original alone, computes its management
+        VIP, and the seed's controllers hear only each other.
+
+        :raises InvariantBroken: naming who else is heard, or who does not hear the VIP
+        """
+        seeds, computes = self._bridges_of_seed(), self._bridges_of(self._computes())
+        bridges = {**seeds, **computes, **self._bridges_of(self.originals)}
+        heard = self._ask(bridges, lambda minion, mac: mac in (self._ours() if minion in seeds else self._theirs()))
+        self._require_vip(heard, computes)
+        return _counted(heard, heard)
+
+    def _computes(self) -> list[Node]:
+        """Those that answer: one that does not must keep nobody else from the cloud."""
+        known = present(self.ctx, original(self.ctx).nodes())
+        ready = {node.minion: node for node in known if "compute" in node.roles and node.status == "ready"}
+        return [ready[minion] for minion in sorted(self.ctx.nodes.ping(list(ready)))] if ready else []
+
+    def _require_vip(self, heard: dict[str, Any], computes: dict[str, dict[str, str]]) -> None:
+        """Whoever did not hear it is asked once more: an answer may get lost."""
         vip = vips(original(self.ctx))["management_vip"]
-        deaf = [node.minion for node in computes if not heard[node.minion].get(vip)]
+        deaf = {minion: bridges for minion, bridges in computes.items() if not heard[minion].get(vip)}
+        if deaf:
+            again = self._hear(deaf)
+            deaf = {minion: bridges for minion, bridges in deaf.items() if not again[minion].get(vip)}
         if deaf:
             raise InvariantBroken(f"{', '.join(deaf)} do not hear the management VIP {vip}")
-        return _counted(heard, bridges)
 
     def _bridges_of_seed(self) -> dict[str, dict[str, str]]:
         schemes = self.ctx.recall(SCHEMES)
         return role_bridges({node.minion: schemes[node.minion] for node in self.seeds})
 
+    def _bridges_of(self, nodes: list[Node]) -> dict[str, dict[str, str]]:
+        return role_bridges(_schemes(computed(original(self.ctx), nodes)))
+
     def _ours(self) -> set[str]:
         return {mac for node in self.seeds for mac in self.macs[node.minion]}
+
+    def _theirs(self) -> set[str]:
+        return {mac for node in self.originals for mac in self.macs[node.minion]}
 
     def _ask(self, bridges: dict[str, dict[str, str]], fits: Callable[[str, str], bool]) -> dict[str, Any]:
         """What each minion of BRIDGES hears, if every answer fits: ``fits(minion, mac)``.
@@ -199,19 +238,17 @@ class Hearing:
         return heard
 
     def _hear(self, bridges: dict[str, dict[str, str]]) -> dict[str, dict[str, list[str]]]:
-        """{minion id: {address: [mac]}}; nodes that ask the same on the same bridges ask at the same time."""
-        groups: dict[str, list[str]] = {}
-        for minion, names in bridges.items():
-            groups.setdefault(json.dumps(names, sort_keys=True), []).append(minion)
-        heard: dict[str, dict[str, list[str]]] = {}
-        self._learn_macs()
-        for names_text, minions in groups.items():
-            asked = [
+        """{minion id: {address: [mac]}}; all ask at the same time."""
+        asked = {
+            minion: [
                 {"address": address, "interface": bridge}
-                for purpose, bridge in json.loads(names_text).items()
+                for purpose, bridge in names.items()
                 for address in self.addresses[purpose]
             ]
-            heard |= self.ctx.nodes.call(minions, "octane_net.hears", addresses=asked)
+            for minion, names in bridges.items()
+        }
+        self._learn_macs()
+        heard: dict[str, dict[str, list[str]]] = self.ctx.nodes.call(list(asked), "octane_net.hears", asked=asked)
         self._learn_macs()
         return heard
 

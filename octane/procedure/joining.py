@@ -11,11 +11,12 @@ from typing import Any
 from octane.context import Context
 from octane.errors import BadInput, Failed, InvariantBroken, Refused
 from octane.fuel.nodes import Node
-from octane.procedure import membership
+from octane.procedure import cleanup, membership
 from octane.procedure.checks import Check, Precondition
 from octane.procedure.control import pin
 from octane.procedure.env import INSTALLED, Deployment, original, seed, seed_nodes
 from octane.procedure.leaving import become_minion, require_same_addresses, settle
+from octane.procedure.seed_network import SkipTasks
 from octane.step import LibraryStep, Outcome
 
 RESTART_TIMEOUT = 300
@@ -63,6 +64,14 @@ class Ready(Precondition):
 
 def _fenced(ctx: Context, node: Node) -> bool:
     return bool(ctx.nodes.call([node.minion], "octane_fence.fenced")[node.minion])
+
+
+class RestoreTasks(cleanup.RestoreTasks):
+    """As in the end of an upgrade; but as long as no controller was moved there is a way back, and no isolated seed may
+    run these."""
+
+    def undo(self, ctx: Context) -> Outcome:
+        return SkipTasks().apply(ctx)
 
 
 class TakeOver(LibraryStep):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import Failed, NodeFailed, Refused
+from octane.errors import Failed, Refused
 from octane.fuel import facts, scheme
 from octane.fuel.tasks import wait_for_nodes, wait_for_task
 from octane.fuel.uplinks import uplinks
@@ -186,16 +186,17 @@ class Overlay(WithSeed):
         return Outcome(changes=changes, comment=f"{len(ports)} controllers joined", evidence={"overlays": ports})
 
     def _check_path(self, ctx: Context, plans: OverlayPlans) -> None:
-        """:raises Refused: when packets of the overlay would not fit the administration network"""
+        """:raises Refused: packets of the overlay would not fit the administration network, or nobody answers there"""
         for minion, bridges in plans.items():
             for remote in bridges[0]["remotes"]:
-                try:
-                    ctx.nodes.call([minion], "octane_net.mtu_to", remote, PATH_SIZE)
-                except NodeFailed as error:
+                reaches = ctx.nodes.call([minion], "octane_net.mtu_to", remote, PATH_SIZE)[minion]["whole"]
+                if reaches is None:
+                    raise Refused(f"{remote} does not answer a ping from {minion} over the administration network")
+                if not reaches:
                     raise Refused(
                         f"the overlay needs packets of {PATH_SIZE} bytes, and the administration network drops "
                         f"them from {minion} to {remote}"
-                    ) from error
+                    )
 
     def verify(self, ctx: Context) -> dict[str, Any]:
         left = self.pending(ctx)

@@ -12,6 +12,7 @@ from octane.errors import Failed, NodeFailed
 from octane.path.identity import NEW, OLD
 from octane.procedure import tables, transfer
 from octane.procedure.db_verify import read, rows, views
+from octane.procedure.isolation import SERVED, SWITCHED
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
 from octane.verify.identities import changes
@@ -25,7 +26,10 @@ FOLDER = "written"
 class NoteWrites(LibraryStep):
     """Notes where the seed's logs stand before users write to it. Going back keeps what was written since in files:
     things that users know by name in one on this master, every row on the controller that wrote it and on one of the
-    original's, since the former may be installed anew."""
+    original's, since the former may be installed anew.
+
+    It comes before the switch, so that on the way back it comes after it: what services write to the seed until they
+    lose its addresses, long after users may not, is kept as well. Each database is asked on its own node."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         return {} if ctx.recall(SINCE) else {"note": list(sides(ctx).seeds)}
@@ -43,6 +47,9 @@ class NoteWrites(LibraryStep):
         noted = ctx.recall(SINCE)
         if not noted:
             return Outcome(comment="nothing was noted")
+        if not (ctx.recall(SERVED) or ctx.recall(SWITCHED)):
+            ctx.record(SINCE, None)
+            return Outcome(comment="the seed's controllers never had the addresses: nobody wrote to them")
         if not sides(ctx).seeds:
             return Outcome(
                 comment="what was written since the switch is on the disks of the seed's controllers, none of which is "
@@ -55,6 +62,7 @@ class NoteWrites(LibraryStep):
             when = {"since": _text(noted["at"]), "until": _text(time.time())}
             path = _keep(ctx, {"environment": ctx.seed, **when, "objects": objects, "rows": written})
         ctx.record(SINCE, None)
+        ctx.forget(SERVED)
         counted = {what: {act: len(found) for act, found in acts.items()} for what, acts in objects.items()}
         comment = f"what was written since the switch is kept in {path}" if path else "nothing was written since"
         alone = [kept["file"] for kept in written.values() if "not_copied" in kept]

@@ -221,7 +221,7 @@ def mtu_to(address, size):
     Whether packets of this size reach an address whole.
 
     :param size: bytes of the whole IPv4 packet
-    :return: ``True``, ``False``, or ``None`` when the address does not answer small packets either
+    :return: ``{"whole": bool or None}``: ``None`` when the address does not answer small packets either
 
     CLI Example:
 
@@ -231,8 +231,8 @@ def mtu_to(address, size):
     """
     target, headers = str(ipaddress.ip_address(address)), 28
     if not _answers(target, 56):
-        return None
-    return _answers(target, int(size) - headers)
+        return {"whole": None}
+    return {"whole": _answers(target, int(size) - headers)}
 
 
 def pending(plan=None, plans=None):
@@ -312,12 +312,13 @@ def announce(addresses=None, repeat=3, interval=0.2):
     return __salt__["octane_arp.announce"](announceable() if addresses is None else addresses, repeat, interval)
 
 
-def hears(addresses, timeout=3):
+def hears(addresses=None, timeout=3, asked=None):
     """
     Who else answers for addresses; this node, its namespaces included, never counts.
 
     :param addresses: ``[{"address": str, "interface": str}]``
     :param timeout: seconds in all
+    :param asked: ``{minion id: addresses}``; each node asks for its own
     :return: ``{address: [mac]}``
 
     CLI Example:
@@ -326,7 +327,7 @@ def hears(addresses, timeout=3):
 
         salt node-4 octane_net.hears '[{address: 192.168.0.2, interface: br-mgmt}]'
     """
-    return __salt__["octane_arp.hears"](addresses, timeout, sorted(set(macs().values())))
+    return __salt__["octane_arp.hears"](_mine(addresses, asked), timeout, sorted(set(macs().values())))
 
 
 def neighbours(addresses):

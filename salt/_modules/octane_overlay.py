@@ -54,7 +54,7 @@ def apply(bridge, key, local, remotes, mtu=1450):
     """
     Make the overlay as wanted; peers that are no longer listed are dropped.
 
-    :raises CommandExecutionError: the path to a peer is too narrow for the overlay's packets
+    :raises CommandExecutionError: a peer does not answer, or the path to it is too narrow for the overlay's packets
 
     CLI Example:
 
@@ -75,7 +75,7 @@ def prepare(bridge, key, local, remotes, mtu=1450):
     Write down how the overlay is made, and make it not: its port, once it is plugged in, makes it.
 
     :return: ``False`` when it is plugged in already, and left so
-    :raises CommandExecutionError: the path to a peer is too narrow for the overlay's packets
+    :raises CommandExecutionError: a peer does not answer, or the path to it is too narrow for the overlay's packets
 
     CLI Example:
 
@@ -185,12 +185,20 @@ def _key(port):
 
 def _write_down(bridge, key, local, remotes, mtu):
     for remote in remotes:
-        size = int(mtu) + ENCAPSULATION
-        if __salt__["octane_net.mtu_to"](remote, size) is False:
-            raise CommandExecutionError(f"packets of {size} bytes do not reach {remote}: the mtu must be below {mtu}")
+        _require_path(local, remote, mtu)
     text = _script(bridge, key, local, remotes, mtu)
     __salt__["octane_files.adopt"](_path(key), OWNER)
     __salt__["octane_files.write"](_path(key), text, OWNER, mode="0755")
+
+
+def _require_path(local, remote, mtu):
+    size = int(mtu) + ENCAPSULATION
+    reaches = __salt__["octane_net.mtu_to"](remote, size)["whole"]
+    if reaches is None:
+        raise CommandExecutionError(f"{remote} does not answer a ping from {local}: the overlay would not reach it")
+    if not reaches:
+        told = f"packets of {size} bytes do not reach {remote} from {local}"
+        raise CommandExecutionError(f"{told}: the mtu must be below {mtu}")
 
 
 def _wanted(bridge, key, local, remotes, mtu):

@@ -141,6 +141,22 @@ def act(verb, services, timeout=180, kill_after=None):
     return sorted(services)
 
 
+def restart_running(services):
+    """
+    Restart those of SERVICES that run here; Pacemaker's are left alone.
+
+    :return: names of those that were restarted
+    :raises CommandExecutionError: names the jobs that do not run afterwards
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-7 octane_service.restart_running '[nova-compute]'
+    """
+    return act("restart", [one for one in names() if one in services])
+
+
 def awake(services):
     """
     Those of SERVICES that run or will by themselves: a job that dies and is started again does not run in between, and

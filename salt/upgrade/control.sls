@@ -78,6 +78,18 @@ Warm every API of the seed:
     - library: octane.procedure.control:Warm
     - undo: nothing
 
+# Taken back after the switch is, when nothing reaches the seed any more.
+Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
+  octane.step:
+    - step: control.writes_noted
+    - library: octane.procedure.written:NoteWrites
+
+# A port may have come back while the seed's services were started.
+The seed is isolated still, right before the addresses move:
+  octane.step:
+    - step: control.isolated_still
+    - library: octane.procedure.isolation:Isolated
+
 A port without a bridge must not tell the original's addresses once they have moved:
   octane.step:
     - step: control.original_strict_arp
@@ -89,17 +101,13 @@ Move the addresses:
   octane.step:
     - step: control.switched
     - library: octane.procedure.control:Switch
+    - holds: [original_silent]
 
 Connect the computes to the new brokers:
   octane.step:
     - step: control.reconnected
     - library: octane.procedure.control:Reconnect
     - undo: nothing
-
-Note where the seed's logs stand, so that nothing written from now on is lost on the way back:
-  octane.step:
-    - step: control.writes_noted
-    - library: octane.procedure.written:NoteWrites
 
 Accept writes again:
   octane.step:
@@ -148,6 +156,12 @@ Fence the original's controllers, also against a reboot:
     - undo_kwargs_from: octane.procedure.control:behind_the_fence
     - timeout: 600
     - holds: [original_silent]
+
+Delete the facts that isolated the seed, so that changes of its settings count from now on:
+  octane.step:
+    - step: control.facts_deleted
+    - library: octane.procedure.cleanup:DeleteFactsForNow
+    - undo_alone: true
 
 Wait for every compute to report:
   octane.step:

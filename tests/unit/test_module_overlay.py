@@ -36,3 +36,20 @@ def test_a_script_that_is_not_what_was_written_is_named_and_not_run(node, ran, t
     with pytest.raises(CommandExecutionError, match="octane-overlay-1 names no bridge that oct1 belongs to"):
         node.modules["octane_overlay"].make("oct1")
     assert ran == []
+
+
+@pytest.mark.parametrize("act", ["apply", "prepare"])
+@pytest.mark.parametrize(
+    ("reaches", "told"),
+    [
+        (False, "packets of 1500 bytes do not reach 10.20.0.135 from 10.20.0.134"),
+        (None, "10.20.0.135 does not answer a ping from 10.20.0.134"),
+    ],
+    ids=["narrow", "silent"],
+)
+def test_an_overlay_to_a_peer_that_it_would_not_reach_is_not_written_down(tmp_path, act, reaches, told):
+    node = Node({"octane_net.mtu_to": lambda address, size: {"whole": reaches}, "octane_net.bridges": dict})
+    node.set(FOLDER=str(tmp_path))
+    with pytest.raises(CommandExecutionError, match=told):
+        node.call(f"octane_overlay.{act}", "br-mgmt", 1, "10.20.0.134", ["10.20.0.135"])
+    assert list(tmp_path.iterdir()) == []

@@ -42,6 +42,7 @@ class Init:
         }
         if systemd:
             stand_ins["service.get_running"] = lambda: [f"{name}.service" for name in self.running]
+        self.stand_ins = stand_ins
         self.node = Node(stand_ins)
 
     def run(self, command, **_):
@@ -198,3 +199,21 @@ def test_a_name_that_is_an_option_is_refused():
 def test_a_label_cannot_lead_out_of_the_folder():
     with pytest.raises(CommandExecutionError, match="cannot name a record"):
         Init(systemd=True).node.call("octane_service.record", "../../etc/cron.d/x")
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_of_what_is_to_be_restarted_only_what_runs_is(systemd):
+    init = Init(running=("nova-compute", "neutron-ovs-cleanup", "heat-engine"), systemd=systemd)
+    restarted = []
+    run = init.run
+    init.node = Node(
+        {
+            **init.stand_ins,
+            "service.restart": restarted.append,
+            "cmd.run_all": lambda command, **_: restarted.extend(command[4:]) or run(command),
+        }
+    )
+    wanted = ["nova-compute", "neutron-l3-agent", "heat-engine"]
+    assert init.node.call("octane_service.restart_running", wanted) == ["nova-compute"]
+    assert restarted == ["nova-compute"], "what did not run is not started, and Pacemaker's is left alone"
+    assert init.node.call("octane_service.restart_running", ["neutron-l3-agent"]) == []

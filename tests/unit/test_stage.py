@@ -63,6 +63,17 @@ def test_stages_run_in_their_order(bench):
     assert run_stage(bench, "cleanup-fuel", plan_of("fuel")).result is True
 
 
+def test_a_controller_that_was_left_out_of_the_switch_is_told_in_the_verdict_with_what_fences_it(bench):
+    """Nobody could fence it on its disk, so that it must not come back as it was."""
+    clone(bench)
+    run_stage(bench, "upgrade-db", plan_of("db"), seed=2)
+    for _ in range(2):
+        told = run_stage(bench, "upgrade-control", plan_of("control"), seed=2, fenced=["node-2", "node-3"]).comment
+        assert "keep node-2, node-3 powered off" in told and "`octane upgrade-control 2`" in told
+        assert bench.journal.runs.last_done(1, "upgrade-control").comment == told
+    assert "powered off" not in run_stage(bench, "upgrade-control", plan_of("control"), seed=2).comment
+
+
 @pytest.mark.parametrize(
     ("stage", "options", "sentence"),
     [

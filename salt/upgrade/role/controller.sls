@@ -20,8 +20,7 @@ Delete the facts that isolated the seed, or its deployment would isolate it agai
 Give the seed its release's deployment tasks back:
   octane.step:
     - step: node.tasks
-    - library: octane.procedure.cleanup:RestoreTasks
-    - undo: nothing
+    - library: octane.procedure.joining:RestoreTasks
 
 Put temporary settings back, which the new controller would take over:
   octane.step:

@@ -5,7 +5,7 @@ import pytest
 from octane.errors import Failed
 from octane.fuel import facts, settings
 from octane.fuel.errors import Forbidden
-from octane.procedure import cleanup, env, seed_network
+from octane.procedure import cleanup, env, isolation, joining, seed_network
 from tests.functional.nailgun.test_env import STEPS, run
 
 NAMES = settings.as_editable({"external_dns": {"dns_list": "10.20.0.2"}})
@@ -32,6 +32,20 @@ def still_to_do(context, step, sentence):
 def done_for_good(context, step):
     step.verify(context)
     assert step.pending(context) == {} and step.apply(context).changes == {}
+
+
+def test_facts_and_tasks_that_were_put_right_after_the_switch_isolate_again_on_the_way_back(upgraded):
+    """Or its next deployment would plug it in, on addresses that the original has again; known ports stay known."""
+    known = upgraded.journal.records.all(upgraded.pair_id)
+    for step, isolating in (
+        (cleanup.DeleteFactsForNow(), isolation.IsolateFacts()),
+        (joining.RestoreTasks(), seed_network.SkipTasks()),
+    ):
+        step.apply(upgraded)
+        assert isolating.pending(upgraded)
+        step.undo(upgraded)
+        assert isolating.pending(upgraded) == {}
+    assert upgraded.journal.records.all(upgraded.pair_id) == known
 
 
 def test_uploaded_facts_are_deleted(upgraded):

@@ -339,11 +339,11 @@ def test_a_virtual_address_that_comes_up_on_the_seed_meanwhile_is_its_own(upgrad
     def macs_with_vip(minion):
         return {**macs(minion), **({"haproxy/b_management": late} if minion in up else {})}
 
-    def hears_vip(minion, addresses, timeout=3):
-        heard = hears(minion, addresses, timeout)
+    def hears_vip(minion, asked):
+        heard = hears(minion, asked)
         if minion == "node-6":
             up.add(minion)
-            heard[addresses[0]["address"]] = [late]
+            heard[asked[minion][0]["address"]] = [late]
         return heard
 
     monkeypatch.setattr(nodes, "octane_net_macs", macs_with_vip)
@@ -355,10 +355,10 @@ def test_an_address_that_answers_once_from_an_interface_that_is_gone_is_no_alarm
     nodes, answers = upgraded.nodes, ["06:e9:fb:0e:0d:9b"]
     hears = nodes.octane_net_hears
 
-    def hears_once(minion, addresses, timeout=3):
-        heard = hears(minion, addresses, timeout)
+    def hears_once(minion, asked):
+        heard = hears(minion, asked)
         if minion == "node-6" and answers:
-            heard[addresses[0]["address"]] = [answers.pop()]
+            heard[asked[minion][0]["address"]] = [answers.pop()]
         return heard
 
     monkeypatch.setattr(nodes, "octane_net_hears", hears_once)

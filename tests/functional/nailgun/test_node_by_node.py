@@ -175,7 +175,7 @@ def test_what_was_begun_one_way_is_not_gone_on_with_the_other_way(begun):
 JOINING = (
     joining.Ready,
     cleanup.DeleteFacts,
-    cleanup.RestoreTasks,
+    joining.RestoreTasks,
     cleanup.RestoreSettings,
     joining.TakeOver,
     joining.Enrol,

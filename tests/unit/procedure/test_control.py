@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from octane import stage
 from octane.errors import BadInput, Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
-from octane.procedure import control
+from octane.procedure import computes, control
 from octane.procedure.control import PORTS, SWITCHED
+from octane.procedure.isolation import SERVED
 from octane.step import load
 from tests.saltfiles import orchestration
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
@@ -41,6 +43,7 @@ class Network:
         self.consumers = {"compute.node-7.domain.tld": 0}
         self.cut: list[str] = []
         self.fenced: set[str] = set()
+        self.duplicate = False
         self.handed_over: list[tuple[list[str], list[str]]] = []
 
     def functions(self):
@@ -61,7 +64,7 @@ class Network:
             "octane_net.fence": lambda minion, test, arguments: self.fence(minion, test),
             "octane_net.unfenced": lambda minion, test, arguments: self.unfence(minion, **arguments),
             "octane_cluster.heed_gateway": lambda minion: [],
-            "octane_net.mtu_to": lambda minion, address, size: True,
+            "octane_net.mtu_to": lambda minion, address, size: {"whole": True},
             "octane_net.flush_neighbours": lambda minion: True,
             "octane_net.cut_connections": self.cut_connections,
             "octane_net.overlays_absent": self.overlays_absent,
@@ -75,6 +78,13 @@ class Network:
                 }
             ],
         }
+
+    def only_original(self):
+        """Nobody looks before the addresses are back."""
+        assert "eth2.101" in self.bridges["node-1"]["br-mgmt"]
+        if self.duplicate:
+            raise InvariantBroken("node-7 hears node-4")
+        return {"node-1": "2 addresses asked"}
 
     def pending(self, minion, plans):
         for entry in plans[minion]:
@@ -138,7 +148,7 @@ class Network:
         assert (port, networks) == (5673, ["192.168.0.0/24"])
         self.cut.append(minion)
         self.consumers["compute.node-7.domain.tld"] = 1
-        return {"before": 3, "after": 0}
+        return {"before": 3, "after": 0, "how": "ss"}
 
     def overlays_absent(self, minion, test, plans):
         for entry in plans[minion]:
@@ -162,6 +172,7 @@ def ctx(network, monkeypatch):
     monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
+    monkeypatch.setattr(control.isolation, "Hearing", lambda ctx: SimpleNamespace(only_original=network.only_original))
     members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
     members += [node(4, SEED, "controller"), node(5, SEED, "controller"), node(7, ORIGINAL, "compute")]
     context = FakeContext(FakeNodes(network.functions()), None, members)
@@ -178,6 +189,21 @@ def test_both_sides_are_asked_at_once_to_hand_over(ctx, network):
     assert network.bridges["node-1"] == {"br-mgmt": ["oct3"], "br-ex": ["oct4"]}
     assert network.bridges["node-4"] == {"br-mgmt": ["eth2.101"], "br-ex": ["eth1"]}
     assert ctx.recall(SWITCHED) and outcome.evidence["away"] == 0.02
+
+
+def test_right_before_the_addresses_move_the_seed_is_isolated_still():
+    """Between the two nothing is done but what takes a moment, and nothing that starts or waits."""
+    names = list(SHIPPED)
+    last = names.index("control.isolated_still")
+    assert names[last : names.index("control.switched")] == ["control.isolated_still", "control.original_strict_arp"]
+    assert SHIPPED["control.isolated_still"].library == SHIPPED["control.isolated"].library
+
+
+def test_a_deployment_cannot_cut_off_the_seed_once_it_serves_nor_plug_it_in_once_it_does_not():
+    """The facts that isolate go when users have been served for long, and come first on the way back."""
+    names = [name for name, definition in SHIPPED.items() if definition.undo != "nothing"]
+    at = names.index("control.facts_deleted")
+    assert at > names.index("control.accept_writes") and names[at + 1 :] == ["control.computes_report"]
 
 
 def test_the_overlay_is_out_of_the_bridge_when_the_port_comes(network, ctx):
@@ -205,6 +231,16 @@ def test_a_switch_taken_back_leaves_everything_as_it_was(ctx, network):
     }
     assert after == before
     assert not ctx.recall(SWITCHED)
+    assert ctx.recall(SERVED), "what was written meanwhile is to be kept yet"
+
+
+def test_the_way_back_looks_who_is_heard_and_can_be_run_again_when_it_is_the_wrong_one(ctx, network):
+    control.Switch().apply(ctx)
+    network.duplicate = True
+    with pytest.raises(InvariantBroken, match="node-7 hears node-4"):
+        control.Switch().undo(ctx)
+    network.duplicate = False
+    assert control.Switch().undo(ctx).evidence["heard"]
 
 
 def test_the_way_back_goes_by_the_fence_and_never_joins_an_overlay_and_a_port(ctx, network):
@@ -255,6 +291,23 @@ def test_a_node_without_ports_cannot_be_planned(ctx, monkeypatch):
         control.PlanPorts().apply(ctx)
 
 
+def test_one_that_is_on_again_after_the_switch_is_cut_off_and_fenced_by_another_run(ctx, network):
+    """Fuel knew its ports when the others' were planned."""
+    ctx.record(PORTS, None)
+    ctx.options["fenced"] = ["node-2"]
+    for step in (control.PlanPorts(), control.Switch(), control.DropOverlay(), FENCED):
+        step.apply(ctx)
+    assert network.fenced == {"node-1"} and network.bridges["node-2"]["br-ex"] == ["eth1"]
+    del ctx.options["fenced"]
+    control.PlanPorts().verify(ctx)
+    for step in (control.Switch(), FENCED):
+        assert step.pending(ctx)
+        step.apply(ctx)
+        step.verify(ctx)
+        assert step.pending(ctx) == {}
+    assert "eth1" not in network.bridges["node-2"]["br-ex"] and network.fenced == {"node-1", "node-2"}
+
+
 def test_a_port_that_somebody_plugged_in_by_hand_leaves_with_the_others_and_is_not_given_to_the_seed(ctx, monkeypatch):
     ctx.record(PORTS, None)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
@@ -271,15 +324,123 @@ def test_computes_are_cut_from_the_old_brokers_and_awaited(ctx, network):
     assert step.pending(ctx) == {"reconnect": ["node-7"]}
     step.apply(ctx)
     assert network.cut == ["node-7"]
-    assert step.verify(ctx) == {"consumed": ["node-7"]}
+    assert step.verify(ctx)["consumed"] == ["node-7"]
 
 
-def test_a_compute_that_never_comes_back_is_named_by_what_was_waited_for(ctx, network, monkeypatch):
-    monkeypatch.setattr(control, "RECONNECT_TIMEOUT", 0)
-    network.functions()
-    ctx.nodes.functions["octane_net.cut_connections"] = lambda *_: {"before": 0, "after": 0}
-    with pytest.raises(WaitTimeout, match="every compute's queue"):
+def test_a_compute_that_never_comes_back_is_named(ctx, network, monkeypatch):
+    monkeypatch.setattr(computes, "RECONNECT_TIMEOUT", 0)
+    ctx.nodes.functions["octane_net.cut_connections"] = lambda *_: {"before": 0, "after": 0, "how": "ss"}
+    with pytest.raises(WaitTimeout, match=r"every compute's queue .*; still missing: node-7"):
         control.Reconnect().apply(ctx)
+
+
+def with_one_in_maintenance(ctx, network):
+    """A second compute that answers and whose nova-compute is stopped, before the switch and after it."""
+    ctx.fuel.nodes().append(node(8, ORIGINAL, "compute"))
+    network.consumers["compute.node-7.domain.tld"] = 1
+    network.consumers["compute.node-8.domain.tld"] = 0
+
+
+def test_a_compute_without_nova_before_the_switch_is_told_and_waited_for_by_nobody_there_and_back(ctx, network):
+    with_one_in_maintenance(ctx, network)
+    outcome = control.Switch().apply(ctx)
+    assert "nobody consumed the queue of node-8 before, so it is not waited for" in outcome.comment
+    assert outcome.evidence["idle before"] == ["node-8"]
+    network.consumers["compute.node-7.domain.tld"] = 0
+    assert control.Reconnect().pending(ctx) == {"reconnect": ["node-7"]}
+    assert "1 computes consume" in control.Reconnect().apply(ctx).comment
+    assert network.cut == ["node-7", "node-8"], "what it may have of old connections is cut as well"
+    assert control.Reconnect().verify(ctx) == {"consumed": ["node-7"], "idle before": ["node-8"]}
+    assert computes.down(ctx) == []
+    control.ComputesReport().verify(ctx)
+    control.Switch().undo(ctx)
+    assert not ctx.recall(computes.IDLE), "another switch looks for itself"
+
+
+def test_where_the_kernel_cannot_cut_connections_their_clients_are_restarted_there_and_nowhere_else(ctx, network):
+    ctx.fuel.nodes().append(node(8, ORIGINAL, "compute"))
+    network.consumers |= {"compute.node-7.domain.tld": 1, "compute.node-8.domain.tld": 1}
+    told = {"node-7": {"before": 3, "after": 3, "how": "unsupported"}, "node-8": {"before": 3, "after": 0, "how": "ss"}}
+    ctx.nodes.functions["octane_net.cut_connections"] = lambda minion, *_: told[minion]
+    restarted = []
+
+    def restart(minion, services):
+        restarted.append((minion, services))
+        network.consumers["compute.node-7.domain.tld"] = 1
+        return ["nova-compute"]
+
+    ctx.nodes.functions["octane_service.restart_running"] = restart
+    control.Switch().apply(ctx)
+    network.consumers["compute.node-7.domain.tld"] = 0
+    outcome = control.Reconnect().apply(ctx)
+    assert [minion for minion, _ in restarted] == ["node-7"]
+    assert "nova-compute" in restarted[0][1]
+    assert not [name for name in restarted[0][1] if "openvswitch" in name or "cleanup" in name], "guests go on"
+    assert outcome.evidence["restarted"] == {"node-7": ["nova-compute"]}
+    assert outcome.evidence["connections_cut"] == {"node-7": 3, "node-8": 3}
+    control.Switch().undo(ctx)
+    assert [minion for minion, _ in restarted] == ["node-7"] * 2
+
+
+def test_a_compute_that_was_stopped_since_the_switch_keeps_nobody_from_the_way_back(ctx, network):
+    with_one_in_maintenance(ctx, network)
+    network.consumers["compute.node-8.domain.tld"] = 1
+    control.Switch().apply(ctx)
+    network.consumers["compute.node-8.domain.tld"] = 0
+    assert control.Switch().undo(ctx).evidence["idle before"] == ["node-8"]
+
+
+def test_brokers_of_the_seed_that_tell_nothing_of_use_let_everybody_be_waited_for_on_the_way_back(ctx, network):
+    """They may be why one goes back."""
+    with_one_in_maintenance(ctx, network)
+    network.consumers["compute.node-8.domain.tld"] = 1
+    control.Switch().apply(ctx)
+    network.consumers = dict.fromkeys(network.consumers, 0)
+    ctx.nodes.functions["octane_net.cut_connections"] = lambda minion, *_: (
+        network.consumers.update({f"compute.{minion}.domain.tld": 1}) or {"before": 1, "after": 0, "how": "ss"}
+    )
+    assert control.Switch().undo(ctx).evidence["idle before"] == []
+
+
+def test_computes_that_are_not_up_in_time_are_named(ctx, network, monkeypatch):
+    monkeypatch.setattr(control, "REPORT_TIMEOUT", 0)
+    with pytest.raises(WaitTimeout, match=r"every compute to be up .*; still missing: node-7"):
+        control.ComputesReport().apply(ctx)
+
+
+def test_who_was_idle_is_noted_once_however_often_the_switch_is_run(ctx, network):
+    with_one_in_maintenance(ctx, network)
+    control.Switch().apply(ctx)
+    network.consumers = {"compute.node-7.domain.tld": 0, "compute.node-8.domain.tld": 0}
+    assert control.Switch().apply(ctx).evidence["idle before"] == ["node-8"]
+
+
+def test_no_queue_consumed_at_all_is_said_to_be_a_strange_thing_and_keeps_nobody_from_the_switch(ctx, network):
+    comment = control.Switch().apply(ctx).comment
+    assert "nobody consumed the queue of any compute before: look at the original's brokers" in comment
+    control.Reconnect().apply(ctx)
+    assert network.cut == ["node-7"]
+
+
+def test_who_was_idle_is_asked_of_the_next_broker_where_one_is_down(ctx, network):
+    with_one_in_maintenance(ctx, network)
+
+    def queues(minion):
+        if minion == "node-1":
+            raise NodeFailed(minion, "octane_nova.compute_queues", "no such node")
+        return network.consumers
+
+    ctx.nodes.functions["octane_nova.compute_queues"] = queues
+    assert control.Switch().apply(ctx).evidence["idle before"] == ["node-8"]
+
+
+def test_where_no_broker_tells_every_compute_is_waited_for(ctx, network):
+    def queues(minion):
+        raise NodeFailed(minion, "octane_nova.compute_queues", "no such node")
+
+    ctx.nodes.functions["octane_nova.compute_queues"] = queues
+    outcome = control.Switch().apply(ctx)
+    assert outcome.evidence["idle before"] == [] and "none of the original's brokers told" in outcome.comment
 
 
 def test_the_overlay_is_removed_once_and_only_where_it_is(ctx, network):
@@ -299,9 +460,9 @@ def test_what_is_fenced_is_what_was_planned(ctx):
 
 
 def test_computes_that_the_new_controllers_do_not_see_up_are_named(ctx, network):
-    assert control.computes_down(ctx) == ["node-7"]
+    assert computes.down(ctx) == ["node-7"]
     network.consumers["compute.node-7.domain.tld"] = 1
-    assert control.computes_down(ctx) == []
+    assert computes.down(ctx) == []
 
 
 def test_a_controller_that_does_not_answer_is_named_with_what_to_state(ctx):

@@ -4,7 +4,9 @@ import copy
 
 import pytest
 
+from octane.errors import InvariantBroken
 from octane.procedure import membership
+from octane.verify import invariants
 from tests.unit.procedure.world import FakeContext, FakeNodes
 
 WHOLE = {
@@ -84,3 +86,44 @@ def test_a_controller_that_does_not_answer_meanwhile_is_told_and_ends_no_wait():
     ctx.nodes.silent = {"node-3"}
     membership.Watch(ctx, ["node-2", "node-3"])()
     assert "node-3" in ctx.told[0][0]
+
+
+@pytest.fixture
+def leaving_one(monkeypatch):
+    """What each of the two that stay sees, and the answer of their APIs; both may be changed."""
+    found, answers = seen(), {"failed": [], "frontends": {"nova": []}}
+    functions = {
+        "octane_members.seen": lambda minion: found[minion],
+        "octane_api.prove": lambda minion, expect: answers,
+    }
+    ctx = FakeContext(FakeNodes(functions), None, [])
+    monkeypatch.setattr("octane.procedure.leaving.members", lambda ctx: ["node-2", "node-3"])
+    monkeypatch.setattr(membership, "ANSWER_TIMEOUT", 0)
+    return ctx, found, answers
+
+
+def test_quorum_is_kept_where_all_that_stay_are_whole(leaving_one):
+    ctx, _, _ = leaving_one
+    assert set(invariants.get("quorum_kept").check(ctx)) == {"clusters", "apis"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"votes": {"quorate": False}}, "node-3: Pacemaker has no quorum"),
+        ({"database": {"size": 1}}, "node-3: Galera has 1 members, not 2"),
+        ({"brokers": {"partitioned": True}}, "node-3: RabbitMQ is partitioned"),
+    ],
+)
+def test_quorum_is_not_kept_where_one_that_stays_misses_another(leaving_one, changes, told):
+    ctx, found, _ = leaving_one
+    found.update(seen(**changes))
+    with pytest.raises(InvariantBroken, match=told):
+        invariants.get("quorum_kept").check(ctx)
+
+
+def test_quorum_is_not_kept_where_an_api_does_not_answer(leaving_one):
+    ctx, _, answers = leaving_one
+    answers["failed"] = ["nova"]
+    with pytest.raises(InvariantBroken, match="nova on node-2"):
+        invariants.get("quorum_kept").check(ctx)

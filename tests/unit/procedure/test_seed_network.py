@@ -1,5 +1,10 @@
+"""The seed's network before it is deployed: what is configured, and whether its controllers can reach each other."""
+
+import pytest
+
+from octane.errors import Refused
 from octane.procedure.isolation import SCHEMES, gateways
-from octane.procedure.seed_network import network_tasks
+from octane.procedure.seed_network import Overlay, network_tasks, overlay_plans
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 TASKS = [
@@ -30,3 +35,22 @@ def test_the_seeds_controllers_get_the_gateways_that_the_isolation_took_and_no_o
     assert gateways(ctx) == {"plans": {}}, "a seed of before such things were recorded"
     ctx.record(SCHEMES, {"node-4": scheme})
     assert gateways(ctx) == {"plans": {"node-4": {"br-fw-admin": None, "br-pub": "172.16.0.1"}}}
+
+
+@pytest.mark.parametrize(
+    ("reaches", "told"),
+    [
+        (False, "packets of 1500 bytes, and the administration network drops them from node-5 to 10.20.0.132"),
+        (None, "10.20.0.132 does not answer a ping from node-5 over the administration network"),
+    ],
+    ids=["narrow", "silent"],
+)
+def test_a_path_that_does_not_carry_the_overlay_is_refused_with_both_ends(reaches, told):
+    answers = {"octane_net.mtu_to": lambda minion, remote, size: {"whole": reaches if minion == "node-5" else True}}
+    plans = overlay_plans(
+        {"node-4": "10.20.0.132", "node-5": "10.20.0.133"},
+        {"node-4": {"management": "br-mgmt"}, "node-5": {"management": "br-mgmt"}},
+        {"management": 1},
+    )
+    with pytest.raises(Refused, match=told):
+        Overlay()._check_path(FakeContext(FakeNodes(answers), None, []), plans)

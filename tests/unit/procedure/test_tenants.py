@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octane.errors import InvariantBroken, NodeFailed
-from octane.procedure import control, tenants
+from octane.procedure import computes, tenants
 from octane.procedure.isolation import SWITCHED
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
@@ -143,4 +143,4 @@ def test_agents_that_were_down_before_are_not_waited_for(neutron):
     neutron.ctx.nodes.functions["octane_nova.services"] = lambda minion: [
         *up, {"service": "nova", "binary": "nova-compute", "host": "node-7.domain.tld", "up": True}
     ]
-    assert control.computes_down(neutron.ctx) == []
+    assert computes.down(neutron.ctx) == []

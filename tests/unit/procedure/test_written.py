@@ -13,8 +13,9 @@ from octane.errors import NodeFailed
 from octane.path import identity, load_hops
 from octane.path.identity import NEW, OLD
 from octane.procedure import written
+from octane.procedure.isolation import SERVED, SWITCHED
 from octane.verify.identities import ROWS, changes
-from tests.saltfiles import Node
+from tests.saltfiles import Node, orchestration
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
 HOP = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
@@ -115,6 +116,7 @@ def ctx(clouds, tmp_path):
     members = [node(1, ORIGINAL, "controller"), node(4, SEED, "controller"), node(5, SEED, "controller")]
     found = FakeContext(FakeNodes(clouds.functions()), HOP, members)
     found.journal = SimpleNamespace(directory=tmp_path)
+    found.record(SERVED, True)
     return found
 
 
@@ -184,3 +186,34 @@ def test_of_very_many_rows_every_one_is_asked_for_once_and_few_at_a_time():
 
     assert changes([view], sums, after, reader) == {}
     assert asked == [(side, (bucket,), part, 3) for bucket in (0, 2) for part in range(3) for side in (OLD, NEW)]
+
+
+def test_what_was_written_is_kept_after_the_seed_has_lost_the_addresses_and_before_its_servers_stop():
+    """Steps are taken back the last one first."""
+    back = [definition.step for definition in reversed(orchestration("control"))]
+    taken = [back.index(f"control.{name}") for name in ("accept_writes", "switched", "writes_noted")]
+    assert taken == sorted(taken)
+    assert taken[-1] < back.index("control.resources_started")
+
+
+def test_a_seed_that_never_had_the_addresses_is_asked_nothing_on_the_way_back(ctx, tmp_path):
+    """Its servers may be the reason for going back."""
+    written.NoteWrites().apply(ctx)
+    ctx.forget(SERVED)
+    asked = len(ctx.nodes.asked)
+    assert "never had the addresses" in written.NoteWrites().undo(ctx).comment
+    assert len(ctx.nodes.asked) == asked and list(tmp_path.iterdir()) == []
+    assert written.NoteWrites().pending(ctx), "another switch notes anew"
+
+
+def test_a_switch_that_is_not_taken_back_yet_counts_as_one(ctx, tmp_path):
+    written.NoteWrites().apply(ctx)
+    ctx.forget(SERVED)
+    ctx.record(SWITCHED, True)
+    assert "is kept in" in written.NoteWrites().undo(ctx).comment
+
+
+def test_once_it_is_kept_another_way_back_begins_anew(ctx):
+    written.NoteWrites().apply(ctx)
+    written.NoteWrites().undo(ctx)
+    assert not ctx.recall(SERVED)
