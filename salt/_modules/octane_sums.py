@@ -12,6 +12,7 @@ rows that the log says were changed since an earlier point.
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,8 @@ AT_ONCE = 200
 """Rows of one statement."""
 CATCH_UP = 3600
 """Seconds for the replica to come to the point."""
+MOMENT = 50
+"""Seconds to find a moment between two writes in; who asks for the place waits for a minute."""
 _CASCADES = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
@@ -116,7 +119,7 @@ def target(order, session, status):
 
 def reader(order, session, status):
     """The sums of another node of the cluster, which has all that any node had committed before."""
-    session.query("SET SESSION wsrep_sync_wait=1")
+    session.query(waiting(session))
     return {"sums": summed(order, session, status, order["wanted"])[0]}
 
 
@@ -135,19 +138,54 @@ def log(order, session, status):
 
 
 def snapshot(order, session):
-    """Open it; ``{"file", "position"}`` of the first event that it does not hold."""
+    """Open it, without a lock; ``{"file", "position"}`` of the first event that it does not hold."""
     if order["family"] == "mariadb":
         session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         found = session.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
         rows = {row["Variable_name"].lower(): row["Value"] for row in found}
         return {"file": rows["binlog_snapshot_file"], "position": int(rows["binlog_snapshot_position"])}
-    # MySQL 5.6 tells no place of a snapshot: for the moment of opening it nothing may be committed.
-    session.query("SET SESSION lock_wait_timeout=10")
-    session.query("FLUSH TABLES WITH READ LOCK")
-    session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    # MySQL 5.6 keeps no place with a snapshot. A session within a transaction does not wait: another one counts.
+    counter = Client(order["options"])
+    try:
+        counter.query(waiting(counter))
+        return between_writes(session, counter)
+    finally:
+        counter.close()
+
+
+def between_writes(session, counter):
+    """
+    A snapshot around which nothing was committed, and its place in the log.
+
+    Each count waits for what any node has committed so far. While it stays, no transaction was in the log and seen by
+    nobody yet, nor seen and not in the log.
+    """
+    deadline = time.monotonic() + MOMENT
+    while True:
+        before = committed(counter)
+        session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        if committed(counter) == before:
+            return {"file": before["file"], "position": before["position"]}
+        if time.monotonic() > deadline:
+            raise CommandExecutionError(f"no moment between two writes was found in {MOMENT} s, and nothing is locked")
+        time.sleep(0.01)
+
+
+def waiting(session):
+    """The statement after which a session reads no sooner than it has all that any node has committed."""
+    known = session.query("SHOW VARIABLES LIKE 'wsrep_sync_wait'")
+    # Up to MySQL 5.6.19 it has another name.
+    return f"SET SESSION {'wsrep_sync_wait' if known else 'wsrep_causal_reads'}=1"
+
+
+def committed(session):
+    """How far the server is: Galera's number of its last commit, and the end of its log."""
+    found = session.query("SHOW STATUS LIKE 'wsrep_last_committed'")
+    number = found[0]["Value"] if found else ""
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise CommandExecutionError("no Galera counts the commits of this server")
     row = session.query("SHOW MASTER STATUS")[0]
-    session.query("UNLOCK TABLES")
-    return {"file": row["File"], "position": int(row["Position"])}
+    return {"galera": int(number), "file": row["File"], "position": int(row["Position"])}
 
 
 def replica_at(order, session):
