@@ -93,6 +93,26 @@ class Status:
             self.set()
 
 
+class Pace:
+    """
+    Waits after each table until it has taken as long as the order's limit gives to its bytes: a server reads a table
+    as fast as it can. Rows that are read by their keys are few.
+    """
+
+    def __init__(self, order, session):
+        self._limit, self._began = order.get("limit"), 0.0
+        found = described(order, session) if self._limit else ()
+        self._bytes = {(table["database"], table["table"]): table["bytes"] for table in found}
+
+    def begin(self):
+        self._began = time.monotonic()
+
+    def keep(self, database, table):
+        if self._limit:
+            due = self._began + self._bytes.get((database, table), 0) / self._limit
+            time.sleep(max(0, due - time.monotonic()))
+
+
 def source(order, session, status):
     """A snapshot of the server whose log is followed; its place; what changed up to it; the sums."""
     began = snapshot(order, session)
@@ -240,14 +260,17 @@ def summed(order, session, status, wanted):
     else:
         names = [(table["database"], table["table"]) for table in described(order, session)]
         work = [(*name, None) for name in names if not skipped(order, *name)]
-    sums = {}
+    sums, pace = {}, Pace(order, session)
     for number, (database, table, rows) in enumerate(work):
+        pace.begin()
         value = by_rows(session, database, table, rows) if rows else None
         if rows and order["kind"] == "source" and value[0] != rows["there"]:
             # The keys of the log are not found as they were understood: no proof by rows.
             rows = wanted[database][table] = None
         sums.setdefault(database, {})[table] = value if rows else whole(session, database, table)
         status.read(number + 1, len(work))
+        if not rows:
+            pace.keep(database, table)
     return sums, wanted
 
 

@@ -38,6 +38,7 @@ class Servers:
         self.late: list[str] = []
         self.unlogged = 0
         self.limits: list[int | None] = []
+        self.proven_within: list[int] = []
         self.writing: list[dict] = []
         self.active = "node-1"
         self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
@@ -146,7 +147,8 @@ class Servers:
             self.status = {"configured": False}
         return {"was": True}
 
-    def source(self, minion, names, skip, since, wait):
+    def source(self, minion, names, skip, since, wait, limit):
+        self.proven_within.append(limit)
         wanted = None
         if since is not None:
             wanted = {}
@@ -299,6 +301,16 @@ def test_a_copy_takes_less_while_users_work_than_while_they_wait(ctx, servers, o
     ctx.record(WAY, {**ctx.recall(WAY), "way": "dump"})
     db.Copy().apply(ctx)
     assert servers.limits == [before, inside]
+
+
+@pytest.mark.parametrize(("options", "limit"), [({}, 50 << 20), ({"rate": 7 << 20}, 7 << 20), ({"rate": 0}, 0)])
+def test_the_original_is_read_within_the_limit_until_users_wait_for_it(ctx, servers, options, limit):
+    ctx.options = options
+    for step in (way.ChooseWay(), replica.Replicate(), replica.ProveEqual(), db.Freeze()):
+        run(step, ctx)
+    before, servers.proven_within = servers.proven_within, []
+    run(replica.CatchUp(), ctx)
+    assert len(before) > 1 and set(before) == {limit} and servers.proven_within == [0]
 
 
 def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
