@@ -72,6 +72,12 @@ def test_tokens_are_issued_by_keystone_alone_while_everything_else_refuses_write
     assert all(one["ports"] == [5000, 35357] for one in told)
 
 
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_no_hop_calls_expendable_what_keeps_a_revoked_token_from_working(hop):
+    assert "revocation_event" not in hop.expendable.get("keystone", ())
+    assert any("revocation_event" in view.old.sql for view in identity.load(hop.name) if view.database == "keystone")
+
+
 PASS = {"method": "POST", "paths": ["/a"], "apis": ["nova"], "writes": {"nova": ["services"]}, "reason": "it may do so"}
 
 
