@@ -76,6 +76,12 @@ class Stale:
     host: str
     where: Mapping[str, tuple[str, ...]]
 
+    @property
+    def question(self) -> dict[str, Any]:
+        """As ``octane_rows.stale`` takes it."""
+        where = {column: list(values) for column, values in self.where.items()}
+        return {"database": self.database, "table": self.table, "host": self.host, "where": where}
+
 
 @dataclass(frozen=True)
 class Rewrite:
