@@ -97,13 +97,15 @@ def finished(ticket, timeout=TIMEOUT):
         __salt__["octane_jobs.end"](ticket)
 
 
-def changed(databases, since=None, skip=None, timeout=600, watch=0):
+def changed(databases, since=None, skip=None, timeout=600, watch=0, tolerated=None):
     """
     Tables that the binary log says were written to since a place.
 
     :param since: not given: from now on
     :param watch: seconds to let pass before the log is read
-    :return: ``{"tables": ["database.table"], "expendable": those of ``skip``, "elsewhere": [other databases],
+    :param tolerated: ``{database: {table: [column]}}``: an update that changes nothing else is expendable
+    :return: ``{"tables": ["database.table"], "expendable": those of ``skip``, and as ``database.table (column)`` what
+        of the others is tolerated, "elsewhere": [other databases],
         "statements": int (other than row events), "position": up to here, "foreign": as octane_source.foreign_writes,
         "committed": [wsrep_last_committed before and after, None without Galera]}``
 
@@ -116,7 +118,8 @@ def changed(databases, since=None, skip=None, timeout=600, watch=0):
     committed = [__salt__["octane_sessions.last_committed"]()]
     place = position(since or __salt__["octane_source.position"]())
     time.sleep(float(watch))
-    found = finished(_start({**_order("log", databases, skip), "since": place}), timeout)
+    order = {**_order("log", databases, skip), "since": place, "tolerated": dict(tolerated or {})}
+    found = finished(_start(order), timeout)
     committed.append(__salt__["octane_sessions.last_committed"]())
     return {**found, "foreign": __salt__["octane_source.foreign_writes"](0), "committed": committed}
 

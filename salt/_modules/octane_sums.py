@@ -34,6 +34,7 @@ CATCH_UP = 3600
 """Seconds for the replica to come to the point."""
 MOMENT = 50
 """Seconds to find a moment between two writes in; who asks for the place waits for a minute."""
+_INEXACT = ("float", "double")
 _CASCADES = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
@@ -147,12 +148,14 @@ def log(order, session, status):
     """Names of the tables that changed since a place of the log, up to now."""
     now = session.query("SHOW MASTER STATUS")[0]
     until = {"file": now["File"], "position": int(now["Position"])}
-    tables = described(order, session)
+    tables = tolerating(order, session, described(order, session))
     found = octane_binlog.read(order["log_reader"], order["options"], tables, order["databases"], order["since"], until)
     found.cascade(references(order, session))
     lasting, expendable = [], []
     for database, table in sorted(found.touched):
         (expendable if skipped(order, database, table) else lasting).append(f"{database}.{table}")
+    for (database, table), names in sorted(found.tolerated.items()):
+        expendable.append(f"{database}.{table} ({', '.join(sorted(names))})")
     told = {"tables": lasting, "expendable": expendable, "elsewhere": sorted(found.elsewhere)}
     return {"position": until, **told, "statements": found.statements}
 
@@ -345,6 +348,24 @@ def described(order, session):
     return list(found.values())
 
 
+def tolerating(order, session, tables):
+    """
+    TABLES, those with columns that may change with what ``octane_binlog`` needs to know of them: not where a column is
+    in no row image, or where the log's text of a value may hide a difference.
+    """
+    if not order["tolerated"]:
+        return tables
+    known = {}
+    for name, column in columns(order, session):
+        known.setdefault(name, []).append(column)
+    for table in tables:
+        wanted, found = tolerated(order, table), known.get((table["database"], table["table"]), [])
+        if wanted and not any(one["computed"] or one["kind"] in _INEXACT for one in found):
+            table["numbers"] = {one["number"] for one in found}
+            table["tolerated"] = {one["number"]: one["name"] for one in found if one["name"] in wanted}
+    return tables
+
+
 def columns(order, session):
     """Columns of all tables: ``(database, table)`` and what of a column decides about reading rows by their key."""
     for row in session.query(
@@ -388,6 +409,10 @@ def listed(order):
 
 def skipped(order, database, table):
     return table in order["skip"].get(database, ())
+
+
+def tolerated(order, table):
+    return order["tolerated"].get(table["database"], {}).get(table["table"], ())
 
 
 def end(number, frame):

@@ -16,7 +16,7 @@ from octane.procedure.tables import COPIED, FROZEN_AT, MIGRATING
 from octane.procedure.way import REPLICATING, WAY
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
-PATH = SimpleNamespace(databases=("keystone", "nova"), expendable={"nova": ("services",)})
+PATH = SimpleNamespace(databases=("keystone", "nova"), expendable={"nova": ("services",)}, tolerated={})
 ABLE = {"able": True, "reasons": [], "whole_log": True, "writes": 0, "version": "5.6.16", "family": "mysql"}
 
 WHOLE = {"state": "Synced", "status": "Primary", "size": 2, "uuid": "new", "last_committed": 100}
@@ -97,7 +97,7 @@ class Servers:
     def end(self):
         return {"file": "log.1", "position": len(self.log), "gtid": None}
 
-    def changed(self, minion, names, since, skip, watch=0):
+    def changed(self, minion, names, since, skip, watch=0, tolerated=None):
         place, committed = since or self.end(), [100 + len(self.log)]
         if watch and self.late:
             self.write(*self.late.pop().split("."))
