@@ -200,7 +200,8 @@ class UpgradeDb(SeedCommand):
             metavar="BYTES",
             type=_rate,
             help="bytes per second that the copy may take, e.g. 20M; 0: no limit; without it as many as go while users "
-            f"wait (dump), and {stages.DEFAULT_RATE >> 20}M as long as they work (--rehearse, replica)",
+            f"wait (dump), and {stages.DEFAULT_RATE >> 20}M as long as they work (--rehearse, replica). The comparison "
+            "before the window reads as many on the average, but each table in one go and as fast as its server can",
         )
 
     def stages_of(self, parsed: argparse.Namespace) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,12 @@ class Stale:
     host: str
     where: Mapping[str, tuple[str, ...]]
 
+    @property
+    def question(self) -> dict[str, Any]:
+        """As ``octane_rows.stale`` takes it."""
+        where = {column: list(values) for column, values in self.where.items()}
+        return {"database": self.database, "table": self.table, "host": self.host, "where": where}
+
 
 @dataclass(frozen=True)
 class Rewrite:
@@ -118,8 +124,9 @@ class Setting:
 @dataclass(frozen=True)
 class Hop:
     """One release to the next, by the names of :mod:`octane.path.release`, and the versions of Fuel that deploy these,
-    where one does. ``unmigrated``: rows of the copy that the services' ``online`` commands must not leave; what these
-    rightly leave, their queries do not find."""
+    where one does. ``tolerated``: by database and table, columns that agents may change while writes are refused; what
+    comes too late for the copy they report to the new release again. ``unmigrated``: rows of the copy that the
+    services' ``online`` commands must not leave; what these rightly leave, their queries do not find."""
 
     name: str
     title: str
@@ -139,6 +146,7 @@ class Hop:
     breaking: tuple[Check, ...]
     in_flight: tuple[Check, ...]
     rewrite: tuple[Rewrite, ...]
+    tolerated: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     unmigrated: tuple[Check, ...] = ()
     settings: tuple[Setting, ...] = ()
     fuel_from: tuple[str, ...] = ()
@@ -180,6 +188,7 @@ def parse(data: Mapping[str, Any], source: str) -> Hop:
         breaking=(*chosen(data["breaking"], source), *dropped),
         in_flight=chosen(data["in_flight"], source),
         rewrite=tuple(Rewrite(**entry) for entry in data.get("rewrite", [])),
+        tolerated=data.get("tolerated", {}),
         unmigrated=chosen(data.get("unmigrated", []), source),
         settings=tuple(Setting(**entry) for entry in data.get("settings", [])),
         fuel_from=tuple(data.get("fuel", {}).get("from", ())),
@@ -236,7 +245,7 @@ def _check_consistency(hop: Hop, source: str) -> None:
     _check_passes(hop, source)
     checks = (*hop.breaking, *hop.in_flight, *hop.unmigrated)
     named = {one.database for several in (hop.stale, checks, hop.rewrite, hop.settings) for one in several}
-    foreign = (set(hop.expendable) | named) - set(hop.databases)
+    foreign = (set(hop.expendable) | set(hop.tolerated) | named) - set(hop.databases)
     if foreign:
         raise BadInput(f"{source}: tables of databases that do not move: {', '.join(sorted(foreign))}")
     others = (*(one.name for one in hop.rewrite), *(one.name for one in hop.settings))

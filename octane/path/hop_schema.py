@@ -133,6 +133,7 @@ SCHEMA: dict[str, Any] = {
         "passes": {"type": "array", "items": _PASS},
         "writers": _NAMES,
         "expendable": {"type": "object", "additionalProperties": _NAMES},
+        "tolerated": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _NAMES}},
         "files": {"type": "array", "items": _ETC},
         "before": {
             "type": "array",

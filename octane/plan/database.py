@@ -54,6 +54,8 @@ def _before(hop: Hop) -> list[str]:
 def _window(hop: Hop) -> list[str]:
     ports = [f"{name} {port}" for name, port in hop.apis.items()]
     expendable = [f"{database}.{table}" for database, tables in hop.expendable.items() for table in tables]
+    for database, tables in hop.tolerated.items():
+        expendable += [f"{database}.{table} ({', '.join(columns)})" for table, columns in tables.items()]
     return [
         f"writes refused by {', '.join(ports)}",
         *(_pass(one) for one in hop.passes),

@@ -277,13 +277,5 @@ def _behind(ctx: Context, found: Compared) -> list[str]:
 def _stale(ctx: Context) -> list[dict[str, Any]]:
     """Records of daemons of the original's controllers: [{"database", "table", "id", "binary", "host"}]."""
     target = sides(ctx).seeds[0]
-    wanted = [
-        {
-            "database": stale.database,
-            "table": stale.table,
-            "host": stale.host,
-            "where": {k: list(v) for k, v in stale.where.items()},
-        }
-        for stale in ctx.path.stale
-    ]
+    wanted = [stale.question for stale in ctx.path.stale]
     return list(ctx.nodes.call([target], "octane_db.stale", wanted, list(sides(ctx).original_hosts))[target])

@@ -9,7 +9,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed
-from octane.procedure import tables
+from octane.procedure import tables, transfer
 from octane.procedure.tables import CHECKSUM_TIMEOUT
 from octane.sides import sides
 
@@ -51,7 +51,8 @@ def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None,
     seed's other controllers as well.
 
     :param mark: of the replication, see :data:`octane.procedure.way.REPLICATING`
-    :param last: the replication has done its work: when both sides are equal it is left standing there
+    :param last: the replication has done its work: when both sides are equal it is left standing there. Users wait
+        for this one, so that it has no limit; the others read of the original no more than the operator lets them
     :raises Different: naming the tables
     """
     target = mark["target"]
@@ -60,7 +61,7 @@ def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None,
         if not held["filtered"]:
             # A restart of the server forgets the filter and goes on without it.
             raise Different("the replica has taken databases that are not this path's", node=target)
-        found = _round(ctx, mark, since)
+        found = _round(ctx, mark, since, 0 if last else transfer.rate_beside_users(ctx))
     except BaseException:
         ctx.nodes.call([target], "octane_replica.resume")
         raise
@@ -69,13 +70,13 @@ def take(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None,
     return found
 
 
-def _round(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None) -> Round:
-    """:func:`take`, while the replica is held."""
+def _round(ctx: Context, mark: Mapping[str, Any], since: Mapping[str, Any] | None, limit: int) -> Round:
+    """:func:`take`, while the replica is held; LIMIT: bytes a second that may be read of the original, 0: no limit."""
     names, skip, started = list(tables.databases(ctx)), tables.expendable(ctx), time.monotonic()
     source, target = mark["source"], mark["target"]
     # What is to be compared is known soon; when that is everything, both sides read at the same time.
     soon = since is not None
-    begun = _call(ctx, source, "octane_proof.source", names, skip, since, soon)
+    begun = _call(ctx, source, "octane_proof.source", names, skip, since, soon, limit)
     wanted = begun["wanted"] if soon else None
     there = _call(ctx, target, "octane_proof.target", names, begun["position"], wanted, skip, soon, soon)
     ours = begun if soon else _finished(ctx, source, begun["ticket"])
@@ -102,11 +103,12 @@ def proven(ctx: Context, mark: Mapping[str, Any] | None) -> dict[str, Any] | Non
 
 
 def _finished(ctx: Context, node: str, ticket: str) -> dict[str, Any]:
-    return _call(ctx, node, "octane_proof.finished", ticket, CHECKSUM_TIMEOUT)
+    return _call(ctx, node, "octane_proof.finished", ticket, transfer.TIMEOUT)
 
 
 def _call(ctx: Context, node: str, fun: str, *args: Any) -> dict[str, Any]:
-    return dict(ctx.nodes.call([node], fun, *args, timeout=CHECKSUM_TIMEOUT + GRACE)[node])
+    # A comparison within a limit takes as long as the copy did.
+    return dict(ctx.nodes.call([node], fun, *args, timeout=transfer.TIMEOUT + GRACE)[node])
 
 
 def _compare_cluster(

@@ -87,8 +87,7 @@ class Copy(Rehearsing):
 
 
 class Migrate(Rehearsing):
-    """The real migrations of the new release, services side by side, each proven by the release's own scripts, and the
-    online ones by the rows that they leave."""
+    """The real migrations of the new release, services side by side, each proven by the release's own scripts."""
 
     what = "migrate on"
 
@@ -98,13 +97,62 @@ class Migrate(Rehearsing):
         left = behind(_seed(ctx), _compared(ctx), of_new_release(ctx), ctx.path.release_to)
         if left:
             raise Failed(f"not at the new release's head after the migration: {', '.join(left)}", node=_seed(ctx))
-        online = finish(ctx.path, lambda groups: _manage(ctx, groups), lambda: left_by(ctx.path, _matching(ctx)))
-        _learn_seconds(ctx, migrate=ran, online=online)
+        _learn_seconds(ctx, migrate=ran)
         return Outcome(
             changes={"migrated": [service.name for service in services]},
             comment=f"{len(services)} services' schemas at the new release's heads",
-            evidence={"seconds": ran, "online": online},
+            evidence={"seconds": ran},
         )
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+
+class Rewrite(Rehearsing):
+    """What the copy says of the cloud it came from, put right as in the window: every statement of the path, whether it
+    finds rows or not, and the records of daemons that stay behind. A cell leads to the scratch server whatever it
+    names, so that none is changed."""
+
+    what = "put right on"
+
+    def apply(self, ctx: Context) -> Outcome:
+        stale = self._stale(ctx)
+        if stale:
+            _ask(ctx, "octane_db.delete_stale", stale)
+        server, path = _ask(ctx, "octane_db.server")["id"], ctx.path
+        changed = {
+            one.name: _ask(ctx, "octane_rows.rewrite", one.database, one.statement, server, timeout=300)["changed"]
+            for one in path.rewrite
+        }
+        left = [f"{one['database']}.{one['table']} {one['id']}" for one in self._stale(ctx)]
+        questions = [{"name": one.name, "database": one.database, "query": one.query} for one in path.rewrite]
+        found = _matching(ctx)(questions) if questions else {}
+        left += [f"{found[one.name]['count']} rows: {one.reason}" for one in path.rewrite if found[one.name]["count"]]
+        if left:
+            raise Failed(f"still to be put right on the copy: {', '.join(left)}", node=_seed(ctx))
+        return Outcome(
+            changes={"rewritten": changed, "deleted": len(stale)},
+            comment=f"{len(stale)} records of daemons deleted, {sum(changed.values())} rows of the copy put right",
+            evidence={"rewritten": changed, "deleted": [f"{one['binary']} on {one['host']}" for one in stale]},
+        )
+
+    def undo(self, ctx: Context) -> Outcome:
+        return _thrown_away(ctx)
+
+    def _stale(self, ctx: Context) -> list[dict[str, Any]]:
+        wanted = [one.question for one in ctx.path.stale]
+        return list(_ask(ctx, "octane_db.stale", wanted, list(sides(ctx).original_hosts), timeout=db_rows.TIMEOUT))
+
+
+class Finish(Rehearsing):
+    """The online migrations of the new release, until the path finds nothing that they left."""
+
+    what = "finish the migrations on"
+
+    def apply(self, ctx: Context) -> Outcome:
+        ran = finish(ctx.path, lambda groups: _manage(ctx, groups), lambda: left_by(ctx.path, _matching(ctx)))
+        _learn_seconds(ctx, online=ran)
+        return Outcome({"ran": sorted(ran)}, "online data migrations are complete", {"seconds": ran})
 
     def undo(self, ctx: Context) -> Outcome:
         return _thrown_away(ctx)

@@ -120,8 +120,8 @@ def quiet(ctx: Context, at: Mapping[str, Any], seconds: float) -> dict[str, Any]
 
 
 def _log_of(ctx: Context, node: str, timeout: float, **since: Any) -> Mapping[str, Any]:
-    names, skip = list(ctx.path.databases), expendable(ctx)
-    found = ctx.nodes.call([node], "octane_proof.changed", names, skip=skip, timeout=timeout, **since)
+    given = {"skip": expendable(ctx), "tolerated": ctx.path.tolerated, **since}
+    found = ctx.nodes.call([node], "octane_proof.changed", list(ctx.path.databases), timeout=timeout, **given)
     return dict(found[node])
 
 

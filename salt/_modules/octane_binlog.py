@@ -38,12 +38,13 @@ class Changes:
     ``keys``: ``{(database, table): {key: whether the row is there after it}}``, ``whole``: tables whose rows are not
     known by key, ``gone``: tables that lost a row or changed a key (a cascade may follow), ``statements``: how many
     that are no row events and concern the databases, ``elsewhere``: other databases that were written to (a statement
-    that is in none, such as one about accounts, is in ``mysql``).
+    that is in none, such as one about accounts, is in ``mysql``), ``tolerated``: ``{(database, table): columns}`` of
+    updates that changed nothing else than they may, which are in none of the others.
     """
 
     def __init__(self):
         self.keys, self.whole, self.gone, self.touched, self.statements = {}, set(), set(), set(), 0
-        self.elsewhere = set()
+        self.elsewhere, self.tolerated = set(), {}
         self._count = 0
 
     def row(self, table, key, there):
@@ -96,7 +97,9 @@ def read(program, options, tables, databases, since, until):
     The changes between two positions.
 
     :param program: the vendor's reader of binary logs
-    :param tables: ``[{"database", "table", "key": [{"number", "kind", "unsigned"}] or None}]`` of these databases
+    :param tables: ``[{"database", "table", "key": [{"number", "kind", "unsigned"}] or None}]`` of these databases; with
+        ``"numbers"`` (of all its columns) and ``"tolerated": {number: column}``, updates of those columns alone are
+        told apart
     :raises Lost: the log does not reach back that far, or the program failed
 
     CLI Example: none, part of a program.
@@ -187,11 +190,12 @@ class _Reader:
             self._value(int(value.group(1)), value.group(2))
         elif line in (b"### SET\n", b"### WHERE\n") and self.row:
             self.row["images"].append({})
+            self.row["texts"].append({})
         else:
             self._finish()
             head = _ROWS.match(line)
             if head and head.group(2) in self.known:
-                self.row = {"table": self.known[head.group(2)], "verb": head.group(1), "images": []}
+                self.row = {"table": self.known[head.group(2)], "verb": head.group(1), "images": [], "texts": []}
             elif head and any(head.group(2).startswith(b"`%s`." % name) for name in self.databases):
                 # A table that is not there now: it came or went meanwhile.
                 self.found.statements += 1
@@ -201,6 +205,8 @@ class _Reader:
 
     def _value(self, number, text):
         if self.row and self.row["images"]:
+            if "tolerated" in self.row["table"]:
+                self.row["texts"][-1][number] = text
             for column in self.row["table"]["key"] or ():
                 if column["number"] == number:
                     self.row["images"][-1][number] = decode(text, column["kind"], column["unsigned"])
@@ -210,6 +216,9 @@ class _Reader:
         if not row:
             return
         table, verb = row["table"], row["verb"]
+        if columns := tolerable(table, row["texts"]):
+            self.found.tolerated.setdefault((table["database"], table["table"]), set()).update(columns)
+            return
         keys = [key_of(table, image) for image in row["images"]]
         if verb == b"INSERT INTO":
             self.found.row(table, keys[-1] if keys else None, True)
@@ -219,6 +228,19 @@ class _Reader:
             self.found.row(table, keys[-1] if len(keys) == 2 else None, True)
         if verb == b"DELETE FROM" or len(keys) != 2 or None in keys or keys[0] != keys[1]:
             self.found.gone.add((table["database"], table["table"]))
+
+
+def tolerable(table, images):
+    """
+    The columns that an update changed, none unless both images are complete and each of these may change.
+
+    CLI Example: none, part of a program.
+    """
+    if len(images) != 2 or any(set(image) != table.get("numbers") for image in images):
+        return []
+    before, after = images
+    changed = {number for number in before if before[number] != after[number]}
+    return [table["tolerated"][number] for number in changed] if changed <= set(table["tolerated"]) else []
 
 
 def key_of(table, image):

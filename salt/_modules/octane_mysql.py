@@ -49,8 +49,8 @@ def query(statement, consistent=False):
 
         salt node-1 octane_mysql.query 'SHOW DATABASES'
     """
-    before = "SET SESSION wsrep_sync_wait=1;\n" if consistent and _waits() else ""
-    return parse(_client(before + statement))
+    wait = _wait() if consistent else None
+    return parse(_client(f"SET SESSION {wait}=1;\n{statement}" if wait else statement))
 
 
 def execute(statement):
@@ -115,8 +115,11 @@ def text(value):
     return "CONVERT(X'" + str(value).encode().hex() + "' USING utf8)"
 
 
-def _waits():
-    return bool(parse(_client("SHOW GLOBAL VARIABLES LIKE 'wsrep_sync_wait'")))
+def _wait():
+    """The setting under which reads wait for what any node has committed: up to MySQL 5.6.19 it has another name."""
+    rows = parse(_client("SHOW GLOBAL VARIABLES LIKE 'wsrep_%'"))
+    known = {row["Variable_name"] for row in rows}
+    return next((name for name in ("wsrep_sync_wait", "wsrep_causal_reads") if name in known), None)
 
 
 def _client(statement):

@@ -12,16 +12,19 @@ import time
 from salt.exceptions import CommandExecutionError
 
 _PROGRAM = "octane_sums"
+TIMEOUT = 4 * 3600
 _LOG_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}\.[0-9]{1,10}")
 
 
-def source(databases, skip=None, since=None, wait=False):
+def source(databases, skip=None, since=None, wait=False, limit=None):
     """
     Open a snapshot, tell its place in the log, and sum up in the background: all tables, or the rows changed ``since``.
 
     :param skip: ``{database: [table]}`` that nobody compares
     :param since: a position that both sides were proven equal at
     :param wait: return only when all is summed up, and what :func:`finished` would return then
+    :param limit: bytes of tables a second that are read on the average, since each is read in one go; ``None``, 0: as
+        many as go
     :return: ``{"ticket": str, "position": {"file": str, "position": int, "gtid": None}}``
 
     CLI Example:
@@ -31,7 +34,7 @@ def source(databases, skip=None, since=None, wait=False):
         salt node-1 octane_proof.source '[nova]'
     """
     order = _order("source", databases, skip)
-    ticket = _start({**order, "since": position(since) if since else None})
+    ticket = _start({**order, "since": position(since) if since else None, "limit": int(limit or 0)})
     if wait:
         return finished(ticket)
     return {"ticket": ticket, "position": {**_ready(ticket, "position")["position"], "gtid": None}}
@@ -73,7 +76,7 @@ def reader(databases, wanted, skip=None):
     return finished(_start({**_order("reader", databases, skip), "wanted": wanted}))
 
 
-def finished(ticket, timeout=3600):
+def finished(ticket, timeout=TIMEOUT):
     """
     Wait for the sums of a round, with progress events ``octane/progress/proof``; the ticket is used up.
 
@@ -94,13 +97,15 @@ def finished(ticket, timeout=3600):
         __salt__["octane_jobs.end"](ticket)
 
 
-def changed(databases, since=None, skip=None, timeout=600, watch=0):
+def changed(databases, since=None, skip=None, timeout=600, watch=0, tolerated=None):
     """
     Tables that the binary log says were written to since a place.
 
     :param since: not given: from now on
     :param watch: seconds to let pass before the log is read
-    :return: ``{"tables": ["database.table"], "expendable": those of ``skip``, "elsewhere": [other databases],
+    :param tolerated: ``{database: {table: [column]}}``: an update that changes nothing else is expendable
+    :return: ``{"tables": ["database.table"], "expendable": those of ``skip``, and as ``database.table (column)`` what
+        of the others is tolerated, "elsewhere": [other databases],
         "statements": int (other than row events), "position": up to here, "foreign": as octane_source.foreign_writes,
         "committed": [wsrep_last_committed before and after, None without Galera]}``
 
@@ -113,7 +118,8 @@ def changed(databases, since=None, skip=None, timeout=600, watch=0):
     committed = [__salt__["octane_sessions.last_committed"]()]
     place = position(since or __salt__["octane_source.position"]())
     time.sleep(float(watch))
-    found = finished(_start({**_order("log", databases, skip), "since": place}), timeout)
+    order = {**_order("log", databases, skip), "since": place, "tolerated": dict(tolerated or {})}
+    found = finished(_start(order), timeout)
     committed.append(__salt__["octane_sessions.last_committed"]())
     return {**found, "foreign": __salt__["octane_source.foreign_writes"](0), "committed": committed}
 

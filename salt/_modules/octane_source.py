@@ -195,6 +195,10 @@ def _reasons(values, databases, server):
             family == "mysql" and bool(other),
             f"MySQL 5.6 cannot leave out {', '.join(other)} without a restart",
         ),
+        (
+            family == "mysql" and not __salt__["octane_sessions.wsrep"]()["enabled"],
+            "MySQL without Galera tells no moment to compare both sides at, unless writers are locked out for it",
+        ),
     ]
     return [words for holds, words in found if holds]
 

@@ -12,6 +12,7 @@ rows that the log says were changed since an earlier point.
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,9 @@ AT_ONCE = 200
 """Rows of one statement."""
 CATCH_UP = 3600
 """Seconds for the replica to come to the point."""
+MOMENT = 50
+"""Seconds to find a moment between two writes in; who asks for the place waits for a minute."""
+_INEXACT = ("float", "double")
 _CASCADES = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
@@ -90,6 +94,26 @@ class Status:
             self.set()
 
 
+class Pace:
+    """
+    Waits after each table until it has taken as long as the order's limit gives to its bytes: a server reads a table
+    as fast as it can. Rows that are read by their keys are few.
+    """
+
+    def __init__(self, order, session):
+        self._limit, self._began = order.get("limit"), 0.0
+        found = described(order, session) if self._limit else ()
+        self._bytes = {(table["database"], table["table"]): table["bytes"] for table in found}
+
+    def begin(self):
+        self._began = time.monotonic()
+
+    def keep(self, database, table):
+        if self._limit:
+            due = self._began + self._bytes.get((database, table), 0) / self._limit
+            time.sleep(max(0, due - time.monotonic()))
+
+
 def source(order, session, status):
     """A snapshot of the server whose log is followed; its place; what changed up to it; the sums."""
     began = snapshot(order, session)
@@ -116,7 +140,7 @@ def target(order, session, status):
 
 def reader(order, session, status):
     """The sums of another node of the cluster, which has all that any node had committed before."""
-    session.query("SET SESSION wsrep_sync_wait=1")
+    session.query(waiting(session))
     return {"sums": summed(order, session, status, order["wanted"])[0]}
 
 
@@ -124,30 +148,67 @@ def log(order, session, status):
     """Names of the tables that changed since a place of the log, up to now."""
     now = session.query("SHOW MASTER STATUS")[0]
     until = {"file": now["File"], "position": int(now["Position"])}
-    tables = described(order, session)
+    tables = tolerating(order, session, described(order, session))
     found = octane_binlog.read(order["log_reader"], order["options"], tables, order["databases"], order["since"], until)
     found.cascade(references(order, session))
     lasting, expendable = [], []
     for database, table in sorted(found.touched):
         (expendable if skipped(order, database, table) else lasting).append(f"{database}.{table}")
+    for (database, table), names in sorted(found.tolerated.items()):
+        expendable.append(f"{database}.{table} ({', '.join(sorted(names))})")
     told = {"tables": lasting, "expendable": expendable, "elsewhere": sorted(found.elsewhere)}
     return {"position": until, **told, "statements": found.statements}
 
 
 def snapshot(order, session):
-    """Open it; ``{"file", "position"}`` of the first event that it does not hold."""
+    """Open it, without a lock; ``{"file", "position"}`` of the first event that it does not hold."""
     if order["family"] == "mariadb":
         session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         found = session.query("SHOW STATUS LIKE 'binlog_snapshot_%'")
         rows = {row["Variable_name"].lower(): row["Value"] for row in found}
         return {"file": rows["binlog_snapshot_file"], "position": int(rows["binlog_snapshot_position"])}
-    # MySQL 5.6 tells no place of a snapshot: for the moment of opening it nothing may be committed.
-    session.query("SET SESSION lock_wait_timeout=10")
-    session.query("FLUSH TABLES WITH READ LOCK")
-    session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    # MySQL 5.6 keeps no place with a snapshot. A session within a transaction does not wait: another one counts.
+    counter = Client(order["options"])
+    try:
+        counter.query(waiting(counter))
+        return between_writes(session, counter)
+    finally:
+        counter.close()
+
+
+def between_writes(session, counter):
+    """
+    A snapshot around which nothing was committed, and its place in the log.
+
+    Each count waits for what any node has committed so far. While it stays, no transaction was in the log and seen by
+    nobody yet, nor seen and not in the log.
+    """
+    deadline = time.monotonic() + MOMENT
+    while True:
+        before = committed(counter)
+        session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        if committed(counter) == before:
+            return {"file": before["file"], "position": before["position"]}
+        if time.monotonic() > deadline:
+            raise CommandExecutionError(f"no moment between two writes was found in {MOMENT} s, and nothing is locked")
+        time.sleep(0.01)
+
+
+def waiting(session):
+    """The statement after which a session reads no sooner than it has all that any node has committed."""
+    known = session.query("SHOW VARIABLES LIKE 'wsrep_sync_wait'")
+    # Up to MySQL 5.6.19 it has another name.
+    return f"SET SESSION {'wsrep_sync_wait' if known else 'wsrep_causal_reads'}=1"
+
+
+def committed(session):
+    """How far the server is: Galera's number of its last commit, and the end of its log."""
+    found = session.query("SHOW STATUS LIKE 'wsrep_last_committed'")
+    number = found[0]["Value"] if found else ""
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise CommandExecutionError("no Galera counts the commits of this server")
     row = session.query("SHOW MASTER STATUS")[0]
-    session.query("UNLOCK TABLES")
-    return {"file": row["File"], "position": int(row["Position"])}
+    return {"galera": int(number), "file": row["File"], "position": int(row["Position"])}
 
 
 def replica_at(order, session):
@@ -202,14 +263,17 @@ def summed(order, session, status, wanted):
     else:
         names = [(table["database"], table["table"]) for table in described(order, session)]
         work = [(*name, None) for name in names if not skipped(order, *name)]
-    sums = {}
+    sums, pace = {}, Pace(order, session)
     for number, (database, table, rows) in enumerate(work):
+        pace.begin()
         value = by_rows(session, database, table, rows) if rows else None
         if rows and order["kind"] == "source" and value[0] != rows["there"]:
             # The keys of the log are not found as they were understood: no proof by rows.
             rows = wanted[database][table] = None
         sums.setdefault(database, {})[table] = value if rows else whole(session, database, table)
         status.read(number + 1, len(work))
+        if not rows:
+            pace.keep(database, table)
     return sums, wanted
 
 
@@ -284,6 +348,24 @@ def described(order, session):
     return list(found.values())
 
 
+def tolerating(order, session, tables):
+    """
+    TABLES, those with columns that may change with what ``octane_binlog`` needs to know of them: not where a column is
+    in no row image, or where the log's text of a value may hide a difference.
+    """
+    if not order["tolerated"]:
+        return tables
+    known = {}
+    for name, column in columns(order, session):
+        known.setdefault(name, []).append(column)
+    for table in tables:
+        wanted, found = tolerated(order, table), known.get((table["database"], table["table"]), [])
+        if wanted and not any(one["computed"] or one["kind"] in _INEXACT for one in found):
+            table["numbers"] = {one["number"] for one in found}
+            table["tolerated"] = {one["number"]: one["name"] for one in found if one["name"] in wanted}
+    return tables
+
+
 def columns(order, session):
     """Columns of all tables: ``(database, table)`` and what of a column decides about reading rows by their key."""
     for row in session.query(
@@ -327,6 +409,10 @@ def listed(order):
 
 def skipped(order, database, table):
     return table in order["skip"].get(database, ())
+
+
+def tolerated(order, table):
+    return order["tolerated"].get(table["database"], {}).get(table["table"], ())
 
 
 def end(number, frame):

@@ -30,6 +30,16 @@ Migrate the copy, each schema proven by the new release's own scripts:
     - step: rehearsal.migrated
     - library: octane.procedure.rehearsal:Migrate
 
+Put right what the copy says of the cloud it came from:
+  octane.step:
+    - step: rehearsal.rewritten
+    - library: octane.procedure.rehearsal:Rewrite
+
+Finish the data migrations of the new release:
+  octane.step:
+    - step: rehearsal.finished
+    - library: octane.procedure.rehearsal:Finish
+
 Compare everything that users know before and after:
   octane.step:
     - step: rehearsal.verified

@@ -495,6 +495,7 @@ ANTELOPE_CARACAL = {
     ),
     "implied role": gone("implied role", "keystone.implied_role", ("prior_role_id", "implied_role_id")),
     "tag of a project": gone("tag of a project", "keystone.project_tag", ("project_id", "name")),
+    "revocation": gone("revocation of tokens", "keystone.revocation_event", ("id",)),
     "attachment": gone("attachment of a volume", "cinder.volume_attachment"),
     "group of volumes": changed("group of volumes", "cinder.groups", "name", "other", where=ALIVE),
     "network": changed("network", "neutron.networks", "mtu", "576"),

@@ -57,7 +57,7 @@ class Nodes:
 @pytest.fixture
 def ctx(server):
     server.sql(SCHEMA)
-    path = SimpleNamespace(databases=("nova",), expendable={"nova": ("services",)})
+    path = SimpleNamespace(databases=("nova",), expendable={"nova": ("services",)}, tolerated={})
     ctx = FakeContext(Nodes(server), path, [member(1, ORIGINAL, "controller"), member(4, SEED, "controller")])
     ctx.record(way.REPLICATING, {"source": "node-1", "target": "node-4", "foreign": None})
     return ctx

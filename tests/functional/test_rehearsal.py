@@ -7,11 +7,16 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
+from octane.errors import Failed
+from octane.path.hop import Rewrite, Stale
+from octane.procedure import rehearsal
 from tests.functional.mariadb import MISSING, Server
+from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, node
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
@@ -110,6 +115,80 @@ def test_what_an_interrupted_rehearsal_left_is_thrown_away_by_the_next(scratch):
     ask(scratch, "octane_mysql.execute", "CREATE DATABASE half_migrated")
     scratch.node.call("octane_rehearsal.start")
     assert ask(scratch, "octane_db.databases") == []
+
+
+MIGRATED = """
+CREATE DATABASE nova; USE nova;
+CREATE TABLE services (id INT PRIMARY KEY, `binary` VARCHAR(30), host VARCHAR(50), deleted INT DEFAULT 0);
+INSERT INTO services (id, `binary`, host) VALUES (1, 'nova-scheduler', 'node-1'), (2, 'nova-compute', 'node-1'),
+  (3, 'nova-scheduler', 'node-7');
+CREATE TABLE networks (id INT PRIMARY KEY, kind VARCHAR(10));
+INSERT INTO networks VALUES (1, 'local'), (2, 'vlan');
+CREATE TABLE taken (network INT PRIMARY KEY);
+"""
+RELEASE = SimpleNamespace(
+    stale=(Stale("nova", "services", "host", {"binary": ("nova-scheduler",)}),),
+    rewrite=(
+        Rewrite(
+            "local_networks",
+            "nova",
+            "SELECT id FROM networks WHERE kind = 'local'",
+            "UPDATE networks SET kind = 'flat' WHERE kind = 'local'",
+            "external networks are flat from now on",
+        ),
+        Rewrite(
+            "networks_not_taken",
+            "nova",
+            "SELECT id FROM networks LEFT JOIN taken ON network = id WHERE kind = 'flat' AND network IS NULL",
+            "INSERT INTO taken SELECT id FROM networks WHERE kind = 'flat'",
+            "a flat network is taken",
+        ),
+    ),
+)
+
+
+class Nodes:
+    """What Salt does between the library and the one node."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def call(self, targets, fun, *args, timeout=60, **kwargs):
+        return {target: self.server.node.call(fun, *args, **kwargs) for target in targets}
+
+
+def rewriting(scratch, path=RELEASE):
+    ctx = FakeContext(Nodes(scratch), path, [node(1, ORIGINAL, "controller"), node(4, SEED, "controller")])
+    ask(scratch, "octane_mysql.execute", MIGRATED)
+    return lambda: rehearsal.Rewrite().apply(ctx)
+
+
+def test_what_the_window_puts_right_on_the_copy_is_put_right_on_the_scratch_server_alone(scratch):
+    before = scratch.call("checksums", ["nova"])
+    done = rewriting(scratch)()
+    assert done.evidence["rewritten"] == {"local_networks": 1, "networks_not_taken": 1}
+    assert done.evidence["deleted"] == ["nova-scheduler on node-1"]
+    rows = "SELECT CONCAT_WS(' ', id, `binary`) AS one FROM nova.services ORDER BY id"
+    assert [found["one"] for found in ask(scratch, "octane_mysql.query", rows)] == [
+        "2 nova-compute",
+        "3 nova-scheduler",
+    ]
+    assert ask(scratch, "octane_mysql.query", "SELECT network FROM nova.taken") == [{"network": "1"}]
+    assert scratch.call("checksums", ["nova"]) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "said", "error"),
+    [
+        ("UPDATE networks SET sort = 'flat' WHERE kind = 'local'", "Unknown column 'sort'", CommandExecutionError),
+        ("UPDATE networks SET kind = 'flat' WHERE kind = 'lokal'", "1 rows: external networks are flat", Failed),
+    ],
+    ids=["the new schema does not know", "finds other rows than its query"],
+)
+def test_a_statement_that_would_fail_in_the_window_fails_the_rehearsal(scratch, statement, said, error):
+    wrong = Rewrite(**{**vars(RELEASE.rewrite[0]), "statement": statement})
+    with pytest.raises(error, match=said):
+        rewriting(scratch, SimpleNamespace(stale=(), rewrite=(wrong,)))()
 
 
 def test_nothing_of_it_stays_and_the_real_server_is_as_it_was(real):

@@ -55,7 +55,6 @@ LEFT_OUT = {
     "antelope-caracal": {
         "keystone": {
             "alembic_version": VERSION,
-            "revocation_event": EXPENDABLE,
             "token": RETIRED,
             "request_token": UNDER_WAY,
             "config_register": UNDER_WAY,

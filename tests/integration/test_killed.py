@@ -28,6 +28,7 @@ from tests.integration.killing import (
     taken_back_as_it_was,
     until_runs,
     until_said,
+    writes_are_taken,
 )
 
 PROFILE = "small"
@@ -51,15 +52,6 @@ def changes_nothing(lab, *stage, says="nothing to do: all"):
     said = lab.octane(*stage).stdout
     assert says in said, said
     assert observe.differing(before, as_it_is(lab)) == []
-
-
-def writes_are_taken(lab):
-    """For five seconds every API takes every write."""
-    path = lab.state / "writes.jsonl"
-    lab.lab("probe", "--seconds", "5", "--output", str(path))
-    writes = {api: kinds["write"] for api, kinds in lab.probe_summary(path)["apis"].items()}
-    assert all(found["acknowledged"] for found in writes.values()), writes
-    assert all(found["failed_seconds"] == found["refused_seconds"] == 0 for found in writes.values()), writes
 
 
 @pytest.fixture(scope="module")

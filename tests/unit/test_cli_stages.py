@@ -297,6 +297,7 @@ def test_the_rate_that_holds_when_none_is_said_is_in_the_help(capsys):
     app.main(["upgrade-db", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "0: no limit; without it as many as go while users wait (dump), and 50M as long as they work" in told
+    assert "The comparison before the window reads as many on the average, but each table in one go" in told
 
 
 @pytest.mark.parametrize("name", ["a b", "x;y", "it's", "-x", "$(reboot)", "a #b", "ä", "a: b, c", '"', "\\\\"])

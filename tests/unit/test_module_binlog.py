@@ -96,6 +96,20 @@ def test_rows_are_known_by_their_keys_and_whether_they_are_there(binlog):
     assert found.gone == {("nova", "instances")} and len(found.touched) == 2
 
 
+def test_an_update_of_columns_that_may_change_alone_is_told_apart(binlog):
+    table = {**TABLES[0], "numbers": {1, 2}, "tolerated": {2: "status"}}
+    changed = LOG.replace(b"###   @2='b'\n### UPDATE", b"###   @2='c'\n### UPDATE", 1)
+    for text, tolerated in (
+        (changed.replace(b"@1=77", b"@1=2"), {("nova", "instances"): {"status"}}),
+        (changed, {}),
+        (LOG, {}),
+    ):
+        _, found = parse(binlog, text, ("bin.000001", 2627), [table, TABLES[1]])
+        assert found.tolerated == tolerated and (("2",) not in found.keys["nova", "instances"]) == bool(tolerated)
+        # Its rows are not complete.
+        assert found.keys["nova", "instances"]["9",] is True
+
+
 def test_what_comes_after_the_end_is_left_alone(binlog):
     ended, found = parse(binlog, LOG, ("bin.000001", 2296))
     assert ended and found.keys["nova", "instances"] == {("4294967295",): True}

@@ -1,6 +1,7 @@
 """Paths: each hop can be loaded, moves what it migrates, and is chosen by what runs, compared as versions."""
 
 import copy
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -70,6 +71,22 @@ def test_tokens_are_issued_by_keystone_alone_while_everything_else_refuses_write
     assert paths == {"/v2.0/tokens", "/v3/auth/tokens", *signed}
     told = apis.passes(SimpleNamespace(path=hop))["passes"]
     assert all(one["ports"] == [5000, 35357] for one in told)
+
+
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_no_hop_calls_expendable_what_keeps_a_revoked_token_from_working(hop):
+    assert "revocation_event" not in hop.expendable.get("keystone", ())
+    assert any("revocation_event" in view.old.sql for view in identity.load(hop.name) if view.database == "keystone")
+
+
+@pytest.mark.parametrize("hop", load_hops(), ids=lambda hop: hop.name)
+def test_what_agents_may_change_in_the_window_is_compared_with_nothing_of_before(hop):
+    assert set(hop.tolerated) <= set(hop.databases)
+    places = [(name, table, columns) for name, tables in hop.tolerated.items() for table, columns in tables.items()]
+    for database, table, columns in places:
+        queries = [view.old.sql for view in identity.load(hop.name) if view.database == database]
+        of_it = [sql for sql in queries if re.search(rf"\b{table}\b", sql)]
+        assert of_it and not [sql for sql in of_it for column in columns if re.search(rf"\b{column}\b", sql)]
 
 
 PASS = {"method": "POST", "paths": ["/a"], "apis": ["nova"], "writes": {"nova": ["services"]}, "reason": "it may do so"}
@@ -142,6 +159,12 @@ def test_a_forgotten_migration_is_found(antelope):
     broken["services"]["glance"]["migrate"] = []
     with pytest.raises(BadInput, match="glance moves its databases but names no migration"):
         parse(broken, "mine.yaml")
+
+
+def test_tolerated_columns_must_belong_to_a_database_that_moves(antelope):
+    broken = {**antelope, "tolerated": {"ceilometer": {"meter": ["status"]}}}
+    with pytest.raises(BadInput, match="ceilometer"):
+        parse(broken, "broken.yaml")
 
 
 def test_expendable_tables_must_belong_to_a_database_that_moves(antelope):

@@ -63,39 +63,61 @@ def snapshot(options, streams, group):
     after waiting for whatever any node has committed, so that none is visible and not yet counted. Where neither
     counts, or something always is being written, one session alone reads.
     """
-    sessions = group.sessions
-    for _ in range(TRIES):
-        for _ in range(streams - len(sessions)):
-            sessions.append(Session(options))
-        before = committed(sessions[0])
-        for session in sessions:
-            session.ask("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-        for session in sessions:
-            session.rows()
-        after = committed(sessions[0])
-        views = [seen(session) for session in sessions]
-        known = views[0] or before["galera"]
-        if known and before["galera"] == after["galera"] and all(view == views[0] for view in views):
-            break
-        if not known or streams == 1:
-            break
-    else:
-        known = None
-    if not known:
-        for session in sessions[1:]:
-            session.kill()
-        del sessions[1:]
+    sessions, counter = group.sessions, Session(options)
+    try:
+        for number in [streams] * TRIES + [1] * TRIES:
+            before, views, after = viewed(options, sessions, counter, number)
+            if one_moment(before, views, after):
+                break
+            if not views[0] and before["galera"] is None:
+                narrow(sessions)
+                break
+    finally:
+        counter.kill()
     # A server that keeps no position with a view tells one only if it did not move meanwhile.
     return place(sessions[0], views[0], before["log"] if before == after else None)
+
+
+def viewed(options, sessions, counter, number):
+    """
+    Open a view in so many sessions: how far the server was before, each view's position, how far it was after.
+
+    :param counter: a session in no transaction, since within one there is no waiting for what others have committed
+    """
+    narrow(sessions, number)
+    sessions += [Session(options) for _ in range(number - len(sessions))]
+    before = committed(counter)
+    for session in sessions:
+        session.ask("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    for session in sessions:
+        session.rows()
+    after = committed(counter)
+    return before, [seen(session) for session in sessions], after
+
+
+def narrow(sessions, number=1):
+    """End all sessions but the first ones."""
+    for session in sessions[number:]:
+        session.kill()
+    del sessions[number:]
+
+
+def one_moment(before, views, after):
+    """Whether all views are of one moment, and its place in the log is known."""
+    if views[0]:
+        return len(views) == 1 or (before["galera"] == after["galera"] and all(view == views[0] for view in views))
+    return before["galera"] is not None and before == after
 
 
 def committed(session):
     """How far the server is: ``{"galera": its last commit, "log": row of its binary log}``, each ``None`` without."""
     galera = None
     if session.variable("wsrep_on") == "ON":
-        session.run("SET SESSION wsrep_sync_wait = 1")
+        # Up to MySQL 5.6.19 it has another name.
+        wait = "wsrep_causal_reads" if session.variable("wsrep_sync_wait") is None else "wsrep_sync_wait"
+        session.run(f"SET SESSION {wait} = 1")
         galera = session.variable("wsrep_last_committed", "STATUS")
-        session.run("SET SESSION wsrep_sync_wait = 0")
+        session.run(f"SET SESSION {wait} = 0")
     rows = session.run("SHOW MASTER STATUS")
     return {"galera": galera, "log": rows[0] if rows else None}
 

@@ -29,6 +29,10 @@ class Cloud:
         self.reached = "migrated"
         self.lost = 0
         self.left = 0
+        self.stale = [
+            {"database": "nova", "table": "services", "id": "7", "binary": "nova-scheduler", "host": "node-1"}
+        ]
+        self.wanted: list[dict] = []
         self.limit: int | None = None
 
     def functions(self):
@@ -73,6 +77,13 @@ class Cloud:
             return sums(arguments[0], self.lost if self.scratch == "migrated" else 0)
         if function == "octane_views.rows":
             return {one["name"]: [role("r1", "'other'")] for one in arguments[0]}
+        if function == "octane_db.stale":
+            assert self.scratch == "migrated"
+            self.wanted, hosts = arguments
+            return [one for one in self.stale if one["host"] in hosts]
+        if function == "octane_db.delete_stale":
+            self.stale = [one for one in self.stale if one not in arguments[0]]
+            return {"deleted": len(arguments[0])}
         if function == "octane_rows.matching":
             return {one["name"]: {"count": self.left, "first": ["i-1"][: self.left]} for one in arguments[0]}
         assert function == "octane_db.compare_schemas"
@@ -103,6 +114,8 @@ STEPS = (
     rehearsal.Scratch,
     rehearsal.Copy,
     rehearsal.Migrate,
+    rehearsal.Rewrite,
+    rehearsal.Finish,
     rehearsal.Verify,
     rehearsal.Remember,
     rehearsal.ThrowAway,
@@ -152,23 +165,43 @@ def test_a_migration_that_does_not_reach_the_heads_fails_it(ctx, cloud):
 
 def test_rows_that_the_online_migrations_leave_fail_it(ctx, cloud):
     cloud.left = 1
-    rehearsal.Scratch().apply(ctx)
-    rehearsal.Copy().apply(ctx)
+    for step in STEPS[:4]:
+        step().apply(ctx)
     with pytest.raises(Failed, match=r"nova: 1 instances that do not say which compute node they are on .*: i-1"):
-        rehearsal.Migrate().apply(ctx)
+        rehearsal.Finish().apply(ctx)
     assert ctx.recall(REHEARSED) is None
 
 
 def test_a_row_that_the_migration_changes_fails_it_and_is_named(ctx, cloud):
     cloud.lost = 1
-    for step in STEPS[:3]:
+    for step in STEPS[:5]:
         step().apply(ctx)
     with pytest.raises(InvariantBroken, match=r"role r1: name was .admin., is .other."):
         rehearsal.Verify().apply(ctx)
     assert ctx.recall(REHEARSED) is None
 
 
-@pytest.mark.parametrize("step", [rehearsal.Scratch, rehearsal.Copy, rehearsal.Migrate, rehearsal.ThrowAway])
+def test_records_of_daemons_are_deleted_from_the_copy_as_in_the_window(ctx, cloud):
+    for step in STEPS[:3]:
+        step().apply(ctx)
+    done = rehearsal.Rewrite().apply(ctx)
+    assert cloud.stale == [] and done.evidence["deleted"] == ["nova-scheduler on node-1"]
+    assert cloud.wanted[0]["where"] == {"binary": ["nova-conductor", "nova-scheduler"]}
+
+
+def test_records_of_daemons_that_stay_fail_it(ctx, cloud):
+    for step in STEPS[:3]:
+        step().apply(ctx)
+    kept = cloud.ask
+    ctx.nodes.functions["octane_rehearsal.ask"] = lambda minion, function, *arguments: (
+        {"deleted": 0} if function == "octane_db.delete_stale" else kept(minion, function, *arguments)
+    )
+    with pytest.raises(Failed, match=r"still to be put right on the copy: nova\.services 7"):
+        rehearsal.Rewrite().apply(ctx)
+    assert ctx.recall(REHEARSED) is None
+
+
+@pytest.mark.parametrize("step", [*STEPS[:4], rehearsal.Finish, rehearsal.ThrowAway])
 def test_every_step_of_it_can_be_taken_back(ctx, cloud, step):
     rehearsal.Scratch().apply(ctx)
     step().undo(ctx)

@@ -16,7 +16,7 @@ from octane.procedure.tables import COPIED, FROZEN_AT, MIGRATING
 from octane.procedure.way import REPLICATING, WAY
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext, FakeNodes, node
 
-PATH = SimpleNamespace(databases=("keystone", "nova"), expendable={"nova": ("services",)})
+PATH = SimpleNamespace(databases=("keystone", "nova"), expendable={"nova": ("services",)}, tolerated={})
 ABLE = {"able": True, "reasons": [], "whole_log": True, "writes": 0, "version": "5.6.16", "family": "mysql"}
 
 WHOLE = {"state": "Synced", "status": "Primary", "size": 2, "uuid": "new", "last_committed": 100}
@@ -38,6 +38,7 @@ class Servers:
         self.late: list[str] = []
         self.unlogged = 0
         self.limits: list[int | None] = []
+        self.proven_within: list[int] = []
         self.writing: list[dict] = []
         self.active = "node-1"
         self.sessions: dict[str, list[int]] = {"node-1": [], "node-2": []}
@@ -96,7 +97,7 @@ class Servers:
     def end(self):
         return {"file": "log.1", "position": len(self.log), "gtid": None}
 
-    def changed(self, minion, names, since, skip, watch=0):
+    def changed(self, minion, names, since, skip, watch=0, tolerated=None):
         place, committed = since or self.end(), [100 + len(self.log)]
         if watch and self.late:
             self.write(*self.late.pop().split("."))
@@ -146,7 +147,8 @@ class Servers:
             self.status = {"configured": False}
         return {"was": True}
 
-    def source(self, minion, names, skip, since, wait):
+    def source(self, minion, names, skip, since, wait, limit):
+        self.proven_within.append(limit)
         wanted = None
         if since is not None:
             wanted = {}
@@ -299,6 +301,16 @@ def test_a_copy_takes_less_while_users_work_than_while_they_wait(ctx, servers, o
     ctx.record(WAY, {**ctx.recall(WAY), "way": "dump"})
     db.Copy().apply(ctx)
     assert servers.limits == [before, inside]
+
+
+@pytest.mark.parametrize(("options", "limit"), [({}, 50 << 20), ({"rate": 7 << 20}, 7 << 20), ({"rate": 0}, 0)])
+def test_the_original_is_read_within_the_limit_until_users_wait_for_it(ctx, servers, options, limit):
+    ctx.options = options
+    for step in (way.ChooseWay(), replica.Replicate(), replica.ProveEqual(), db.Freeze()):
+        run(step, ctx)
+    before, servers.proven_within = servers.proven_within, []
+    run(replica.CatchUp(), ctx)
+    assert len(before) > 1 and set(before) == {limit} and servers.proven_within == [0]
 
 
 def test_the_account_is_written_down_before_it_exists_and_nothing_secret_is(ctx, servers):
