@@ -13,10 +13,9 @@ from octane.procedure import salt_config
 from octane.procedure.addition import AddCloneIps
 from octane.procedure.enrol import Enrolment
 from octane.procedure.master_check import CheckMaster
-from octane.procedure.salt_config import configure_salt, deconfigure_salt
 from octane.step import LibraryStep, Outcome
 
-__all__ = ["AddCloneIps", "CheckMaster", "ConfigureSalt", "Enrol", "configure_salt", "deconfigure_salt"]
+__all__ = ["AddCloneIps", "CheckMaster", "ConfigureSalt", "Enrol"]
 
 
 class ConfigureSalt(LibraryStep):
@@ -45,7 +44,7 @@ class ConfigureSalt(LibraryStep):
 
 
 def restore_salt() -> Outcome:
-    """Give the configuration of the Salt master back; it is in force at the next start of the service."""
+    """Give the configuration of the Salt master back; `octane cleanup-fuel` restarts the service with it at its end."""
     changed = salt_config.restore_configuration()
     path = str(salt_config.path())
     return Outcome(changes={path: "restored"} if changed else {}, comment="Salt's configuration is as it was")
