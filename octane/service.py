@@ -26,6 +26,12 @@ class Service:
     def has_systemd(self) -> bool:
         return self.machine.run(["test", "-d", "/run/systemd/system"], check=False).returncode == 0
 
+    def is_installed(self) -> bool:
+        if self.has_systemd:
+            return self.machine.run(["systemctl", "cat", self.name], check=False).returncode == 0
+        jobs = (f"/etc/init/{self.name}.conf", f"/etc/init.d/{self.name}")
+        return any(self.machine.run(["test", "-e", job], check=False).returncode == 0 for job in jobs)
+
     def is_active(self) -> bool:
         if self.has_systemd:
             return self.machine.run(["systemctl", "-q", "is-active", self.name], check=False).returncode == 0

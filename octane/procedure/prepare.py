@@ -17,6 +17,9 @@ from octane.step import LibraryStep, Outcome
 
 __all__ = ["AddCloneIps", "CheckMaster", "ConfigureSalt", "Enrol"]
 
+NODE_STATE = "/var/lib/octane-node"
+"""Of a node: where the modules keep what they note and what they exported."""
+
 
 class ConfigureSalt(LibraryStep):
     """The Salt master's configuration is ours and what it serves is the product's.
@@ -89,17 +92,21 @@ class Enrol(LibraryStep):
 
 
 def withdraw_all(ctx: Context) -> Outcome:
-    """Every node that `prepare` or `upgrade-env` enrolled is no minion any more."""
-    names = Enrolment(ctx, [node for node in ctx.fuel.nodes() if node.environment is not None]).withdraw()
-    return Outcome(changes={name: "withdrawn" for name in names}, comment=f"{len(names)} nodes withdrawn")
+    """The minion of every node that `prepare` or `upgrade-env` enrolled runs as before, or not at all."""
+    names = _of_environments(ctx).withdraw()
+    told = f"{len(names)} nodes withdrawn; records, and rows kept by a rollback, stay in {NODE_STATE} there"
+    return Outcome(changes={name: "withdrawn" for name in names}, comment=told)
+
+
+def _of_environments(ctx: Context) -> Enrolment:
+    return Enrolment(ctx, [node for node in ctx.fuel.nodes() if node.environment is not None])
 
 
 class Withdraw(LibraryStep):
     """The inverse of `Enrol`, for `cleanup-fuel`."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        enrolled = set(salt_config.pristine().machines())
-        return {node.minion: "withdrawn" for node in ctx.fuel.nodes() if node.environment and node.minion in enrolled}
+        return {minion: "withdrawn" for minion in _of_environments(ctx).enrolled()}
 
     def apply(self, ctx: Context) -> Outcome:
         return withdraw_all(ctx)
