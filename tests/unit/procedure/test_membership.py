@@ -4,7 +4,9 @@ import copy
 
 import pytest
 
+from octane.path import load_hops
 from octane.procedure import membership
+from tests.unit.procedure.world import ORIGINAL, FakeContext, FakeNodes, node
 
 WHOLE = {
     "online": ["node-2.domain.tld", "node-3.domain.tld"],
@@ -53,3 +55,37 @@ def test_votes_are_not_asked_for_where_the_configuration_still_has_who_left():
 def test_the_evidence_has_figures_and_no_names_of_users():
     assert membership.evidence(seen())["node-2"]["galera"] == {"size": 2, "status": "Primary", "state": "Synced"}
     assert membership.evidence(seen())["node-3"]["votes"] == {"expected": 2, "total": 2, "quorate": True}
+
+
+class Apis:
+    """Controllers whose nova prints VERSION, and what was asked of their frontends."""
+
+    def __init__(self, version):
+        self.serving = []
+        printed = {"commands": [{"output": f"a warning\n{version}\n"}]}
+        functions = {"octane_api.prove": self.prove, "octane_db.run_manage": lambda minion, command: printed}
+        self.ctx = FakeContext(FakeNodes(functions), None, [node(1, ORIGINAL, "controller")])
+
+    def prove(self, minion, expect, serving):
+        self.serving.append(serving)
+        return {"failed": [], "frontends": {"nova": [{"read": {"status": 200}}], "console": [{"read": None}]}}
+
+
+def test_before_a_path_is_chosen_the_apis_are_those_of_the_release_that_runs():
+    apis = Apis("27.5.1")
+    assert membership.require_answers(apis.ctx, ["node-1"]) == {"node-1": "1 APIs answer"}
+    hop = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
+    assert apis.serving == [sorted(set(hop.apis.values()))]
+
+
+def test_of_the_chosen_path_they_are_taken_from_it():
+    apis = Apis("27.5.1")
+    apis.ctx.record("path", "juno-kilo")
+    membership.require_answers(apis.ctx, ["node-1"])
+    assert 8773 in apis.serving[0]
+
+
+def test_behind_every_frontend_of_a_release_that_no_path_knows_a_service_must_answer():
+    apis = Apis("99.0.0")
+    membership.require_answers(apis.ctx, ["node-1"])
+    assert apis.serving == [None]
