@@ -340,7 +340,9 @@ class CleanupEnv(SeedCommand):
 class CleanupFuel(StageCommand):
     """Put this Fuel master back to what it was before `octane prepare`, byte for byte
 
-    What stays is /var/lib/octane, on purpose: the journal, which `octane status` goes on to show, and pristine copies.
+    The Salt master and the nodes' minions run on if they ran before, with their configuration of then. What stays is
+    /var/lib/octane, on purpose: the journal, which `octane status` goes on to show, and pristine copies; and on nodes
+    /var/lib/octane-node, with the rows that a rollback kept.
     """
 
     stage_name = "cleanup-fuel"
