@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from demo.commands import MASTER, CommandFailed, Commands, default_state
 
 ORIGINAL = "1"
+NO_LAB = 2
+"""What `octane-lab status` exits with where there is none."""
+
 SPARE_NODES = {"reference": ("4", "5", "6"), "small": ("2",)}
 
 
@@ -40,7 +43,7 @@ class Demo:
     def run(self) -> None:
         """The whole demo. Raises CommandFailed at the first thing that fails."""
         commands = self.commands
-        commands.lab("down")
+        self.begin_anew()
         self.part("The old cloud comes up", commands.up(self.profile))
         self.part("The product is installed on the Fuel master", commands.install())
         results = commands.state / "demo"
@@ -54,6 +57,13 @@ class Demo:
         self.part("All that was acknowledged to clients meanwhile is looked up", acknowledged)
         self.part("What clients noticed", commands.argv("probe", "--summary", str(probed)))
         self.tell()
+
+    def begin_anew(self) -> None:
+        """Take the lab of before down, having said so."""
+        if self.commands.lab("status", check=False).returncode != NO_LAB:
+            state = self.commands.state
+            print(f"The lab in {state} is taken down with all that is in it: a demo begins anew.", flush=True)
+        self.commands.lab("down")
 
     def upgrade(self) -> None:
         """The procedure, by the commands of an operator."""

@@ -20,7 +20,7 @@ from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
 from lab.preloaded import life as preloaded
-from lab.state import FILE, LOCK, Lab, LabError, has_agents, locked, prefix_of
+from lab.state import FILE, LOCK, NEW, Lab, LabError, has_agents, locked, prefix_of
 
 WORKERS = 4
 BOOT_TIMEOUT = 120
@@ -72,13 +72,16 @@ def refuse_second(state: Path) -> None:
 
 def refuse_foreign(state: Path) -> None:
     """Raises LabError when ``state`` is a directory of something else: down would not dare to remove it."""
-    if state.is_dir() and not (state / FILE).exists() and any(entry.name != LOCK for entry in state.iterdir()):
+    if state.is_dir() and not (state / FILE).exists() and any(state.iterdir()) and not is_bare(state):
         raise LabError(f"{state} is not empty and holds no lab; name another directory with --state")
 
 
 def is_bare(state: Path) -> bool:
-    """Whether nothing but the lock is there: of a command that ended before it had made a lab."""
-    return state.is_dir() and [entry.name for entry in state.iterdir()] == [LOCK] and not (state / LOCK).stat().st_size
+    """Whether nothing but the lock and an unfinished file is there: of a command that ended before it made a lab."""
+    names = {entry.name for entry in state.iterdir()} if state.is_dir() else set()
+    if not names or names - {LOCK, NEW}:
+        return False
+    return LOCK not in names or not (state / LOCK).stat().st_size
 
 
 def down(state: Path) -> None:

@@ -27,6 +27,17 @@ def unmount_below(directory: Path) -> None:
         run(["umount", str(point)])
 
 
+def detach_below(directory: Path) -> None:
+    """Release every loop device that shows a file below ``directory``: also one whose maker died before the mount."""
+    for shown in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            file = Path(shown.read_text().rstrip("\n"))
+        except OSError:
+            continue  # released meanwhile
+        if directory in file.parents:
+            run(["losetup", "--detach", f"/dev/{shown.parents[1].name}"], check=False)
+
+
 def make_disk(file: Path) -> None:
     """Make a sparse file with an empty file system: a host then has a disk of a size, that can be full.
 

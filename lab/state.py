@@ -20,6 +20,9 @@ SOCKETS = "/run/preloaded"
 """Where deployer/node_scripts/start.py looks for programs that are loaded already."""
 
 FILE = "lab.json"
+NEW = f"{FILE}.new"
+"""What is to become FILE; alone where a command died just then."""
+
 PRELOADED = "preloaded"
 LOCK = ".lock"
 
@@ -37,8 +40,11 @@ def state_directory(given: str | None = None) -> Path:
 
 
 def prefix_of(state: Path) -> str:
-    """What begins the name of every namespace, control group and machine of the lab in ``state``."""
-    return f"ol{hashlib.sha256(str(state).encode()).hexdigest()[:4]}-"
+    """What begins the name of every namespace, control group and machine of the lab in ``state``.
+
+    Long enough that no two directories of a machine share it: taking one lab down would kill the other.
+    """
+    return f"ol{hashlib.sha256(str(state).encode()).hexdigest()[:8]}-"
 
 
 class Lab:
@@ -78,7 +84,7 @@ class Lab:
 
     def save(self) -> None:
         """Write definition and options, whole or not at all."""
-        new = self.state / f"{FILE}.new"
+        new = self.state / NEW
         new.write_text(json.dumps({"definition": self.definition, "options": self.options}, indent=1) + "\n")
         new.rename(self.state / FILE)
 
@@ -139,6 +145,7 @@ def locked(state: Path) -> Iterator[None]:
             yield
         finally:
             if not (state / FILE).exists():
+                (state / NEW).unlink(missing_ok=True)
                 (state / LOCK).unlink(missing_ok=True)
                 # What else is in the directory is not the lab's.
                 with contextlib.suppress(OSError):

@@ -33,10 +33,11 @@ def take_down(state: Path) -> None:
 
 
 def stop_everything(state: Path) -> None:
-    """Power all off and remove namespaces, control groups and mounts; files stay. Raises Timeout, CommandFailed."""
+    """Power all off; remove namespaces, control groups, mounts, loop devices. Raises Timeout, CommandFailed."""
     prefix = prefix_of(state)
     until(lambda: kill_all(prefix), 30, f"the processes of the lab in {state} to end")
     until(lambda: unmounted(state), 30, f"nothing using {state}")
+    mounts.detach_below(state)
     network.delete(prefix)
     for directory in NSPAWN:
         for entry in directory.glob(f"{prefix}*"):

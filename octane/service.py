@@ -8,6 +8,14 @@ from octane.machine import Machine
 
 
 @dataclass(frozen=True)
+class Running:
+    """Whether a service runs now, and whether it does after a boot."""
+
+    active: bool
+    enabled: bool
+
+
+@dataclass(frozen=True)
 class Service:
     """Service NAME on MACHINE. On systemd it is enabled or not; an Upstart job that is installed starts at boot."""
 
@@ -17,6 +25,12 @@ class Service:
     @property
     def has_systemd(self) -> bool:
         return self.machine.run(["test", "-d", "/run/systemd/system"], check=False).returncode == 0
+
+    def is_installed(self) -> bool:
+        if self.has_systemd:
+            return self.machine.run(["systemctl", "cat", self.name], check=False).returncode == 0
+        jobs = (f"/etc/init/{self.name}.conf", f"/etc/init.d/{self.name}")
+        return any(self.machine.run(["test", "-e", job], check=False).returncode == 0 for job in jobs)
 
     def is_active(self) -> bool:
         if self.has_systemd:
@@ -29,6 +43,18 @@ class Service:
         if not self.has_systemd:
             return True
         return self.machine.run(["systemctl", "-q", "is-enabled", self.name], check=False).returncode == 0
+
+    def running(self) -> Running:
+        return Running(self.is_active(), self.is_enabled())
+
+    def put_back(self, before: Running) -> None:
+        """Let it run as BEFORE says; where it ran, it starts anew, with the configuration of now."""
+        if before.active:
+            self.restart()
+        else:
+            self.stop()
+        if self.has_systemd and before.enabled != before.active:
+            self.machine.run(["systemctl", "-q", "enable" if before.enabled else "disable", self.name])
 
     def restart(self) -> None:
         """(Re)start it, now and at every boot."""

@@ -8,7 +8,7 @@ from netaddr import IPNetwork
 
 from lab.nailgun import addresses, attributes, networks, schema
 from lab.nailgun.errors import Conflict, InvalidData, NotFound
-from lab.nailgun.network_update import COLUMNS, validate_network
+from lab.nailgun.network_update import change, validate_network
 from lab.nailgun.state import Row, State
 
 NETWORK = schema.record(
@@ -92,15 +92,15 @@ def _first_range(row: Row) -> list[str]:
 
 
 def update_network(state: State, row: Row, data: Any) -> Row:
-    """PUT /networks/ID."""
+    """PUT /networks/ID: the same as by the network configuration, the loss of addresses included."""
     if row["group_id"] is None:
         raise InvalidData("Default Admin-pxe network cannot be changed")
     schema.check_request(data, NETWORK)
     _check_place(state, {key: data.get(key, row[key]) for key in ("name", "group_id")}, row["id"])
     cluster = state.row("clusters", state.row("node_groups", row["group_id"])["cluster"])
     validate_network(state, cluster, data | {"id": row["id"]})
-    row.update({key: data[key] for key in (*COLUMNS, "group_id", "release") if key in data})
-    row["meta"] = row["meta"] | data.get("meta", {})
+    change(state, cluster, row, data)
+    row.update({key: data[key] for key in ("group_id", "release") if key in data})
     return row
 
 

@@ -136,14 +136,8 @@ def apply(state: State, cluster: Row, data: dict[str, Any]) -> None:
     locked = attributes.is_locked(state, cluster)
     for given in data.get("networks", []):
         row = state.row("networks", given["id"])
-        if row["name"] == networks.ADMIN:
-            continue
-        moved = not locked and row["meta"].get("notation")
-        row.update({key: given[key] for key in COLUMNS if key in given})
-        row["meta"] = row["meta"] | given.get("meta", {})
-        if moved:
-            addresses.drop(state, network=row["id"])
-            row["ip_ranges"] = _ranges(row, given)
+        if row["name"] != networks.ADMIN:
+            change(state, cluster, row, given)
     if not locked:
         known = {
             key: value for key, value in data.get("networking_parameters", {}).items() if key in cluster["parameters"]
@@ -152,8 +146,18 @@ def apply(state: State, cluster: Row, data: dict[str, Any]) -> None:
     attributes.add_change(cluster, "networks")
 
 
+def change(state: State, cluster: Row, row: Row, given: dict[str, Any]) -> None:
+    """Change one network of the environment. While it is not locked, all addresses in a network with a notation go."""
+    if row["meta"].get("notation") and not attributes.is_locked(state, cluster):
+        addresses.drop(state, network=row["id"])
+    row.update({key: given[key] for key in COLUMNS if key in given and key != "ip_ranges"})
+    row["meta"] = row["meta"] | given.get("meta", {})
+    row["ip_ranges"] = _ranges(row, given)
+
+
 def _ranges(row: Row, given: dict[str, Any]) -> list[list[str]]:
-    """Ranges as given where the notation is by ranges, else the whole network but for the gateway's address."""
-    if row["meta"]["notation"] == "ip_ranges":
-        return list(given["ip_ranges"] if "ip_ranges" in given else row["ip_ranges"])
-    return networks.whole_range(row["cidr"], row["meta"])
+    """Made anew at each change, locked or not: of a network by CIDR whatever ranges are given, of one by ranges only
+    where some are."""
+    if row["meta"].get("notation") == "cidr":
+        return networks.whole_range(row["cidr"], row["meta"])
+    return list(given.get("ip_ranges") or row["ip_ranges"])

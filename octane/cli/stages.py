@@ -53,6 +53,9 @@ class StageCommand(OctaneCommand):
         """What has to be done before Salt can run the orchestration; whether the orchestration can be run then."""
         return True
 
+    def after(self, console: Console, test: bool) -> None:
+        """What can only be done once the orchestration has ended well, because it needs Salt as it is."""
+
     def take_action(self, parsed: argparse.Namespace) -> None:
         for name in self.stages_of(parsed):
             self._run(stages.get(name), parsed)
@@ -69,6 +72,7 @@ class StageCommand(OctaneCommand):
             run.dry_run()
         else:
             run.run()
+        self.after(console, parsed.test)
 
 
 class SeedCommand(StageCommand):
@@ -337,7 +341,9 @@ class CleanupEnv(SeedCommand):
 class CleanupFuel(StageCommand):
     """Put this Fuel master back to what it was before `octane prepare`, byte for byte
 
-    What stays is /var/lib/octane, on purpose: the journal, which `octane status` goes on to show, and pristine copies.
+    The Salt master and the nodes' minions run on if they ran before, with their configuration of then. What stays is
+    /var/lib/octane, on purpose: the journal, which `octane status` goes on to show, and pristine copies; and on nodes
+    /var/lib/octane-node, with the rows that a rollback kept.
     """
 
     stage_name = "cleanup-fuel"
@@ -350,12 +356,17 @@ class CleanupFuel(StageCommand):
             return True
         with Journal.open_to_read(settings.state_dir()) as journal:
             done = journal.runs.last_done(MASTER_ID, self.stage_name)
-            if done and stages.is_done(journal, MASTER_ID, self.stage_name):
+            is_done = stages.is_done(journal, MASTER_ID, self.stage_name)
+        if done and is_done:
+            if not _deconfigure_salt(console, test):
                 when = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.ended))
                 told = f"nothing to do, and nothing was done: this master was cleaned up on {when}"
                 console.print(f"{self.stage_name}: {told}", highlight=False)
-                return False
+            return False
         return _configure_salt(console, test)
+
+    def after(self, console: Console, test: bool) -> None:
+        _deconfigure_salt(console, test)
 
 
 def _salt_config() -> ModuleType:
@@ -374,6 +385,14 @@ def _configure_salt(console: Console, test: bool) -> bool:
     console.print(f"→ Configure Salt  would be done: {', '.join(sorted(changes))}", highlight=False)
     console.print("  What comes after that cannot be told before it is done.", highlight=False)
     return False
+
+
+def _deconfigure_salt(console: Console, test: bool) -> bool:
+    """The Salt master runs as before `prepare`; whether there was something to do for it."""
+    changes = _salt_config().deconfigure_salt(progress=lambda text: console.print(text, highlight=False), test=test)
+    if test and changes:
+        console.print(f"→ Salt runs as before  would be done: {', '.join(sorted(changes))}", highlight=False)
+    return bool(changes)
 
 
 def _rate(value: str) -> int:

@@ -2,7 +2,7 @@
 what releases are known by, under ``releases/``; checks that hops share, under ``checks/``."""
 
 from octane.path.check import Check
-from octane.path.choice import for_pair
+from octane.path.choice import api_ports, for_pair
 from octane.path.hop import (
     Command,
     Hop,
@@ -33,6 +33,7 @@ __all__ = [
     "Setting",
     "Stale",
     "Standing",
+    "api_ports",
     "choose",
     "for_pair",
     "load_hops",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octane.context import Context
 from octane.errors import Refused
-from octane.path.hop import Hop, choose, load_hops
+from octane.path.hop import Hop, choose, load_hops, nova_major
 from octane.sides import sides
 
 RECORD = "path"
@@ -27,10 +27,25 @@ def for_pair(ctx: Context) -> Hop:
     raise Refused(f"this upgrade was begun along the path {name}, which is not installed any more")
 
 
+def api_ports(ctx: Context, controller: str) -> list[int] | None:
+    """Ports of the APIs that paths know of an environment, by one CONTROLLER of it; None where no path knows any.
+
+    Before there is a seed no path is chosen: then those of every path that begins at the release there.
+    """
+    if ctx.recall(RECORD) is not None:
+        return sorted(set(for_pair(ctx).apis.values()))
+    (version,) = _versions_on(ctx, [controller])
+    ports = {port for hop in load_hops() if hop.nova_from == nova_major(version) for port in hop.apis.values()}
+    return sorted(ports) or None
+
+
 def _versions(ctx: Context) -> tuple[str, str]:
-    """Nova's version on a controller of each side, as it prints it (the last line: warnings may stand above)."""
     side = sides(ctx)
-    pair = [side.originals[0], side.seeds[0]]
-    ran = ctx.nodes.call(pair, "octane_db.run_manage", ["nova-manage", "--version"])
-    original, seed = (ran[node]["commands"][0]["output"].strip().splitlines()[-1] for node in pair)
+    original, seed = _versions_on(ctx, [side.originals[0], side.seeds[0]])
     return original, seed
+
+
+def _versions_on(ctx: Context, nodes: list[str]) -> list[str]:
+    """Nova's version on each of NODES, as it prints it (the last line: warnings may stand above)."""
+    ran = ctx.nodes.call(nodes, "octane_db.run_manage", ["nova-manage", "--version"])
+    return [ran[node]["commands"][0]["output"].strip().splitlines()[-1] for node in nodes]

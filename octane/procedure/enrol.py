@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
 import yaml
@@ -24,7 +25,7 @@ from octane.pristine import checksum
 from octane.procedure.env import WithSeed, seed_nodes
 from octane.procedure.reach import await_answers
 from octane.procedure.salt_config import NODE_FOLDERS, admin_address, pristine, product_digest
-from octane.service import Service
+from octane.service import Running, Service
 from octane.step import Outcome
 from octane.wait import until
 
@@ -40,6 +41,10 @@ START_TIMEOUT = 120.0
 LOGIN_TIMEOUT = 300.0
 SYNC_TIMEOUT = 300.0
 SYNCED = "enrol.synced"
+BEFORE = "enrol.before"
+"""Record of how it was on the nodes that are ours."""
+
+PACKAGE = "salt-minion"
 
 
 def config(minion: str, master: str, master_finger: str) -> bytes:
@@ -59,6 +64,17 @@ def config(minion: str, master: str, master_finger: str) -> bytes:
         "mine_enabled": False,
     }
     return (HEADER + yaml.safe_dump(options, sort_keys=True)).encode()
+
+
+@dataclass(frozen=True)
+class Before:
+    """Of a node's minion before us: how it ran, and whether it was this master's already."""
+
+    running: Running
+    accepted: bool
+
+
+NEVER_RAN = Before(Running(active=False, enabled=False), accepted=False)
 
 
 class Enrolment:
@@ -128,7 +144,9 @@ class Enrolment:
         return missing
 
     def _enrol(self, minions: list[str]) -> None:
-        earlier = self._on_nodes(self._own_fingerprint, minions)
+        running = self._on_nodes(self._running, minions)
+        earlier = self._on_nodes(self._own_fingerprint, list(running))
+        self._note_before(running, earlier)
         self._delete_stale_keys(earlier)
         configs = {minion: self._config(minion) for minion in earlier}
         self._on_nodes(lambda minion: self._configure(minion, configs[minion]), list(earlier))
@@ -139,6 +157,38 @@ class Enrolment:
 
     def _machine(self, minion: str) -> RemoteMachine:
         return machine.node(minion, self.nodes[minion].admin_address, settings.state_dir() / "known_hosts")
+
+    def _service(self, minion: str) -> Service:
+        return Service(self._machine(minion), PACKAGE)
+
+    def _running(self, minion: str) -> Running:
+        service = self._service(minion)
+        if not service.is_installed():
+            raise Failed(f"it has no Salt minion: install the package {PACKAGE} on it and run this command again")
+        return service.running()
+
+    def _note_before(self, running: dict[str, Running], own: dict[str, str]) -> None:
+        """Note how it was on the nodes that have nothing of ours yet."""
+        ours, known = self.pristine.machines(), self.keys.list()
+        fresh = {
+            minion: Before(running[minion], known.get(minion) == {"state": "accepted", "fingerprint": finger})
+            for minion, finger in own.items()
+            if minion not in ours
+        }
+        if fresh:
+            self._put_before({**self._before(), **fresh})
+
+    def _before(self) -> dict[str, Before]:
+        noted = self.ctx.journal.records.get(MASTER_ID, BEFORE, {})
+        return {minion: Before(Running(**values["running"]), values["accepted"]) for minion, values in noted.items()}
+
+    def _put_before(self, noted: dict[str, Before]) -> None:
+        self.ctx.journal.records.put(MASTER_ID, BEFORE, {minion: asdict(before) for minion, before in noted.items()})
+
+    def _drop_before(self, minions: Iterable[str]) -> None:
+        gone, noted = set(minions), self._before()
+        if gone & set(noted):
+            self._put_before({minion: before for minion, before in noted.items() if minion not in gone})
 
     def _own_fingerprint(self, minion: str) -> str:
         """The node's own word on its key; "" when it has none yet."""
@@ -156,7 +206,7 @@ class Enrolment:
         node = self._machine(minion)
         self.pristine.claim(node, CONFIG, HEADER.encode())
         self.pristine.put(node, CONFIG, content)
-        Service(node, "salt-minion").restart()
+        self._service(minion).restart()
 
     def _wait_for_key(self, minion: str) -> str:
         return until(
@@ -192,25 +242,46 @@ class Enrolment:
             raise Failed(f"not enrolled: {json.dumps(left, sort_keys=True)}")
         return {"minions": sorted(self.nodes)}
 
+    def enrolled(self) -> list[str]:
+        """Those of the nodes that hold something of ours, or whose minion does not run as before us yet."""
+        ours = {*self.pristine.machines(), *self._before()}
+        return [minion for minion in self.nodes if minion in ours]
+
     def withdraw(self) -> list[str]:
-        """Stop the minions and give back their files and keys; names of those that were ours.
+        """Let the minions run as before us, with their configuration of before; names of those that were ours.
+
+        Keys that this master has because of us go; those on the nodes, which their minions made, stay there.
 
         :raises Failed: naming every node where that was not possible, after the others were done
         """
-        mine = [minion for minion in self.nodes if minion in self.pristine.machines()]
-        done = self._on_nodes(self._withdraw, mine)
-        known = self.keys.list()
-        for minion in done:
-            if minion in known:
-                self.keys.delete(minion)
+        mine, noted = self.enrolled(), self._before()
+        before = {minion: noted.get(minion, NEVER_RAN) for minion in mine}
+        done = self._on_nodes(lambda minion: self._withdraw(minion, before[minion].running), mine)
+        self._delete_keys(minion for minion in done if not before[minion].accepted)
+        self._drop_before(done)
         if self.errors:
             raise Failed("; ".join(f"{minion}: {error}" for minion, error in sorted(self.errors.items())))
         return mine
 
-    def _withdraw(self, minion: str) -> None:
-        node = self._machine(minion)
-        Service(node, "salt-minion").stop()
-        self.pristine.restore(node, CONFIG)
+    def _withdraw(self, minion: str, before: Running) -> None:
+        service = self._service(minion)
+        service.stop()
+        self.pristine.restore(self._machine(minion), CONFIG)
+        service.put_back(before)
+
+    def forget(self) -> list[str]:
+        """The nodes are about to be wiped: give up their keys and what is known of them; names of those with a key."""
+        for minion in self.nodes:
+            self.pristine.forget(self._machine(minion))
+        self._drop_before(self.nodes)
+        return self._delete_keys(self.nodes)
+
+    def _delete_keys(self, minions: Iterable[str]) -> list[str]:
+        known = self.keys.list()
+        gone = [minion for minion in minions if minion in known]
+        for minion in gone:
+            self.keys.delete(minion)
+        return gone
 
     def _on_nodes(self, work: Callable[[str], T], minions: list[str]) -> dict[str, T]:
         """What WORK returned by minion, done for several at a time; those that failed are in `errors` and left out."""
@@ -245,11 +316,7 @@ class EnrolSeed(WithSeed):
 
     def undo(self, ctx: Context) -> Outcome:
         """Their keys go; the nodes themselves are about to be wiped."""
-        names = [node.minion for node in seed_nodes(ctx)] if ctx.seed else []
-        known = ctx.keys.list()
-        gone = [name for name in names if name in known]
-        for name in gone:
-            ctx.keys.delete(name)
+        gone = Enrolment(ctx, seed_nodes(ctx)).forget() if ctx.seed else []
         return Outcome(changes={name: "key deleted" for name in gone}, comment="goes with the deletion of the seed")
 
 

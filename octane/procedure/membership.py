@@ -8,6 +8,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, OctaneError, WaitTimeout
+from octane.path import api_ports
 from octane.wait import until
 
 LOOK_SECONDS = 30
@@ -125,15 +126,21 @@ def await_whole(ctx: Context, minions: list[str], count: int, votes: int | None 
 
 
 def require_answers(ctx: Context, minions: list[str]) -> dict[str, Any]:
-    """Evidence that every API answers by the HAProxy of each of MINIONS, reads and writes.
+    """Evidence that every API that is upgraded answers by the HAProxy of each of MINIONS, reads and writes.
 
     :raises InvariantBroken: naming each that does not, and where
     """
-    proofs = ctx.nodes.call(minions, "octane_api.prove", "rw", timeout=120)
+    ports = ctx.once("ports of the APIs", lambda: api_ports(ctx, minions[0]))
+    proofs = ctx.nodes.call(minions, "octane_api.prove", "rw", serving=ports, timeout=120)
     failed = [f"{name} on {node}" for node, proof in proofs.items() for name in proof["failed"]]
     if failed:
         raise InvariantBroken(f"does not answer: {', '.join(failed)}")
-    return {node: f"{len(proof['frontends'])} APIs answer" for node, proof in proofs.items()}
+    return {node: f"{_serving(proof)} APIs answer" for node, proof in proofs.items()}
+
+
+def _serving(proof: Mapping[str, Any]) -> int:
+    """How many frontends have a service behind them that answered."""
+    return sum(any(bind["read"] for bind in binds) for binds in proof["frontends"].values())
 
 
 def await_answers(ctx: Context, minions: list[str]) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from octane.procedure import salt_config
 from octane.procedure.addition import AddCloneIps
 from octane.procedure.enrol import Enrolment
 from octane.procedure.master_check import CheckMaster
-from octane.procedure.salt_config import configure_salt, deconfigure_salt
 from octane.step import LibraryStep, Outcome
 
-__all__ = ["AddCloneIps", "CheckMaster", "ConfigureSalt", "Enrol", "configure_salt", "deconfigure_salt"]
+__all__ = ["AddCloneIps", "CheckMaster", "ConfigureSalt", "Enrol"]
+
+NODE_STATE = "/var/lib/octane-node"
+"""Of a node: where the modules keep what they note and what they exported."""
 
 
 class ConfigureSalt(LibraryStep):
@@ -45,7 +47,7 @@ class ConfigureSalt(LibraryStep):
 
 
 def restore_salt() -> Outcome:
-    """Give the configuration of the Salt master back; it is in force at the next start of the service."""
+    """Give the configuration of the Salt master back; `octane cleanup-fuel` restarts the service with it at its end."""
     changed = salt_config.restore_configuration()
     path = str(salt_config.path())
     return Outcome(changes={path: "restored"} if changed else {}, comment="Salt's configuration is as it was")
@@ -90,17 +92,21 @@ class Enrol(LibraryStep):
 
 
 def withdraw_all(ctx: Context) -> Outcome:
-    """Every node that `prepare` or `upgrade-env` enrolled is no minion any more."""
-    names = Enrolment(ctx, [node for node in ctx.fuel.nodes() if node.environment is not None]).withdraw()
-    return Outcome(changes={name: "withdrawn" for name in names}, comment=f"{len(names)} nodes withdrawn")
+    """The minion of every node that `prepare` or `upgrade-env` enrolled runs as before, or not at all."""
+    names = _of_environments(ctx).withdraw()
+    told = f"{len(names)} nodes withdrawn; records, and rows kept by a rollback, stay in {NODE_STATE} there"
+    return Outcome(changes={name: "withdrawn" for name in names}, comment=told)
+
+
+def _of_environments(ctx: Context) -> Enrolment:
+    return Enrolment(ctx, [node for node in ctx.fuel.nodes() if node.environment is not None])
 
 
 class Withdraw(LibraryStep):
     """The inverse of `Enrol`, for `cleanup-fuel`."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        enrolled = set(salt_config.pristine().machines())
-        return {node.minion: "withdrawn" for node in ctx.fuel.nodes() if node.environment and node.minion in enrolled}
+        return {minion: "withdrawn" for minion in _of_environments(ctx).enrolled()}
 
     def apply(self, ctx: Context) -> Outcome:
         return withdraw_all(ctx)

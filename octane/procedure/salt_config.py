@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from octane.errors import Failed, Refused
 from octane.fuel import credentials
 from octane.machine import THIS_MASTER
 from octane.pristine import Pristine
-from octane.service import Service
+from octane.service import Running, Service
 from octane.wait import until
 
 FILE = "octane.conf"
@@ -164,8 +165,7 @@ def configure_salt(progress: Progress = lambda text: None, test: bool = False) -
     found = changes()
     if test:
         return found
-    if not SERVICE.is_active() and not pristine().paths(THIS_MASTER):
-        _note_service_was_down()
+    _note_before()
     pristine().claim(THIS_MASTER, str(path()), HEADER.encode())
     if pristine().put(THIS_MASTER, str(path()), render()):
         progress("Salt is configured")
@@ -222,32 +222,43 @@ def restore_configuration() -> bool:
     return pristine().restore(THIS_MASTER, str(path()))
 
 
-def deconfigure_salt(progress: Progress = lambda text: None) -> dict[str, Any]:
-    """After `cleanup-fuel`: let the Salt master run as it did before `prepare`, or not at all when it did not run.
+def deconfigure_salt(progress: Progress = lambda text: None, test: bool = False) -> dict[str, Any]:
+    """After `cleanup-fuel`, which gave the configuration back: let the Salt master run as it did before `prepare`.
 
-    {} when there was nothing to do.
+    Not for a step: the master that runs it would be restarted under it. {} when there was nothing to do; in a dry run
+    only says what there is.
     """
-    found: dict[str, Any] = {}
-    if restore_configuration():
-        found[str(path())] = "restored"
-    note = _note()
-    if note.exists():
-        SERVICE.stop()
-        note.unlink()
-        found["salt-master"] = "stopped"
-    elif found:
-        SERVICE.restart()
-        found["salt-master"] = "restarted"
-    _synced().unlink(missing_ok=True)
-    if found:
-        progress("Salt's configuration is as it was")
+    if not _synced().exists():
+        return {}
+    before = _before()
+    found = {"salt-master": "restarted" if before.active else "stopped"}
+    if test:
+        return found
+    SERVICE.put_back(before)
+    _before_file().unlink(missing_ok=True)
+    # Last, since it says that there is something to put back.
+    _synced().unlink()
+    progress(f"salt-master {'runs' if before.active else 'is stopped'}, as before octane prepare")
     return found
 
 
-def _note() -> Path:
-    return settings.state_dir() / "salt-master-was-down"
+def _before() -> Running:
+    """How the Salt master ran before us; where nothing was noted, it ran."""
+    try:
+        return Running(**json.loads(_before_file().read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Running(active=True, enabled=True)
 
 
-def _note_service_was_down() -> None:
-    _note().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _note().touch(mode=0o600)
+def _before_file() -> Path:
+    return settings.state_dir() / "salt-master-before.json"
+
+
+def _note_before() -> None:
+    """Note how the Salt master runs, unless that is noted or is our doing already."""
+    if _before_file().exists() or pristine().paths(THIS_MASTER):
+        return
+    _before_file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = _before_file().with_suffix(".new")
+    beside.write_text(json.dumps(asdict(SERVICE.running())), encoding="utf-8")
+    beside.replace(_before_file())

@@ -15,13 +15,13 @@ from octane.verify.invariants import invariant
 @invariant("writes_refused", before=False)
 def writes_refused(ctx: Context) -> dict[str, Any]:
     """Every API of the path is there on each controller of the original, answers a write with 503 and Retry-After, and
-    still serves reads; so does every other frontend."""
-    return _prove(ctx, sides(ctx).originals, "ro", ctx.path.apis)
+    still serves reads; every other frontend refuses writes as well, whoever is behind it."""
+    return _prove(ctx, sides(ctx).originals, "ro", all_there=True)
 
 
 @invariant("writes_accepted", before=False)
 def writes_accepted(ctx: Context) -> dict[str, Any]:
-    """No API of the seed refuses a write any more."""
+    """No frontend of the seed refuses a write any more, and every API of the path takes it."""
     return _prove(ctx, sides(ctx).seeds, "rw")
 
 
@@ -31,12 +31,17 @@ def original_silent(ctx: Context) -> dict[str, Any]:
     return isolation.Hearing(ctx).only_seed()
 
 
-def _prove(ctx: Context, nodes: tuple[str, ...], expect: str, apis: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """:raises InvariantBroken: naming each frontend that answers otherwise and each of APIS (ports by name) that no
-    frontend was found of, and on which node."""
-    proofs = ctx.nodes.call(list(nodes), "octane_api.prove", expect)
+def _prove(ctx: Context, nodes: tuple[str, ...], expect: str, all_there: bool = False) -> dict[str, Any]:
+    """:param all_there: every API of the path must have a frontend
+    :raises InvariantBroken: naming each frontend that answers otherwise, or each API without one, and on which node
+    """
+    apis = ctx.path.apis
+    proofs = ctx.nodes.call(list(nodes), "octane_api.prove", expect, serving=sorted(set(apis.values())))
     missing = [
-        f"{name} (port {port}) on {node}" for node in proofs for name, port in _unasked(proofs[node], apis or {})
+        f"{name} (port {port}) on {node}"
+        for node in proofs
+        for name, port in _unasked(proofs[node], apis)
+        if all_there
     ]
     if missing:
         raise InvariantBroken(f"no frontend in HAProxy's files, and so nobody who refuses: {', '.join(missing)}")
@@ -55,10 +60,9 @@ def _unasked(proof: Mapping[str, Any], apis: Mapping[str, int]) -> list[tuple[st
 
 def _seen(proof: dict[str, Any]) -> dict[str, list[str]]:
     """{frontend: ["address:port: write 503, read 200", ...]}, an entry for each address it is bound to."""
-    return {
-        name: [
-            f"{bind['address']}:{bind['port']}: write {bind['write']['status']}, read {bind['read']['status']}"
-            for bind in binds
-        ]
-        for name, binds in proof["frontends"].items()
-    }
+    return {name: [_answers(bind) for bind in binds] for name, binds in proof["frontends"].items()}
+
+
+def _answers(bind: Mapping[str, Any]) -> str:
+    read = f", read {bind['read']['status']}" if bind["read"] else ""
+    return f"{bind['address']}:{bind['port']}: write {bind['write']['status']}{read}"

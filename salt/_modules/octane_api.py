@@ -193,17 +193,21 @@ def disarm(test=False):
     return changed
 
 
-def prove(expect, addresses=None, frontends=None, timeout=5):
+def prove(expect, addresses=None, frontends=None, timeout=5, serving=None):
     """
     Ask every HTTP frontend for a write that changes nothing and for a read, as a client does.
+
+    Behind a frontend that is no API of the upgrade (a console, a dashboard) there may be nobody, and was nobody before:
+    of it only our own rule is judged, whether it refuses.
 
     :param expect: ``ro``: writes are answered 503 with ``Retry-After`` by our rule; ``rw``: by the service itself
     :param addresses: ask these instead of the addresses that each frontend has (the virtual ones)
     :param frontends: names; all HTTP ones when not given
     :param timeout: seconds for one request
+    :param serving: ports behind which a service must answer; all when not given
     :return: ``{"ok": bool, "expect": str, "failed": [names], "frontends": {name: [{"address", "port", "ok", "why",
         "exempt", "write": {"status", "retry_after", "by_octane", "error"}, "read": {...}}]}}``; ``exempt``: this node
-        is one of those whose writes pass
+        is one of those whose writes pass; ``read`` is None where no service must answer
 
     CLI Example:
 
@@ -215,7 +219,7 @@ def prove(expect, addresses=None, frontends=None, timeout=5):
     for one in _http():
         if frontends is None or one["name"] in frontends:
             found[one["name"]] = [
-                _proof(expect, address, bind, allowed, timeout)
+                _proof(expect, address, bind, allowed, timeout, serving is None or bind["port"] in serving)
                 for bind in one["binds"]
                 for address in addresses or [bind["address"].replace("0.0.0.0", "127.0.0.1")]
             ]
@@ -344,9 +348,9 @@ def _text(path):
         return None
 
 
-def _proof(expect, address, bind, allowed, timeout):
+def _proof(expect, address, bind, allowed, timeout, serves):
     write, source = _request("POST", "/octane-probe", address, bind, timeout)
-    read, _ = _request("GET", "/", address, bind, timeout)
+    read = _request("GET", "/", address, bind, timeout)[0] if serves else None
     exempt = source is not None and any(ipaddress.ip_address(source) in ipaddress.ip_network(one) for one in allowed)
     why = _objection(expect, write, read, exempt)
     return {"address": address, "port": bind["port"], "exempt": exempt, "write": write, "read": read, "ok": not why,
@@ -354,16 +358,21 @@ def _proof(expect, address, bind, allowed, timeout):
 
 
 def _objection(expect, write, read, exempt):
-    """Why two answers are not what was expected; empty when they are."""
-    if read["status"] is None or read["status"] >= 500:
+    """Why two answers are not what was expected; empty when they are. Without a read there need be no service."""
+    if read and _is_none(read):
         return f"a read was answered {read['status'] or read['error']}"
     if expect == "ro" and exempt:
         return "this node is one of those whose writes pass: ask from elsewhere"
     if expect == "ro" and not (write["status"] == 503 and write["by_octane"] and write["retry_after"]):
         return f"a write was answered {write['status'] or write['error']} and not refused"
-    if expect == "rw" and (write["status"] is None or write["status"] >= 500):
+    if expect == "rw" and (write["by_octane"] or (read and _is_none(write))):
         return f"a write was answered {write['status'] or write['error']}"
     return ""
+
+
+def _is_none(answer):
+    """Whether it is no answer of a service that works; one that knows no such method (501) does."""
+    return answer["status"] is None or (answer["status"] >= 500 and answer["status"] != 501)
 
 
 def _request(method, path, address, bind, timeout):

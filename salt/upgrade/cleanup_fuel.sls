@@ -1,4 +1,6 @@
-# Everything that prepare changed on the Fuel master and on nodes is as it was before.
+# What prepare changed on the Fuel master is as it was before, and so is the minion of every node, which runs if it ran.
+# On nodes there stays what the upgrade made of them, their fences included; in /var/lib/octane-node what the modules
+# noted, and the rows that a rollback kept for their owners; and the keys and the caches of Salt.
 
 The stage may run:
   octane.stage:
@@ -9,7 +11,7 @@ Nailgun is as it was, to the byte:
     - step: cleanup_fuel.clone_ips
     - library: octane.procedure.addition:RemoveCloneIps
 
-Nodes are no minions any more:
+Nodes are minions as they were before, or none:
   octane.step:
     - step: cleanup_fuel.withdrawn
     - library: octane.procedure.prepare:Withdraw

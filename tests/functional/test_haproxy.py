@@ -231,6 +231,22 @@ def test_the_proof_asks_by_tls_where_clients_do(controller, state, proof):
     assert [one["why"] for one in asked] == [why, why]
 
 
+def test_behind_what_is_no_api_of_the_upgrade_nobody_need_be(controller):
+    """A dashboard that was dead before keeps no cloud from being upgraded; its writes are refused all the same."""
+    port, dead = free_ports(2)
+    controller.section("015-horizon", LISTEN.format(name="horizon", port=port, extra="  retries 0\n", backend=dead))
+    serving = [controller.ports[name] for name in controller.names]
+    for state, proof in (("read_only", "ro"), ("read_write", "rw")):
+        controller.node.state(f"octane_api.{state}", "apis")
+        assert controller.node.call("octane_api.prove", proof)["failed"] == ["horizon"]
+        asked = controller.node.call("octane_api.prove", proof, serving=serving)
+        assert asked["ok"] and not asked["failed"]
+        (seen,) = asked["frontends"]["horizon"]
+        assert (seen["write"]["status"], seen["write"]["by_octane"], seen["read"]) == (503, proof == "ro", None)
+    failed = controller.node.call("octane_api.prove", "ro", serving=[])["failed"]
+    assert failed == sorted([*controller.names, "horizon"])
+
+
 def test_what_answers_by_no_tls_is_no_proof(controller):
     """Clients of that address would get nothing: a clear answer to a clear question says nothing of them."""
     controller.node.state("octane_api.read_only", "apis")

@@ -12,7 +12,7 @@ from lab.command import CommandFailed
 from lab.deployer.deployer import LabDeployer
 from lab.hosts import HostError
 from lab.preloaded import life
-from lab.state import Lab
+from lab.state import Lab, LabError
 from lab.wait import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts need root")
@@ -239,19 +239,50 @@ def test_where_no_lab_ever_was_nothing_is_left(tmp_path):
     for words, code in ((["down"], 0), (["reset"], 2), (["status"], 2), (["exec", "node-1", "--", "true"], 2)):
         assert cli.main(["--state", str(state), *words]) == code
         assert traces(state) == NOTHING, words
-    # As an octane-lab that was killed before it had made a lab leaves it.
+
+
+@pytest.mark.parametrize("names", [(".lock",), (".lock", "lab.json.new"), ("lab.json.new",)])
+def test_down_takes_away_what_a_command_left_that_died_before_it_had_made_a_lab(tmp_path, names):
+    state = tmp_path / "barely"
     state.mkdir()
-    (state / ".lock").touch()
+    for name in names:
+        (state / name).touch()
+    cloud.refuse_foreign(state)
     assert cli.main(["--state", str(state), "down"]) == 0
     assert traces(state) == NOTHING
+
+
+def test_down_releases_a_loop_device_whose_maker_died_before_it_was_mounted(tmp_path):
+    state = tmp_path / "died"
+    died = Lab.create(state, definition.load(definition.PROFILES / "small.yaml"))
+    disk = died.hosts["node-2"].disk_file
+    disk.parent.mkdir(parents=True)
+    mounts.make_disk(disk)
+    subprocess.run(["losetup", "--find", str(disk)], check=True)
+    assert traces(state)["loop devices"] == [str(disk)]
+    assert cli.main(["--state", str(state), "down"]) == 0
+    assert traces(state) == NOTHING
+
+
+def test_a_loop_device_of_another_directory_is_none_of_the_lab_s(tmp_path):
+    theirs = tmp_path / "lab-of-another" / "disk"
+    theirs.parent.mkdir()
+    mounts.make_disk(theirs)
+    device = subprocess.run(["losetup", "--find", "--show", str(theirs)], check=True, capture_output=True, text=True)
+    try:
+        mounts.detach_below(tmp_path / "lab")
+        assert str(theirs) in subprocess.run(["losetup", "--list"], capture_output=True, text=True).stdout
+    finally:
+        subprocess.run(["losetup", "--detach", device.stdout.strip()], check=True)
 
 
 def test_down_leaves_a_directory_alone_that_is_no_labs(tmp_path):
     for name in (".lock", "mine"):
         (tmp_path / name).write_text("precious")
         assert cli.main(["--state", str(tmp_path), "down"]) == 0
+        with pytest.raises(LabError, match="holds no lab"):
+            cloud.refuse_foreign(tmp_path)
         assert (tmp_path / name).read_text() == "precious"
-    assert cli.main(["--state", str(tmp_path), "up"]) == 2
 
 
 def test_a_second_lab_in_the_same_place_is_refused(lab, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -104,6 +105,13 @@ def mac(lab: Commands, host: str, interface: str) -> str:
 
 def default_route(lab: Commands, host: str) -> str:
     return lab.run(lab.on(host, "ip", "-4", "route", "show", "default")).stdout.replace("onlink", "").strip()
+
+
+def macs_within(lab: Commands, hosts: Iterable[str], namespaces: Iterable[str]) -> set[str]:
+    """The MAC addresses by which those network namespaces of HOSTS answer that are there."""
+    script = 'for each in "$@"; do ip -n "$each" -o link show 2>/dev/null || true; done'
+    shown = [lab.run(lab.on(host, "sh", "-c", script, "all", *namespaces)).stdout for host in hosts]
+    return set(re.findall(r"link/ether ([0-9a-f:]{17})", "".join(shown)))
 
 
 def who_has(lab: Commands, host: str, bridge: str, address: str) -> set[str]:

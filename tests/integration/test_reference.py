@@ -16,6 +16,13 @@ SEED = "2"
 PUBLIC = "vip__public"
 """The cluster's resource of the address that clients call."""
 
+VIRTUAL = {
+    "br-mgmt": ("vip__management", "vip__management_vrouter"),
+    "br-ex": (PUBLIC, "vip__public_vrouter"),
+}
+"""The old cluster's resources of all virtual addresses, by the bridge behind which their namespaces answer."""
+NAMESPACES = ("haproxy", "vrouter")
+
 pytestmark = [pytest.mark.procedure, pytest.mark.timeout(1800)]
 
 
@@ -23,6 +30,15 @@ pytestmark = [pytest.mark.procedure, pytest.mark.timeout(1800)]
 def ran(lab):
     """Jobs that ran on the old controllers before anything was done to them."""
     return {host: observe.services(lab, host) for host in OLD}
+
+
+@pytest.fixture(scope="module")
+def virtual(lab):
+    """The virtual addresses by bridge, as the old cluster has them while it runs; the new one takes the same."""
+    return {
+        bridge: [observe.virtual_address(lab, OLD[0], resource) for resource in resources]
+        for bridge, resources in VIRTUAL.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +140,20 @@ def test_the_seed_is_heard_by_nobody(lab):
             assert observe.who_has(lab, COMPUTES[0], "br-mgmt", address) <= theirs
 
 
+def only_these_have_the_virtual_addresses(lab, virtual, these):
+    """Whoever asks for a virtual address hears the namespaces of THESE controllers, and no other's."""
+    theirs = observe.macs_within(lab, these, NAMESPACES)
+    for bridge, addresses in virtual.items():
+        asker = COMPUTES[0] if bridge == "br-mgmt" else these[0]
+        for address in addresses:
+            heard = observe.who_has(lab, asker, bridge, address)
+            assert heard and heard <= theirs, (bridge, address)
+
+
+def test_nor_is_it_heard_for_a_virtual_address(lab, virtual):
+    only_these_have_the_virtual_addresses(lab, virtual, OLD)
+
+
 def test_clients_noticed_nothing_of_it(lab, probed):
     apis = lab.probe_summary(probed)["apis"]
     assert set(apis) == set(APIS)
@@ -208,6 +238,10 @@ def test_what_leaves_the_new_controllers_goes_through_their_public_network(lab):
     (wanted,) = {observe.default_route(lab, host) for host in OLD}
     assert "br-ex" in wanted
     assert {observe.default_route(lab, host) for host in NEW} == {wanted}
+
+
+def test_nor_for_a_virtual_address_which_the_new_ones_have(lab, virtual):
+    only_these_have_the_virtual_addresses(lab, virtual, NEW)
 
 
 def test_computes_talk_to_the_new_brokers(lab):

@@ -563,7 +563,10 @@ def prepared(bench):
 
 @pytest.fixture
 def salt_configuration(tmp_path, monkeypatch):
-    """Stands for our file in the master's configuration: whether it is there, and who asked for it."""
+    """Stands for our file in the master's configuration: whether it is there, and who asked for it.
+
+    The Salt master that runs on with our options is a file beside it.
+    """
     from octane.procedure import salt_config
 
     asked = []
@@ -575,7 +578,15 @@ def salt_configuration(tmp_path, monkeypatch):
         return {} if file.exists() else {"salt-master": str(file)}
 
     monkeypatch.setattr(salt_config, "path", lambda: file)
+    def deconfigure(progress, test):
+        running = file.with_name("running")
+        found = {"salt-master": "restarted"} if running.exists() else {}
+        if not test:
+            running.unlink(missing_ok=True)
+        return found
+
     monkeypatch.setattr(salt_config, "configure_salt", configure)
+    monkeypatch.setattr(salt_config, "deconfigure_salt", deconfigure)
     return file, asked
 
 
@@ -618,6 +629,36 @@ def test_cleaning_the_master_that_died_after_salt_was_restored_is_finished(bench
     orchestration(WORKS)
     assert app.main(["cleanup-fuel"]) == 0
     assert asked == [False, False]
+
+
+def test_the_salt_master_runs_as_before_once_this_master_is_cleaned_up(bench, orchestration, salt_configuration):
+    file, _ = salt_configuration
+    file.touch()
+    running = file.with_name("running")
+    running.touch()
+    prepared(bench)
+    orchestration(DIES)
+    assert app.main(["cleanup-fuel"]) == 1
+    assert running.exists()
+    orchestration(WORKS)
+    assert app.main(["cleanup-fuel"]) == 0
+    assert not running.exists()
+
+
+def test_a_cleanup_that_died_before_it_restarted_salt_restarts_it(bench, orchestration, salt_configuration, capsys):
+    file, _ = salt_configuration
+    file.touch()
+    running = file.with_name("running")
+    prepared(bench)
+    started = orchestration(WORKS)
+    assert app.main(["cleanup-fuel"]) == 0
+    file.unlink()
+    running.touch()
+    capsys.readouterr()
+    assert app.main(["cleanup-fuel", "--test"]) == 0
+    assert "would be done: salt-master" in capsys.readouterr().out and running.exists()
+    assert app.main(["cleanup-fuel"]) == 0
+    assert not running.exists() and len(started) == 1
 
 
 def test_what_is_left_behind_is_said_and_repeated_in_the_command_to_go_on(bench, orchestration, capsys):

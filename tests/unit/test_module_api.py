@@ -131,7 +131,17 @@ REFUSED = {"status": 503, "retry_after": "60", "by_octane": True, "error": None}
         ("ro", REFUSED, {**READ, "status": 503}, False),
         ("ro", REFUSED, {**READ, "status": None, "error": "timed out"}, False),
         ("rw", {**READ, "status": 401}, READ, True),
+        # A console knows no POST, and says so itself.
+        ("rw", {**READ, "status": 501}, READ, True),
+        ("rw", {**READ, "status": 500}, READ, False),
+        ("rw", {**READ, "status": None, "error": "timed out"}, READ, False),
         ("rw", REFUSED, READ, False),
+        # Of a frontend that need not have a service nothing is judged but our rule.
+        ("ro", REFUSED, None, True),
+        ("ro", {**REFUSED, "by_octane": False}, None, False),
+        ("rw", {**READ, "status": 503}, None, True),
+        ("rw", {**READ, "status": None, "error": "timed out"}, None, True),
+        ("rw", REFUSED, None, False),
     ],
 )
 def test_a_proof_fails_on_anything_but_what_was_expected(node, expect, write, read, good):

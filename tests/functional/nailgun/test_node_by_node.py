@@ -44,7 +44,8 @@ class Clusters:
             f"qrouter-{what}": ["10.0.0.1"] for what in self.hosts.get(self.nodes._node(minion).fqdn, [])
         }
         nodes.octane_agents_rebind = self.rebind
-        nodes.octane_api_prove = lambda minion, expect: {"failed": [], "frontends": {"nova-api-2": []}}
+        nodes.octane_db_run_manage = lambda minion, command: {"commands": [{"output": "27.5.1\n"}]}
+        nodes.octane_api_prove = lambda minion, expect, serving: {"failed": [], "frontends": {"nova-api-2": []}}
         self.states = nodes.state
         nodes.state = self.state
 

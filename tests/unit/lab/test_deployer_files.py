@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,17 +83,54 @@ def test_haproxy_has_fuels_files_and_ports(environment):
         "110-mysqld.cfg": 3306,
         "160-heat-api.cfg": 8004,
     }
-    assert set(listed) == {"haproxy.cfg", *expected}
-    for name, port in expected.items():
-        assert f"bind 192.168.0.1:{port}\n" in listed[name]
+    dead = dead_of(environment.fuel_release)
+    assert set(listed) == {"haproxy.cfg", *expected, *dead}
+    for name, port in {**expected, **dead}.items():
+        address = "172.16.0.2" if name in OUTSIDE else "192.168.0.1"
+        assert f"bind {address}:{port}\n" in listed[name]
 
 
-def test_only_the_database_is_tcp_and_only_inside(environment):
+OUTSIDE = ("015-horizon.cfg", "017-horizon-ssl.cfg", "170-nova-novncproxy.cfg")
+
+
+def dead_of(release):
+    """Files and ports of what Fuel has and the lab has no service for."""
+    orchestration = {"161-heat-api-cfn.cfg": 8003, "162-heat-api-cloudwatch.cfg": 8000, "017-horizon-ssl.cfg": 443}
+    if release == "7.0":
+        orchestration = {"161-heat-api-cfn.cfg": 8000, "162-heat-api-cloudwatch.cfg": 8003}
+    return orchestration | {
+        "015-horizon.cfg": 80,
+        "040-nova-api-1.cfg": 8773,
+        "060-nova-metadata-api.cfg": 8775,
+        "090-glance-registry.cfg": 9191,
+        "170-nova-novncproxy.cfg": 6080,
+    }
+
+
+def test_what_nobody_is_behind_answers_at_once_costs_no_checks_and_is_not_waited_for(environment):
+    listed = {path.rpartition("/")[2]: text for path, text in contents(haproxy.files(environment)).items()}
+    for name, port in dead_of(environment.fuel_release).items():
+        assert " check" not in listed[name] and "  retries 0\n" in listed[name]
+        assert listed[name].count("  server node-") == 3
+        assert port not in haproxy.APIS.values()
+    assert "check inter" in listed["050-nova-api-2.cfg"]
+
+
+def test_only_the_database_and_encrypted_pages_are_tcp(environment):
     listed = contents(haproxy.files(environment))
-    tcp = [path for path, text in listed.items() if "mode tcp" in text]
-    assert [path.rpartition("/")[2] for path in tcp] == ["110-mysqld.cfg"]
-    assert "172.16.0.2" not in listed[tcp[0]]
+    tcp = [path.rpartition("/")[2] for path, text in listed.items() if "mode tcp" in text]
+    assert tcp == (["017-horizon-ssl.cfg"] if environment.fuel_release == "6.1" else []) + ["110-mysqld.cfg"]
+    assert "172.16.0.2" not in listed[f"{haproxy.FOLDER}/110-mysqld.cfg"]
     assert "172.16.0.2:8774" in listed[f"{haproxy.FOLDER}/050-nova-api-2.cfg"]
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+def test_haproxy_takes_its_files(environment, tmp_path):
+    (tmp_path / "conf.d").mkdir()
+    for path, text in contents(haproxy.files(environment)).items():
+        (tmp_path / path.removeprefix("/etc/haproxy/")).write_text(text)
+    done = subprocess.run(["haproxy", "-c", "-f", tmp_path / "haproxy.cfg", "-f", tmp_path / "conf.d"], text=True)
+    assert done.returncode == 0
 
 
 def test_one_database_is_active_and_all_sit_on_the_galera_port(environment):

@@ -66,6 +66,38 @@ def test_writing_other_networks_keeps_virtual_addresses(master, names):
     assert master.get(NETWORKS)["vips"] == before["vips"]
 
 
+def network(master, name):
+    """A network of the seed, as its configuration shows it."""
+    return next(row for row in master.get(NETWORKS)["networks"] if row["name"] == name)
+
+
+def test_changing_one_network_by_its_own_url_throws_its_addresses_away_too(master):
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    master.send("POST", "/clusters/1/upgrade/clone_ips", {"networks": []})
+    before, of_node = master.get(NETWORKS)["vips"], addresses(master, 6)
+    assert master.send("PUT", f"/networks/{network(master, 'management')['id']}", {"gateway": None})[0] == 200
+    after = master.get(NETWORKS)["vips"]
+    moved = {name for name in before if after[name]["ipaddr"] != before[name]["ipaddr"]}
+    assert moved == {"management", "vrouter"}
+    left = addresses(master, 6)
+    assert left["management"] is None and left["public"] == of_node["public"]
+
+
+def test_ranges_of_a_network_by_cidr_follow_its_cidr_whatever_ranges_are_given(master):
+    number = network(master, "storage")["id"]
+    assert master.send("PUT", f"/networks/{number}", {"cidr": "192.168.9.0/24"})[0] == 200
+    assert network(master, "storage")["ip_ranges"] == [["192.168.9.1", "192.168.9.254"]]
+    given = {"id": number, "ip_ranges": [["192.168.9.10", "192.168.9.20"]]}
+    master.send("PUT", NETWORKS, {"networks": [given]})
+    assert network(master, "storage")["ip_ranges"] == [["192.168.9.1", "192.168.9.254"]]
+
+
+def test_changing_a_network_of_an_environment_in_use_keeps_its_addresses(deployed):
+    before = deployed.get(NETWORKS)["vips"], addresses(deployed, 6)
+    assert deployed.send("PUT", f"/networks/{network(deployed, 'management')['id']}", {"gateway": None})[0] == 200
+    assert (deployed.get(NETWORKS)["vips"], addresses(deployed, 6)) == before
+
+
 def test_clone_ips_gives_a_pending_controller_the_originals_addresses(master):
     master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
     assert master.send("POST", "/clusters/1/upgrade/clone_ips", {"networks": []}) == (200, None)
@@ -110,6 +142,50 @@ def test_provisioning_does_not_touch_the_environments_status(master):
     node = master.get("/nodes/6")
     assert (node["status"], node["roles"], node["pending_roles"]) == ("provisioned", [], ["controller"])
     assert master.get("/clusters/2")["status"] == "new"
+
+
+@pytest.fixture
+def slow():
+    """The recorded master with a seed that node 6 is to be the controller of, and all that takes time taking some."""
+    found = Master(deployer=FakeDeployer(0.5))
+    found.clone()
+    found.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    return found
+
+
+def test_provisioning_is_accepted_while_a_deployment_runs(slow):
+    _, task = slow.send("PUT", "/clusters/2/changes", {})
+    slow.send("POST", "/clusters/2/assignment", [{"id": 7, "roles": ["compute"]}])
+    status, second = slow.send("PUT", "/clusters/2/provision?nodes=7", {})
+    assert (status, second["name"], second["status"]) == (202, "provision", "running")
+    assert slow.get(f"/tasks/{task['id']}")["status"] == "running"
+    assert slow.end_of(second)["status"] == "ready" and slow.end_of(task)["status"] == "ready"
+
+
+def test_provisioning_a_node_that_is_being_provisioned_is_accepted(slow):
+    answers = [slow.send("PUT", "/clusters/2/provision?nodes=6", {}) for _ in range(2)]
+    assert [status for status, _ in answers] == [202, 202]
+    first, second = (task for _, task in answers)
+    assert first["id"] != second["id"]
+    assert slow.end_of(first)["status"] == "ready" and slow.end_of(second)["status"] == "ready"
+    assert slow.get("/nodes/6")["status"] == "provisioned"
+
+
+def test_provisioning_a_whole_environment_of_a_release_that_is_not_deployable_is_accepted(master):
+    release = master.get("/clusters/1")["release_id"]
+    assert master.get(f"/releases/{release}")["is_deployable"] is False
+    nodes = ",".join(str(node["id"]) for node in master.get("/nodes?cluster_id=1"))
+    status, task = master.send("PUT", f"/clusters/1/provision?nodes={nodes}", {})
+    assert (status, task["name"]) == (202, "provision")
+    assert master.end_of(task)["status"] == "ready"
+
+
+def test_to_provision_no_nodes_by_name_is_to_provision_those_that_wait_for_it(master):
+    master.send("POST", "/clusters/2/assignment", [{"id": 6, "roles": ["controller"]}])
+    before = master.get("/nodes/7")
+    assert master.done("PUT", "/clusters/2/provision?nodes=", {})["status"] == "ready"
+    assert master.get("/nodes/6")["status"] == "provisioned"
+    assert master.get("/nodes/7") == before
 
 
 def test_changes_make_the_environment_operational_and_forbid_stopping_it(deployed):

@@ -23,6 +23,10 @@ def test_labs_in_different_directories_share_no_name():
     assert one == prefix_of(Path("/var/lib/one"))
 
 
+def test_as_many_labs_as_a_machine_ever_had_share_no_name():
+    assert len({prefix_of(Path(f"/var/lib/labs/{number}")) for number in range(2000)}) == 2000
+
+
 def test_names_of_interfaces_fit_the_kernel(tmp_path):
     cloud = {**SMALL, "hosts": {**SMALL["hosts"], "node-200": {}}}
     host = Lab.create(tmp_path, cloud).hosts["node-200"]

@@ -18,10 +18,12 @@ class Frontends:
     def __init__(self) -> None:
         self.ports = {name: dict(HOP.apis) for name in ("node-1", "node-2", "node-4")}
         self.taking: set[str] = set()
+        self.serving: list[int] = []
         members = [node(number, ORIGINAL, "controller") for number in (1, 2)] + [node(4, SEED, "controller")]
         self.ctx = FakeContext(FakeNodes({"octane_api.prove": self.prove}), HOP, members)
 
-    def prove(self, minion, expect):
+    def prove(self, minion, expect, serving):
+        self.serving = serving
         found = {
             name: [{"address": "a", "port": port, "write": {"status": 503}, "read": {"status": 200}}]
             for name, port in self.ports[minion].items()
@@ -53,3 +55,17 @@ def test_the_new_controllers_may_have_other_apis():
     frontends = Frontends()
     del frontends.ports["node-4"]["nova-ec2"]
     assert set(cloud.writes_accepted(frontends.ctx)) == {"node-4"}
+
+
+def test_a_service_must_answer_behind_each_api_of_the_path_and_behind_no_other_frontend():
+    frontends = Frontends()
+    console = {"address": "a", "port": 6080, "write": {"status": 503}, "read": None}
+
+    def prove(minion, expect, serving):
+        found = frontends.prove(minion, expect, serving)
+        return {**found, "frontends": {**found["frontends"], "nova-novncproxy": [console]}}
+
+    frontends.ctx.nodes.functions["octane_api.prove"] = prove
+    seen = cloud.writes_accepted(frontends.ctx)
+    assert frontends.serving == sorted(HOP.apis.values()) and 6080 not in frontends.serving
+    assert seen["node-4"]["nova-novncproxy"] == ["a:6080: write 503"]

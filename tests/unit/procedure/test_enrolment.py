@@ -28,10 +28,27 @@ class Node(RemoteMachine):
         mine = self.world[self.name]
         if mine.get("down"):
             raise NodeFailed(self.name, argv[0], "no route to host")
-        if argv[:2] == ["systemctl", "restart"]:
+        if argv[0] == "systemctl":
+            return subprocess.CompletedProcess(argv, self.systemctl(mine, argv[-1], *argv[1:-1]), stdout=b"")
+        return subprocess.CompletedProcess(argv, 0, stdout=b"")
+
+    def systemctl(self, mine, service, *words):
+        """What `systemctl` exits with."""
+        asked = [word for word in words if word != "-q"]
+        if mine.get("bare"):
+            return 1
+        if asked[0] in ("is-active", "is-enabled"):
+            return 0 if mine.get(asked[0].removeprefix("is-")) else 3
+        if asked[0] in ("enable", "disable"):
+            mine["enabled"] = asked[0] == "enable"
+        if "--now" in asked:
+            mine["active"] = False
+        if asked[0] == "restart":
+            mine["active"] = True
+            mine["read"] = mine.get(enrol.CONFIG)
             mine.setdefault(enrol.PUBLIC_KEY, key(f"new key of {self.name}"))
             self.world["keys"].announce(self.name, fingerprint(mine[enrol.PUBLIC_KEY]))
-        return subprocess.CompletedProcess(argv, 0, stdout=b"")
+        return 0
 
     def read(self, path):
         self.run(["cat"])
@@ -183,3 +200,68 @@ def test_withdrawing_gives_files_and_keys_back(enrolment, world):
     assert enrol.CONFIG not in world["node-1"]
     assert world["keys"].list() == {}
     assert salt_config.pristine().machines() == []
+    assert not world["node-1"]["active"] and not world["node-1"]["enabled"]
+    assert enrolment().enrolled() == []
+
+
+@pytest.mark.parametrize(("active", "enabled"), [(True, True), (True, False), (False, True)])
+def test_a_minion_that_was_there_before_runs_as_it_ran_and_reads_its_own_configuration(
+    enrolment, world, active, enabled
+):
+    world["node-1"].update(active=active, enabled=enabled)
+    enrolment().apply()
+    assert world["node-1"]["active"] and world["node-1"]["enabled"]
+    enrolment().withdraw()
+    assert (world["node-1"]["active"], world["node-1"]["enabled"]) == (active, enabled)
+    assert not active or world["node-1"]["read"] is None
+
+
+def test_a_minion_that_was_this_master_s_before_stays_one(enrolment, world):
+    world["node-1"].update({"active": True, "enabled": True, enrol.PUBLIC_KEY: key("of before")})
+    known = {"state": "accepted", "fingerprint": fingerprint(key("of before"))}
+    world["keys"].known["node-1"] = dict(known)
+    enrolment().apply()
+    enrolment().withdraw()
+    assert world["keys"].list() == {"node-1": known}
+
+
+def test_what_ran_before_is_remembered_when_enrolling_is_done_twice(enrolment, world):
+    world["node-1"].update(active=False, enabled=False)
+    enrolment().apply()
+    world["keys"].known.clear()
+    enrolment().apply()
+    enrolment().withdraw()
+    assert not world["node-1"]["active"]
+
+
+def test_withdrawing_that_was_interrupted_is_finished(enrolment, world, monkeypatch):
+    world["node-1"].update(active=True, enabled=True)
+    enrolment().apply()
+
+    def power_fails(service, before):
+        raise Failed("the power failed")
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(enrol.Service, "put_back", power_fails)
+        with pytest.raises(Failed):
+            enrolment().withdraw()
+    assert enrolment().enrolled() == ["node-1", "node-2"]
+    enrolment().withdraw()
+    assert world["node-1"]["active"] and world["keys"].list() == {}
+
+
+def test_a_node_without_salt_minion_is_named_with_the_package_before_anything_is_written_there(enrolment, world):
+    world["node-2"]["bare"] = True
+    with pytest.raises(Failed) as refused:
+        enrolment().apply()
+    assert refused.value.message == (
+        "node-2: it has no Salt minion: install the package salt-minion on it and run this command again"
+    )
+    assert enrol.CONFIG not in world["node-2"]
+    assert enrolment().pending() == {"node-2": "enrolled"}
+
+
+def test_nodes_that_are_about_to_be_wiped_are_not_withdrawn_later(enrolment, world):
+    enrolment().apply()
+    assert enrolment().forget() == ["node-1", "node-2"]
+    assert world["keys"].list() == {} and enrolment().enrolled() == []

@@ -5,9 +5,10 @@ import copy
 import pytest
 
 from octane.errors import InvariantBroken
+from octane.path import load_hops
 from octane.procedure import membership
 from octane.verify import invariants
-from tests.unit.procedure.world import FakeContext, FakeNodes
+from tests.unit.procedure.world import ORIGINAL, FakeContext, FakeNodes, node
 
 WHOLE = {
     "online": ["node-2.domain.tld", "node-3.domain.tld"],
@@ -94,9 +95,10 @@ def leaving_one(monkeypatch):
     found, answers = seen(), {"failed": [], "frontends": {"nova": []}}
     functions = {
         "octane_members.seen": lambda minion: found[minion],
-        "octane_api.prove": lambda minion, expect: answers,
+        "octane_api.prove": lambda minion, expect, serving: answers,
     }
     ctx = FakeContext(FakeNodes(functions), None, [])
+    ctx.record("path", "antelope-caracal")
     monkeypatch.setattr("octane.procedure.leaving.members", lambda ctx: ["node-2", "node-3"])
     monkeypatch.setattr(membership, "ANSWER_TIMEOUT", 0)
     return ctx, found, answers
@@ -127,3 +129,37 @@ def test_quorum_is_not_kept_where_an_api_does_not_answer(leaving_one):
     answers["failed"] = ["nova"]
     with pytest.raises(InvariantBroken, match="nova on node-2"):
         invariants.get("quorum_kept").check(ctx)
+
+
+class Apis:
+    """Controllers whose nova prints VERSION, and what was asked of their frontends."""
+
+    def __init__(self, version):
+        self.serving = []
+        printed = {"commands": [{"output": f"a warning\n{version}\n"}]}
+        functions = {"octane_api.prove": self.prove, "octane_db.run_manage": lambda minion, command: printed}
+        self.ctx = FakeContext(FakeNodes(functions), None, [node(1, ORIGINAL, "controller")])
+
+    def prove(self, minion, expect, serving):
+        self.serving.append(serving)
+        return {"failed": [], "frontends": {"nova": [{"read": {"status": 200}}], "console": [{"read": None}]}}
+
+
+def test_before_a_path_is_chosen_the_apis_are_those_of_the_release_that_runs():
+    apis = Apis("27.5.1")
+    assert membership.require_answers(apis.ctx, ["node-1"]) == {"node-1": "1 APIs answer"}
+    hop = next(hop for hop in load_hops() if hop.name == "antelope-caracal")
+    assert apis.serving == [sorted(set(hop.apis.values()))]
+
+
+def test_of_the_chosen_path_they_are_taken_from_it():
+    apis = Apis("27.5.1")
+    apis.ctx.record("path", "juno-kilo")
+    membership.require_answers(apis.ctx, ["node-1"])
+    assert 8773 in apis.serving[0]
+
+
+def test_behind_every_frontend_of_a_release_that_no_path_knows_a_service_must_answer():
+    apis = Apis("99.0.0")
+    membership.require_answers(apis.ctx, ["node-1"])
+    assert apis.serving == [None]

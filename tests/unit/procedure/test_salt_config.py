@@ -6,6 +6,7 @@ import yaml
 from octane.errors import Refused
 from octane.fuel import credentials
 from octane.procedure import salt_config
+from octane.service import Running
 
 
 @pytest.fixture
@@ -70,3 +71,83 @@ def test_the_master_is_given_modules_when_they_changed_and_not_again(salt, monke
     assert salt_config.changes() == {}
     salt_config._synced().write_text("of an older product")
     assert salt_config.changes() == {"modules": "synchronised"}
+
+
+class SaltMaster:
+    """The service as it is, without a machine under it."""
+
+    def __init__(self, active, enabled):
+        self.now = Running(active, enabled)
+        self.starts = 0
+
+    def is_active(self):
+        return self.now.active
+
+    def running(self):
+        return self.now
+
+    def restart(self):
+        self.now = Running(True, True)
+        self.starts += 1
+
+    def put_back(self, before):
+        self.now = before
+        self.starts += before.active
+
+
+@pytest.fixture
+def service(salt, monkeypatch):
+    """Makes the Salt master's service one that is as told."""
+
+    def become(active, enabled):
+        found = SaltMaster(active, enabled)
+        monkeypatch.setattr(salt_config, "SERVICE", found)
+        return found
+
+    def synchronise():
+        salt_config._synced().write_text(salt_config.product_digest(salt_config.MASTER_FOLDERS))
+        return {}
+
+    monkeypatch.setattr(salt_config, "sync", synchronise)
+    monkeypatch.setattr(salt_config, "wait_until_it_listens", lambda: None)
+    return become
+
+
+@pytest.mark.parametrize(("active", "enabled"), [(True, True), (True, False), (False, True), (False, False)])
+def test_after_the_cleanup_the_salt_master_runs_as_before_prepare(service, active, enabled):
+    master = service(active, enabled)
+    salt_config.configure_salt()
+    assert master.now == Running(True, True)
+    salt_config.restore_configuration()
+    salt_config.deconfigure_salt()
+    assert master.now == Running(active, enabled)
+
+
+def test_the_configuration_of_before_is_in_force_after_the_cleanup(service):
+    master = service(True, True)
+    salt_config.configure_salt()
+    salt_config.restore_configuration()
+    before = master.starts
+    assert salt_config.deconfigure_salt(test=True) == {"salt-master": "restarted"}
+    assert master.starts == before
+    assert salt_config.deconfigure_salt() == {"salt-master": "restarted"}
+    assert master.starts == before + 1
+    assert salt_config.deconfigure_salt() == {} and master.starts == before + 1
+
+
+def test_a_cleanup_that_had_to_configure_salt_again_remembers_how_it_ran(service):
+    master = service(False, False)
+    salt_config.configure_salt()
+    salt_config.restore_configuration()
+    salt_config.configure_salt()
+    salt_config.restore_configuration()
+    salt_config.deconfigure_salt()
+    assert master.now == Running(False, False)
+    salt_config.configure_salt()
+    assert salt_config._before() == Running(False, False)
+
+
+def test_a_master_that_was_never_prepared_is_left_alone(service):
+    master = service(True, True)
+    assert salt_config.deconfigure_salt() == {}
+    assert master.starts == 0
