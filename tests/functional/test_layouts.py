@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from octane.errors import NodeFailed
 from octane.fuel.uplinks import isolate
 from octane.plan import network
-from octane.procedure import control, isolation, seed_network
+from octane.procedure import computes, control, isolation, seed_network
 from tests.functional import layouts
 from tests.functional.booting import Machine, Switched
 from tests.functional.network_hosts import NEEDED, REPOSITORY
@@ -252,8 +253,10 @@ def ctx(cloud, monkeypatch):
     ports = network.ports(cloud.members())
     monkeypatch.setattr(isolation, "uplinks_of_both_sides", lambda ctx: ports)
     monkeypatch.setattr(seed_network, "seed_nodes", lambda ctx: [one for one in nodes if one.environment == SEED])
-    # There are no brokers.
-    monkeypatch.setattr(control, "_reconnect", lambda ctx, brokers: {})
+    # There are no brokers, and no Nailgun to tell whose addresses are to be asked for: that is done here.
+    monkeypatch.setattr(computes, "note_idle", lambda ctx: "")
+    monkeypatch.setattr(computes, "reconnect", lambda ctx, brokers: {})
+    monkeypatch.setattr(isolation, "Hearing", lambda ctx: SimpleNamespace(only_original=dict))
     made.record(isolation.UPLINKS, {name: ports[name] for name in SEEDS})
     return made
 
