@@ -34,12 +34,15 @@ def original(lab):
     return observe.checksums(lab, OLD[0], DATABASES)
 
 
-def another_old(lab):
-    """An old controller whose database server is not the one that is copied, as the journal tells it."""
+def copied(lab):
+    """The old controller whose database server is copied and followed, as the journal tells it."""
     stages = json.loads(lab.octane("status", SEED, "-f", "json").stdout)["upgrades"][0]["stages"]
     steps = {step["step"]: step for stage in stages for step in stage["steps"] if stage["stage"] == "upgrade-db"}
-    source = next(one["data"]["source"] for one in steps["db.way_chosen"]["evidence"] if "source" in one["data"])
-    return next(host for host in OLD[1:] if host != source)
+    return next(one["data"]["source"] for one in steps["db.way_chosen"]["evidence"] if "source" in one["data"])
+
+
+def another_old(lab):
+    return next(host for host in OLD[1:] if host != copied(lab))
 
 
 def broken(lab, fault, host):
@@ -72,6 +75,7 @@ def whole_again(lab, hosts):
     ("fault", "victim", "mending", "side"),
     [
         pytest.param("kill", another_old, "poweron", OLD, id="an old controller loses power"),
+        pytest.param("kill", copied, "poweron", OLD, id="the old controller that is copied loses power"),
         pytest.param("kill", NEW[2], "poweron", NEW, id="a new controller loses power"),
         pytest.param("partition", TARGET, "heal", NEW, id="the network is cut"),
         pytest.param("fill-disk", TARGET, "heal", NEW, id="the disk is full"),
