@@ -10,18 +10,25 @@ from octane.errors import BadInput, Refused
 from octane.fuel.nodes import Node, controllers
 from octane.stage import FENCED
 
-COMPUTE = "compute"
+COMPUTE, CONTROLLER = "compute", "controller"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Minion ids by ascending Fuel id; ``admin`` and ``fqdn`` map one to its address and its full name."""
+    """Minion ids by ascending Fuel id; ``admin`` and ``fqdn`` map one to its address and its full name. ``others`` are
+    clients of the controllers as well: storage nodes that are no computes."""
 
     originals: tuple[str, ...]
     seeds: tuple[str, ...]
     computes: tuple[str, ...]
+    others: tuple[str, ...]
     admin: Mapping[str, str]
     fqdn: Mapping[str, str]
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Who goes on with other controllers after the switch."""
+        return (*self.computes, *self.others)
 
     @property
     def original_hosts(self) -> tuple[str, ...]:
@@ -77,6 +84,7 @@ def _sides(ctx: Context, original: int, seed: int) -> Sides:
         originals=originals,
         seeds=seeds,
         computes=tuple(node.minion for node in members if COMPUTE in node.roles),
+        others=tuple(node.minion for node in members if node.deployed and not node.roles & {COMPUTE, CONTROLLER}),
         admin={node.minion: node.admin_address for node in members},
         fqdn={node.minion: node.fqdn for node in members},
     )

@@ -15,7 +15,7 @@ from octane.wait import until
 AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180
 RESTART_TIMEOUT = 120
-CLIENTS = ("nova-compute", "neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent")
+CLIENTS = ("nova-compute", "cinder-volume", "neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent")
 """Clients of brokers that are restarted where the kernel (before 4.9) cannot cut their connections. What wires ports
 is not among them: up to Kilo it cuts guests off while it starts, and it finds out by itself when it next reports."""
 IDLE = "control.idle_computes"
@@ -65,8 +65,9 @@ def unconsumed(ctx: Context, brokers: tuple[str, ...]) -> list[str]:
 
 
 def reachable(ctx: Context) -> list[str]:
-    """Computes that answer: one that does not must keep nobody else from the cloud once the addresses have moved."""
-    every = list(sides(ctx).computes)
+    """Computes, and storage nodes beside them, that answer: one that does not must keep nobody else from the cloud once
+    the addresses have moved."""
+    every = list(sides(ctx).clients)
     return sorted(ctx.nodes.ping(every)) if every else []
 
 

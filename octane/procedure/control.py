@@ -49,7 +49,7 @@ class Answering(Check):
         side, gone = sides(ctx), sorted(fenced(ctx))
         if not side.seeds:
             raise Refused(f"every controller of environment {ctx.seed} was stated to be powered off: nobody is left")
-        wanted = [*side.originals, *side.seeds, *side.computes]
+        wanted = [*side.originals, *side.seeds, *side.clients]
         silent = sorted(set(wanted) - ctx.nodes.answering(wanted, ANSWER_TIMEOUT))
         if silent:
             said = {**ctx.options, FENCED: [*gone, *silent]}
@@ -359,7 +359,7 @@ def _flush(ctx: Context) -> list[str]:
     there = computes.reachable(ctx)
     if there:
         ctx.nodes.call(there, "octane_net.flush_neighbours")
-    return [node for node in sides(ctx).computes if node not in there]
+    return [node for node in sides(ctx).clients if node not in there]
 
 
 def _beside(port: Mapping[str, Any], uplinks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import InvariantBroken, WaitTimeout
+from octane.procedure.computes import reachable
 from octane.procedure.isolation import gateways
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -37,7 +38,7 @@ class PeersKnow(LibraryStep):
             rounds.append(_look(ctx)["stale"])
             if rounds[-1]:
                 ctx.nodes.call(list(sides(ctx).seeds), "octane_net.announce")
-                computes = _answering(ctx)
+                computes = reachable(ctx)
                 if computes:
                     ctx.nodes.call(computes, "octane_net.flush_neighbours")
             return not rounds[-1]
@@ -65,7 +66,7 @@ def _look(ctx: Context) -> dict[str, Any]:
 
 
 def _on_computes(ctx: Context, known: Known) -> tuple[list[str], dict[str, int]]:
-    computes = _answering(ctx)
+    computes = reachable(ctx)
     macs = {one["address"]: one["mac"].lower() for found in known.values() for one in found if not one["netns"]}
     if not computes:
         return [], {}
@@ -97,8 +98,3 @@ def _at_gateways(ctx: Context, known: Known) -> tuple[list[str], dict[str, int |
         if heard[gateway] and not answered
     ]
     return deaf, {gateway: number or None for gateway, number in heard.items()}
-
-
-def _answering(ctx: Context) -> list[str]:
-    computes = list(sides(ctx).computes)
-    return sorted(ctx.nodes.ping(computes)) if computes else []

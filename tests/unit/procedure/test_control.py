@@ -357,6 +357,21 @@ def test_a_compute_without_nova_before_the_switch_is_told_and_waited_for_by_nobo
     assert not ctx.recall(computes.IDLE), "another switch looks for itself"
 
 
+def test_a_storage_node_is_a_client_of_the_controllers_too_and_no_compute_to_wait_for(ctx, network):
+    ctx.fuel.nodes().append(node(8, ORIGINAL, "cinder"))
+    ctx.fuel.nodes().append(replace(node(9, ORIGINAL, "cinder"), deployed=frozenset(), pending=frozenset({"cinder"})))
+    network.consumers["compute.node-7.domain.tld"] = 1
+    control.Switch().apply(ctx)
+    flushed = [targets for fun, targets in ctx.nodes.asked if fun == "octane_net.flush_neighbours"]
+    assert flushed == [("node-7", "node-8")]
+    control.Reconnect().apply(ctx)
+    assert network.cut == ["node-7", "node-8"]
+    assert control.Reconnect().verify(ctx)["consumed"] == ["node-7"]
+    ctx.nodes.silent = {"node-8"}
+    with pytest.raises(Refused, match="no answer from node-8"):
+        control.Answering().verify(ctx)
+
+
 def test_where_the_kernel_cannot_cut_connections_their_clients_are_restarted_there_and_nowhere_else(ctx, network):
     ctx.fuel.nodes().append(node(8, ORIGINAL, "compute"))
     network.consumers |= {"compute.node-7.domain.tld": 1, "compute.node-8.domain.tld": 1}
