@@ -8,6 +8,7 @@ from typing import Any
 from octane.context import Context
 from octane.errors import InvariantBroken, Refused
 from octane.procedure.reach import Reach
+from octane.procedure.transfer import END_TIMEOUT
 from octane.sides import Sides, sides
 from octane.stage import undo_command
 
@@ -165,11 +166,16 @@ def drop_copy(ctx: Context, reach: Reach) -> None:
     side = sides(ctx)
     there = reach.heard(side.seeds[:1])
 
+    def end() -> None:
+        # A receiver that outlived the run it belongs to would go on loading.
+        ctx.nodes.call(there, "octane_stream.end", timeout=END_TIMEOUT)
+
     def drop() -> None:
         server, names = ctx.recall(SEED_SERVER) or seed_server(ctx, side), list(ctx.path.databases)
         ctx.nodes.state(there, "octane_db.absent_databases", databases=names, server=server, timeout=CHECKSUM_TIMEOUT)
 
     if there:
+        reach.attempt(end)
         reach.attempt(drop)
 
 

@@ -12,6 +12,8 @@ from octane.sides import Sides
 from octane.stage import DEFAULT_RATE
 
 TIMEOUT = 4 * 3600
+END_TIMEOUT = 300
+"""Seconds for a transfer to end and to take back what it had loaded."""
 
 Sent = dict[str, Any]
 """{"bytes": int, "sha256": str, "seconds": float}, of databases with "position", as ``octane_db.send`` returns it."""
@@ -50,6 +52,8 @@ def databases(ctx: Context, ends: Ends, names: list[str], server: str, limit: in
     :param limit: bytes per second over all streams; 0: none
     :raises Failed: other bytes arrived than were sent.
     """
+    # One that outlived its run would take back what it loaded in the end: this copy.
+    ctx.nodes.call([ends.source, ends.target], "octane_stream.end", timeout=END_TIMEOUT)
     expected = sum(ctx.nodes.call([ends.source], "octane_db.sizes", names)[ends.source].values())
     where = f"from {ends.source} to {ends.target}, {at_most(limit)}"
     ctx.progress(f"streaming {len(names)} databases {where}", bytes=expected)

@@ -248,7 +248,7 @@ def drop(databases, server):
     require_server(server)
     there = sorted(set(databases) & set(_all()))
     for name in there:
-        __salt__["octane_mysql.execute"](f"DROP DATABASE {_name(name)}")
+        __salt__["octane_mysql.execute"](f"DROP DATABASE IF EXISTS {_name(name)}")
     return there
 
 

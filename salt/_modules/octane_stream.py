@@ -22,6 +22,7 @@ import time
 from salt.exceptions import CommandExecutionError
 
 STREAMS = "/var/lib/octane-node/streams"
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "octane_wire")
 _TICKET = re.compile(r"[0-9a-f]{32}")
 
 
@@ -151,16 +152,36 @@ def abandon(ticket):
     return True
 
 
+def end():
+    """
+    End every transfer of this node that still runs, as after the death of the master that had ordered it: a receiver
+    takes back what it had half loaded.
+
+    :return: their tickets
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_stream.end
+    """
+    known = sorted(os.listdir(STREAMS)) if os.path.isdir(STREAMS) else []
+    # Tunnels have their folders there too, and are not of this program.
+    running = [ticket for ticket in known if _TICKET.fullmatch(ticket) and _PROGRAM in _words(_folder(ticket))]
+    for ticket in running:
+        abandon(ticket)
+    return running
+
+
 def _start(ticket, order):
     folder = _folder(ticket)
     if not os.path.exists(f"{folder}/key.pem"):
         raise CommandExecutionError(f"this node has no identity {ticket[:8]} for a transfer, or it was used up")
     __salt__["octane_files.note"](f"{folder}/order.json", json.dumps(order))
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "octane_wire")
     with open(f"{folder}/log", "wb") as log:
         process = subprocess.Popen(
             # Compiled files would look to Salt like modules to take away again.
-            [sys.executable, "-B", program, folder],
+            [sys.executable, "-B", _PROGRAM, folder],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -229,14 +250,20 @@ def _state(folder):
 
 
 def _is_running(folder):
+    words = _words(folder)
+    # For a moment after its start a program has no command line yet.
+    return folder in words or words == [""]
+
+
+def _words(folder):
+    """The command line of what runs for a transfer, nothing once that is gone."""
     try:
         pid = _read(f"{folder}/pid")
         words = _read(f"/proc/{pid}/cmdline").split("\0")
         ended = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] in ("Z", "X")
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    # For a moment after its start a program has no command line yet.
-    return not ended and (folder in words or words == [""])
+        return []
+    return [] if ended else words
 
 
 def _read(path):

@@ -3,6 +3,7 @@ Two real MariaDB servers: what is read of them, and databases moved between them
 """
 
 import subprocess
+import threading
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -233,3 +234,22 @@ def test_only_idle_clients_of_the_databases_are_sent_away(old):
         assert old.call("writers") and old.node.call("octane_sessions.release", ["keystone"])["ended"] == 0
         busy.stdin.close()
         idle.stdin.close()
+
+
+def test_a_receiver_that_outlived_its_run_takes_back_what_it_had_loaded_before_another_begins(old, new):
+    old.sql("INSERT INTO nova.instances (data) SELECT REPEAT(UUID(), 50000) FROM nova.seq_1_to_10;")
+    identity = old.call("identity")
+    receiver = new.call("receive", ["nova"], "127.0.0.1", identity["certificate"], server=new.identifier())
+    where = ("127.0.0.1", receiver["port"], receiver["certificate"], identity["identity"])
+    sending = threading.Thread(target=_send_in_vain, args=(old, where))
+    sending.start()
+    until(lambda: "nova" in new.call("databases"), "the copy to arrive")
+    assert new.node.call("octane_stream.end") == [receiver["ticket"]]
+    assert "nova" not in new.call("databases")
+    sending.join(60)
+    assert new.call("drop", ["nova"], new.identifier()) == []
+
+
+def _send_in_vain(old, where):
+    with pytest.raises(CommandExecutionError, match="sending nova"):
+        old.call("send", ["nova"], *where, timeout=60, limit=200_000)

@@ -136,3 +136,15 @@ def test_salt_brings_the_whole_program_to_a_node_and_takes_none_of_it_for_a_modu
     assert {file.name for file in there.iterdir()} == {file.name for file in kept.glob("*.py")}
     listed = call("sys.list_modules", "octane_*")
     assert "octane_stream" in listed and "octane_wire" not in listed
+
+
+def test_what_outlived_its_run_is_ended_and_a_key_that_nobody_used_yet_is_kept(sides, keys):
+    sender, receiver = sides
+    certificate = sender.call("stream.identity")["certificate"]
+    waiting = receiver.call("trees.receive", [str(keys[1])], "127.0.0.1", certificate)
+    unused = receiver.call("stream.identity")["identity"]
+    assert receiver.call("stream.end") == [waiting["ticket"]]
+    assert receiver.call("stream.end") == []
+    with pytest.raises(CommandExecutionError, match="no transfer"):
+        receiver.call("stream.received", waiting["ticket"])
+    assert receiver.call("stream.abandon", unused) is True

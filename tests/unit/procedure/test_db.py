@@ -52,6 +52,7 @@ class Clouds:
                 "writes": 0,
                 "family": "mariadb",
             },
+            "octane_stream.end": lambda minion: [],
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.receive": self.receive,
             "octane_db.send": self.send,

@@ -71,6 +71,7 @@ class World:
             "octane_service.started": lambda minion, **_: self.writers.update({minion: True}),
             "octane_api.read_write": self.accept,
             "octane_api.absent": lambda minion, **_: None,
+            "octane_stream.end": lambda minion: [],
             "octane_db.absent_databases": self.drop,
             "octane_db.checksums": lambda minion, names: {"nova": {"instances": 1}},
             "octane_db.last_committed": lambda minion: 100,

@@ -42,6 +42,7 @@ class Cloud:
             "octane_db.compare_schemas": lambda minion, schemas: {
                 one["database"]: {"found": self.heads, "wanted": None, "error": ""} for one in schemas
             },
+            "octane_stream.end": lambda minion: [],
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.send": self.send,
             "octane_db.received": lambda minion, ticket: {"sha256": "abc"},

@@ -76,6 +76,7 @@ class Servers:
             "octane_db.server": lambda minion: {"id": "old" if minion in ("node-1", "node-2") else "new"},
             "octane_db.wsrep": lambda minion: {"enabled": True, **WHOLE},
             "octane_db.writers": lambda minion: [self.writing.pop()] if minion == "node-1" and self.writing else [],
+            "octane_stream.end": lambda minion: [],
             "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
             "octane_db.receive": lambda minion, names, bind, certificate, server, replace: {
                 "port": 3,

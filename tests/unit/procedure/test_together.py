@@ -46,6 +46,7 @@ def ctx(members, monkeypatch):
         "octane_db.sizes": lambda minion, names: dict.fromkeys(names, 1),
         "octane_db.server": lambda minion: {"id": "old" if minion == "node-1" else "new"},
         "octane_db.checksums": lambda minion, names: sums,
+        "octane_stream.end": lambda minion: [],
         "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
         "octane_db.receive": lambda minion, *_, **__: {"port": 3, "certificate": "public", "ticket": "t"},
         "octane_db.send": lambda minion, *_, **__: sent,

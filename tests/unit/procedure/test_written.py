@@ -78,6 +78,7 @@ class Clouds:
                 "tables": {"keystone.user": {"inserted": 1}} if minion == "node-4" else {},
             },
             "octane_db.databases": lambda minion: list(HOP.databases),
+            "octane_stream.end": lambda minion: [],
             "octane_db.identity": lambda minion: {"identity": "one", "certificate": "public"},
             "octane_db.receive_files": self.receive,
             "octane_db.send_files": lambda minion, names, *to: {"sha256": "abc"},
