@@ -204,9 +204,11 @@ def unheard(caller, monkeypatch):
     return with_client
 
 
-def test_nothing_is_asked_of_anyone_before_all_have_come_back_to_the_master(unheard):
+def test_nothing_is_asked_of_anyone_before_all_have_come_back_to_the_master(unheard, monkeypatch):
     client = Returning(lost=2)
     nodes = unheard(client)
+    monkeypatch.setattr(salt_master, "CONNECT_SECONDS", 30)
+    monkeypatch.setattr(salt_master, "FIRST_PING_SECONDS", 0.1)
     assert nodes.call(["node-1", "node-2"], "x.y") == {"node-1": 1, "node-2": 1}
     pings = [(targets, fun) for targets, fun, *_ in client.published[:-1]]
     assert pings == [(["node-1", "node-2"], "test.ping"), (["node-2"], "test.ping"), (["node-2"], "test.ping")]
