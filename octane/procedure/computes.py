@@ -71,6 +71,14 @@ def reachable(ctx: Context) -> list[str]:
     return sorted(ctx.nodes.ping(every)) if every else []
 
 
+def forget_neighbours(ctx: Context) -> list[str]:
+    """Let them ask anew who has the addresses; those that did not answer."""
+    there = reachable(ctx)
+    if there:
+        ctx.nodes.call(there, "octane_net.flush_neighbours")
+    return [node for node in sides(ctx).clients if node not in there]
+
+
 def reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, Any]:
     """Cut the computes' connections to brokers and wait until BROKERS have them.
 

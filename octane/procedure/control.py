@@ -177,7 +177,7 @@ class Switch(LibraryStep):
         ctx.record(SERVED, True)
         evidence = _hand_over(ctx, _leave(ctx), _take(ctx))
         ctx.record(SWITCHED, True)
-        evidence |= {"not told": _flush(ctx), "idle before": computes.idle(ctx)}
+        evidence |= {"not told": computes.forget_neighbours(ctx), "idle before": computes.idle(ctx)}
         return Outcome(
             changes={"moved": [*side.originals, *side.seeds]},
             comment="; ".join(filter(None, (f"addresses were with nobody for {evidence['away']} s", told))),
@@ -210,7 +210,7 @@ class Switch(LibraryStep):
         if wrong:
             raise InvariantBroken(f"ports are not where the way back puts them: {wrong}")
         ctx.record(SWITCHED, None)
-        evidence["not told"] = _flush(ctx)
+        evidence["not told"] = computes.forget_neighbours(ctx)
         if overlay.pending(ctx):
             overlay.apply(ctx)
         back = {node: mine for node, mine in (ctx.recall(BACK) or {}).items() if node in originals}
@@ -352,14 +352,6 @@ def _await_brokers(ctx: Context, brokers: list[str]) -> None:
         until(answer, START_TIMEOUT, f"the brokers of {', '.join(brokers)} to answer")
     except WaitTimeout as error:
         raise Failed(f"{error.message}; last: {trouble[-1]}") from error
-
-
-def _flush(ctx: Context) -> list[str]:
-    """Let the computes ask anew who has the addresses; those that did not answer."""
-    there = computes.reachable(ctx)
-    if there:
-        ctx.nodes.call(there, "octane_net.flush_neighbours")
-    return [node for node in sides(ctx).clients if node not in there]
 
 
 def _beside(port: Mapping[str, Any], uplinks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import InvariantBroken, WaitTimeout
-from octane.procedure.computes import reachable
+from octane.procedure.computes import forget_neighbours, reachable
 from octane.procedure.isolation import gateways
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
@@ -27,20 +27,22 @@ class PeersKnow(LibraryStep):
     A switch or a router that does not heed gratuitous ARP keeps what it knows for minutes or hours.
     """
 
+    def __init__(self) -> None:
+        self._seen: dict[str, Any] = {}
+        """What was seen last: it takes seconds, and need not be seen twice."""
+
     def pending(self, ctx: Context) -> dict[str, Any]:
-        stale = _look(ctx)["stale"]
+        stale = self._look(ctx)
         return {"announce again": stale} if stale else {}
 
     def apply(self, ctx: Context) -> Outcome:
         rounds: list[list[str]] = []
 
         def known() -> bool:
-            rounds.append(_look(ctx)["stale"])
+            rounds.append(self._look(ctx))
             if rounds[-1]:
                 ctx.nodes.call(list(sides(ctx).seeds), "octane_net.announce")
-                computes = reachable(ctx)
-                if computes:
-                    ctx.nodes.call(computes, "octane_net.flush_neighbours")
+                forget_neighbours(ctx)
             return not rounds[-1]
 
         try:
@@ -50,13 +52,18 @@ class PeersKnow(LibraryStep):
         return Outcome(changes={"announced": rounds[0]}, evidence={"rounds": len(rounds)})
 
     def verify(self, ctx: Context) -> dict[str, Any]:
-        found = _look(ctx)
-        if found["stale"]:
-            raise InvariantBroken("; ".join(found["stale"]))
-        return found
+        if not self._seen:
+            self._look(ctx)
+        if self._seen["stale"]:
+            raise InvariantBroken("; ".join(self._seen["stale"]))
+        return self._seen
+
+    def _look(self, ctx: Context) -> list[str]:
+        self._seen = _seen_by_peers(ctx)
+        return list(self._seen["stale"])
 
 
-def _look(ctx: Context) -> dict[str, Any]:
+def _seen_by_peers(ctx: Context) -> dict[str, Any]:
     """{"stale": sentences, "computes": {minion id: how many of the addresses it knows}, "gateway": {address of a
     gateway: how many addresses it answered, or None if none}}."""
     known: Known = ctx.nodes.call(list(sides(ctx).seeds), "octane_net.announceable")

@@ -155,7 +155,7 @@ def plug(bridge, port, interfaces=()):
         salt node-4 octane_interfaces.plug br-ex eth1
     """
     _rewrite(bridge, lambda text: _relisted(text, [one for one in _was_listed(text) if one in {*_listed(text), port}]))
-    if len(port) <= _LONGEST and _read(_file(port)) is not None:
+    if len(port) <= _LONGEST and is_described(port):
         _rewrite(port, lambda text: _uncommented(text) if _MARK in text else _as_port(text, bridge, port))
         return
     for name in interfaces:
@@ -212,7 +212,7 @@ def make_internal(bridge, switch, words):
     make = " ".join(map(shlex.quote, ["ovs-vsctl", "--timeout=20", *words]))
     # What fails there must not keep the bridge from its other ports.
     _rewrite(bridge, functools.partial(_with_line, line=f"pre-up {make} || true"))
-    if _read(_file(switch)) is not None:
+    if is_described(switch):
         _rewrite(bridge, functools.partial(_with_line, line=f"pre-up ifup {checked(switch)} || true"))
 
 
