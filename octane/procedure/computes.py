@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from octane.context import Context
-from octane.errors import NodeFailed, WaitTimeout
+from octane.errors import NodeFailed
 from octane.procedure import isolation, tenants
 from octane.procedure.isolation import SWITCHED
 from octane.sides import sides
-from octane.wait import until
+from octane.wait import until_none
 
 AMQP_PORT = 5673
 RECONNECT_TIMEOUT = 180
@@ -91,7 +91,7 @@ def reconnect(ctx: Context, brokers: tuple[str, ...]) -> dict[str, Any]:
     cut = ctx.nodes.call(there, "octane_net.cut_connections", AMQP_PORT, [network])
     restarted = _restart_clients(ctx, [node for node, found in cut.items() if found["how"] == "unsupported"])
     what = f"every compute's queue to be consumed on the brokers of {', '.join(brokers)}"
-    none_missing(lambda: [node for node in unconsumed(ctx, brokers) if node in there], RECONNECT_TIMEOUT, what, 0.5)
+    until_none(lambda: [node for node in unconsumed(ctx, brokers) if node in there], RECONNECT_TIMEOUT, what, 0.5)
     return {"connections_cut": {node: found["before"] for node, found in cut.items()}, "restarted": restarted}
 
 
@@ -109,23 +109,6 @@ def _restart_clients(ctx: Context, nodes: list[str]) -> dict[str, Any]:
     if not nodes:
         return {}
     return ctx.nodes.call(nodes, "octane_service.restart_running", list(CLIENTS), timeout=RESTART_TIMEOUT)
-
-
-def none_missing(look: Callable[[], list[str]], timeout: float, what: str, interval: float = 2.0) -> None:
-    """Wait until LOOK returns nothing.
-
-    :raises WaitTimeout: naming what it returned last
-    """
-    missing: list[str] = []
-
-    def nothing() -> bool:
-        missing[:] = look()
-        return not missing
-
-    try:
-        until(nothing, timeout, what, interval)
-    except WaitTimeout as error:
-        raise WaitTimeout(f"{error.message}; still missing: {', '.join(missing)}") from error
 
 
 def _unconsumed_by_any(ctx: Context, brokers: Iterable[str]) -> list[str]:

@@ -15,13 +15,14 @@ from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
 from octane.procedure import computes, isolation, tenants
 from octane.procedure.checks import Check
+from octane.procedure.env import original
 from octane.procedure.isolation import SERVED, SWITCHED
 from octane.procedure.networks import PORTS
 from octane.procedure.seed_network import Overlay, OverlayPlans, overlay_plans, overlay_ports
 from octane.sides import fenced, sides
 from octane.stage import FENCED, command_line
 from octane.step import LibraryStep, Outcome
-from octane.wait import until
+from octane.wait import until, until_none
 
 REPORT_TIMEOUT = 180
 START_TIMEOUT = 600
@@ -298,7 +299,7 @@ class ComputesReport(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         what = "every compute to be up as the new controllers see it"
-        computes.none_missing(lambda: computes.down(ctx), REPORT_TIMEOUT, what)
+        until_none(lambda: computes.down(ctx), REPORT_TIMEOUT, what)
         up = computes.awaited(ctx)
         return Outcome(comment=f"{len(up)} computes are up", evidence={"up": up})
 
@@ -315,9 +316,13 @@ def pin(ctx: Context) -> dict[str, str]:
 
 
 def fence(ctx: Context) -> dict[str, Any]:
-    """Arguments of ``octane_net.fence``: which bridges and ports the original's controllers are cut from, and why."""
+    """Arguments of ``octane_net.fence``: which bridges and ports the original's controllers are cut from, why, and the
+    addresses at which they reach each other until their cluster is stopped."""
     ports: Mapping[str, list[dict[str, Any]]] = ctx.recall(PORTS) or {}
+    joined = [node for node in original(ctx).nodes() if node.minion in sides(ctx).originals]
+    held = isolation.held_addresses(ctx, joined)
     return {
+        "peers": sorted({address for addresses in held.values() for address in addresses}),
         "plans": {node: _fence_plan(ports.get(node, [])) for node in sides(ctx).originals},
         "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}",
     }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import Failed, InvariantBroken, Refused, WaitTimeout
+from octane.errors import Failed, InvariantBroken, Refused
 from octane.procedure import standstill, tables, transfer
 from octane.procedure.checks import Check
 from octane.procedure.db_rows import in_flight
@@ -22,7 +22,7 @@ from octane.procedure.transfer import Ends
 from octane.procedure.way import REPLICATING, is_replica, release
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
-from octane.wait import until
+from octane.wait import until_none
 
 EMPTIED = "db.seed_emptied"
 SEED_RESOURCES = "db.seed_resources"
@@ -71,18 +71,13 @@ class WorkEnds(LibraryStep):
     changes_nothing = True
 
     def apply(self, ctx: Context) -> Outcome:
-        seen: list[list[str]] = []
+        def unfinished() -> list[str]:
+            found = in_flight(ctx, ctx.path.databases)
+            if found:
+                ctx.progress(f"waiting for {'; '.join(found)}")
+            return found
 
-        def ended() -> bool:
-            seen.append(in_flight(ctx, ctx.path.databases))
-            if seen[-1]:
-                ctx.progress(f"waiting for {'; '.join(seen[-1])}")
-            return not seen[-1]
-
-        try:
-            until(ended, QUIESCE_TIMEOUT, "work in flight to end")
-        except WaitTimeout as error:
-            raise Failed(f"{error.sentence}: {'; '.join(seen[-1])}") from error
+        seen = until_none(unfinished, QUIESCE_TIMEOUT, "work in flight to end")
         return Outcome(comment="no work is in flight", evidence={"waited_for": seen[0]})
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from octane.context import Context
-from octane.errors import InvariantBroken, WaitTimeout
+from octane.errors import InvariantBroken
 from octane.procedure.computes import forget_neighbours, reachable
 from octane.procedure.isolation import gateways
 from octane.sides import sides
 from octane.step import LibraryStep, Outcome
-from octane.wait import until
+from octane.wait import until_none
 
 TIMEOUT = 15
 """Seconds in which addresses are announced again to those that still look for them elsewhere."""
@@ -36,19 +36,14 @@ class PeersKnow(LibraryStep):
         return {"announce again": stale} if stale else {}
 
     def apply(self, ctx: Context) -> Outcome:
-        rounds: list[list[str]] = []
-
-        def known() -> bool:
-            rounds.append(self._look(ctx))
-            if rounds[-1]:
+        def unknown() -> list[str]:
+            stale = self._look(ctx)
+            if stale:
                 ctx.nodes.call(list(sides(ctx).seeds), "octane_net.announce")
                 forget_neighbours(ctx)
-            return not rounds[-1]
+            return stale
 
-        try:
-            until(known, TIMEOUT, "everybody to know where the addresses are")
-        except WaitTimeout as error:
-            raise InvariantBroken(f"{error.message}: {'; '.join(rounds[-1])}") from error
+        rounds = until_none(unknown, TIMEOUT, "everybody to know where the addresses are")
         return Outcome(changes={"announced": rounds[0]}, evidence={"rounds": len(rounds)})
 
     def verify(self, ctx: Context) -> dict[str, Any]:

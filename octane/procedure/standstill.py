@@ -7,15 +7,15 @@ the path calls expendable, databases that it does not move), and no session may 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from octane.context import Context
-from octane.errors import Failed, OctaneError, WaitTimeout
+from octane.errors import OctaneError
 from octane.procedure import tables
 from octane.procedure.tables import FROZEN, FROZEN_AT
 from octane.sides import sides
-from octane.wait import until
+from octane.wait import until_none
 
 TIMEOUT = 300
 QUIET_SECONDS = 0.5
@@ -46,7 +46,7 @@ def by_log(ctx: Context, at: dict[str, Any]) -> Seen:
         known = [*found["moved"], *found["expendable"], *found["elsewhere"]]
         return [*_written(found["moved"]), *_unexplained(found["committed"], known), *sessions.look()]
 
-    _wait(restless, "the original's log to hold no more writes", 0.1)
+    until_none(restless, TIMEOUT, "the original's log to hold no more writes", 0.1)
     committed = [rounds[0]["committed"][0], rounds[-1]["committed"][1]]
     ctx.record(STOOD_STILL, {"node": at["node"], "committed": committed[1], "seconds": None})
     return {
@@ -82,7 +82,7 @@ def by_checksums(ctx: Context) -> tuple[tables.Checksums, Seen]:
         known = [*tables.moved(*readings[-2:]), *others]
         return [*_written(lasting), *_unexplained([before, committed[-1]], known), *sessions.look()]
 
-    _wait(restless, "the original's tables to stand still", 2.0)
+    until_none(restless, TIMEOUT, "the original's tables to stand still")
     ctx.record(STOOD_STILL, {"node": node, "committed": committed[-1], "seconds": took})
     frozen = tables.lasting(ctx, readings[-1])
     return frozen, {
@@ -183,19 +183,6 @@ class Sessions:
 def last_committed(ctx: Context, node: str) -> int | None:
     """Galera's number of the last write that NODE has; None without Galera."""
     return cast("int | None", ctx.nodes.call([node], "octane_db.last_committed")[node])
-
-
-def _wait(restless: Callable[[], list[str]], what: str, interval: float) -> None:
-    why: list[str] = []
-
-    def settled() -> bool:
-        why[:] = restless()
-        return not why
-
-    try:
-        until(settled, TIMEOUT, what, interval)
-    except WaitTimeout as error:
-        raise Failed(f"{error.message}: {'; '.join(why)}") from error
 
 
 def _written(moved: list[str]) -> list[str]:

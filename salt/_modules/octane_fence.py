@@ -5,10 +5,13 @@ Not killed: daemons that a kill leaves behind go on answering for addresses that
 is in ``/etc/octane-fenced``, for whoever logs in, with the way back; the same as data under ``/var/lib/octane-node``.
 """
 
+import ipaddress
 import json
 import os
 import signal
 import time
+
+from salt.exceptions import CommandExecutionError
 
 MARKER = "/etc/octane-fenced"
 RECORD = "/var/lib/octane-node/fence.json"
@@ -172,12 +175,15 @@ def remove_leftovers():
     return virtual + tenants
 
 
-def sever(bridges):
+def sever(bridges, peers=()):
     """
     End this node's TCP connections by its addresses on bridges that lead nowhere any more. A daemon with words left for
     a peer that cannot hear it waits for minutes before it stops (RabbitMQ two of them, observed).
 
+    :param peers: addresses that this node still reaches by them; brokers that lose each other for a moment heal their
+        partition when they are to stop, and hang (observed)
     :return: the addresses; kernels before 4.9 cannot, and daemons wait there
+    :raises CommandExecutionError: a peer that is no address
 
     CLI Example:
 
@@ -185,11 +191,19 @@ def sever(bridges):
 
         salt node-1 octane_fence.sever '[br-mgmt]'
     """
+    spared = [word for peer in peers for word in ("and", "not", "dst", _address(peer))]
     there = __salt__["octane_net.addresses"]()
     found = [one.partition("/")[0] for bridge in bridges for one in there.get(bridge, {}).get("addresses", [])]
     for address in found:
-        __salt__["cmd.run_all"](["ss", "-K", "src", address], python_shell=False, ignore_retcode=True)
+        __salt__["cmd.run_all"](["ss", "-K", "src", address, *spared], python_shell=False, ignore_retcode=True)
     return found
+
+
+def _address(text):
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise CommandExecutionError(f"{text!r} is not the address of a peer") from error
 
 
 def _virtual():

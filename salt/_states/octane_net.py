@@ -209,7 +209,7 @@ def overlays_absent(name, plans):
 
 
 @_said
-def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
+def fence(name, reason, bridges=(), plans=None, services=None, peers=(), timeout=300):
     """
     A controller is silent on the cloud's networks, also after a reboot: ports out of the bridges, OpenStack and the
     cluster stopped cleanly and disabled, no virtual address left, and a file that says so.
@@ -218,6 +218,7 @@ def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
     :param bridges: those that lead to networks where others have the addresses now
     :param plans: ``{minion id: {"bridges": [bridge], "ports": [{"bridge", "port"}]}}``, each node its own
     :param services: jobs to stop and disable; all of OpenStack when not given
+    :param peers: addresses that this node still reaches when its ports are out: its cluster is one until it is stopped
 
     CLI Example:
 
@@ -238,7 +239,7 @@ def fence(name, reason, bridges=(), plans=None, services=None, timeout=300):
     # The network first: from then on the node is silent, whatever becomes of the rest.
     changes.update(_done(_switched(name, _plan("detach", known["ports"])))["changes"])
     if not __opts__["test"]:
-        __salt__["octane_fence.sever"](known["bridges"])
+        __salt__["octane_fence.sever"](known["bridges"], peers)
     for part in (
         __states__["octane_service.stopped"](name, services=_jobs(known), disable=True, kill_after=UNHEARD),
         __states__["octane_cluster.shutdown"](name, timeout=timeout),

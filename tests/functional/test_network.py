@@ -371,7 +371,10 @@ def test_connections_to_a_broker_are_cut_and_others_live_on(network):
         assert cut == {"before": 2, "after": 0, "how": "ss"}
         assert network.one.call("octane_net.cut_connections", 5673, ["192.168.0.0/24"])["before"] == 0
         assert network.one.run("ss", "-t", "-n", "state", "established").stdout.count(":3306") == 1
-        assert network.one.call("octane_fence.sever", ["br-mgmt"]) == ["192.168.0.1"]
+        # Who is cut off together with it is one cluster with it still.
+        assert network.one.call("octane_fence.sever", ["br-mgmt"], ["192.168.0.3", "192.168.0.2"]) == ["192.168.0.1"]
+        assert network.one.run("ss", "-t", "-n", "state", "established").stdout.count(":3306") == 1
+        assert network.one.call("octane_fence.sever", ["br-mgmt"], ["192.168.0.3"]) == ["192.168.0.1"]
         assert network.one.run("ss", "-t", "-n", "state", "established").stdout.count(":3306") == 0
     finally:
         for process in processes:

@@ -157,6 +157,15 @@ class Network:
             ports[:] = [port for port in ports if port != f"oct{entry['key']}"]
 
 
+CLOUD = SimpleNamespace(
+    nodes=lambda: [
+        replace(node(number, ORIGINAL, role), addresses={"management": f"192.168.0.{10 + number}/24"})
+        for number, role in ((1, "controller"), (2, "controller"), (7, "compute"))
+    ],
+    network=lambda: {"management_vip": "192.168.0.2"},
+)
+
+
 @pytest.fixture
 def network():
     return Network()
@@ -172,6 +181,8 @@ def ctx(network, monkeypatch):
     monkeypatch.setattr(control.Overlay, "_plans", lambda self, ctx: {} if ctx.options.get("fenced") else plans)
     monkeypatch.setattr(control.isolation, "uplinks_of_both_sides", lambda ctx: dict(UPLINKS))
     monkeypatch.setattr(control.isolation, "management_network", lambda ctx: "192.168.0.0/24")
+    monkeypatch.setattr(control, "original", lambda ctx: CLOUD)
+    monkeypatch.setattr(control.isolation, "original", lambda ctx: CLOUD)
     monkeypatch.setattr(control.isolation, "Hearing", lambda ctx: SimpleNamespace(only_original=network.only_original))
     members = [node(1, ORIGINAL, "controller"), node(2, ORIGINAL, "controller")]
     members += [node(4, SEED, "controller"), node(5, SEED, "controller"), node(7, ORIGINAL, "compute")]
@@ -330,7 +341,7 @@ def test_computes_are_cut_from_the_old_brokers_and_awaited(ctx, network):
 def test_a_compute_that_never_comes_back_is_named(ctx, network, monkeypatch):
     monkeypatch.setattr(computes, "RECONNECT_TIMEOUT", 0)
     ctx.nodes.functions["octane_net.cut_connections"] = lambda *_: {"before": 0, "after": 0, "how": "ss"}
-    with pytest.raises(WaitTimeout, match=r"every compute's queue .*; still missing: node-7"):
+    with pytest.raises(WaitTimeout, match=r"every compute's queue .*, in vain: node-7"):
         control.Reconnect().apply(ctx)
 
 
@@ -419,7 +430,7 @@ def test_brokers_of_the_seed_that_tell_nothing_of_use_let_everybody_be_waited_fo
 
 def test_computes_that_are_not_up_in_time_are_named(ctx, network, monkeypatch):
     monkeypatch.setattr(control, "REPORT_TIMEOUT", 0)
-    with pytest.raises(WaitTimeout, match=r"every compute to be up .*; still missing: node-7"):
+    with pytest.raises(WaitTimeout, match=r"every compute to be up .*, in vain: node-7"):
         control.ComputesReport().apply(ctx)
 
 
@@ -465,8 +476,12 @@ def test_the_overlay_is_removed_once_and_only_where_it_is(ctx, network):
     assert control.DropOverlay().pending(ctx) == {}
 
 
-def test_what_is_fenced_is_what_was_planned(ctx):
-    planned = control.fence(ctx)["plans"]
+def test_what_is_fenced_is_what_was_planned_and_the_fenced_stay_one_cluster(ctx):
+    given = control.fence(ctx)
+    planned = given["plans"]
+    assert given["peers"] == ["192.168.0.11", "192.168.0.12", "192.168.0.2"]
+    ctx.options["fenced"] = ["node-2"]
+    assert control.fence(ctx)["peers"] == ["192.168.0.11", "192.168.0.2"]
     assert set(planned) == {"node-1", "node-2"}
     assert planned["node-1"] == {
         "bridges": ["br-ex", "br-mgmt"],
