@@ -1,9 +1,10 @@
 """What the probe asks of each API: data, and how to fill it in.
 
-A *light* request needs no token and reaches no database: it goes through the VIP, HAProxy and a living API process, to
-a path that no API has, which is answered soonest (4 ms of a processor, HAProxy and client included, where a POST to /
-of Neutron takes 12), so that it can be repeated ten times a second for each API on two cores. HAProxy refuses a POST
-with 503 while the APIs are read-only; what the API itself answers to it (300, 401, 404) does not matter. A *full* read
+A *light* request needs no token and reaches no database, so that it can be repeated ten times a second for each API on
+two cores: it goes through the VIP, HAProxy and a living API process. A light read asks for the versions that an API
+tells everybody, as every client does first, and must get them. A light write is a POST to a path that no API has, which
+is answered soonest: HAProxy refuses it with 503 while the APIs are read-only; what the API itself answers to it (300,
+401, 404) does not matter. A *full* read
 lists something from the database and must not be empty (but for stacks, which belong to other projects); a *full* write
 makes a small object whose name begins with "probe-", and an acknowledged one must be found afterwards.
 """
@@ -25,7 +26,7 @@ class Api:
 
     In paths and bodies ``{project}`` is the administrator's project id and ``{name}`` the object's new name; ``lookup``
     says where the object can be found by the ``{id}`` that the write was answered with. ``holds`` is what the answer
-    of a read of a cloud with content contains.
+    of a read of a cloud with content contains. ``versions`` is the path of what a light read asks for.
     """
 
     name: str
@@ -37,12 +38,14 @@ class Api:
     lookup: str
     holds: str = '"id"'
     headers: tuple[tuple[str, str], ...] = ()
+    versions: str = "/"
 
 
 APIS = (
     Api(
         "keystone", 5000, "/v3/projects?name=project-01",
         "POST", "/v3/regions", {"region": {"id": "{name}", "description": "made by the probe"}}, "/v3/regions/{id}",
+        versions="/v3",
     ),
     Api(
         "glance", 9292, "/v2/images?limit=1",
@@ -94,7 +97,8 @@ class Request:
         return "\r\n".join(lines).encode() + self.body
 
 
-LIGHT_READ = Request("GET", "/probe/light")
+VERSIONS = (200, 300), b'"version'
+"""Statuses of an answer that tells versions, and what is in it."""
 LIGHT_WRITE = Request("POST", "/probe/light", body=b"{}")
 
 
@@ -107,6 +111,11 @@ class Session:
 
     def headers(self, api: Api) -> tuple[tuple[str, str], ...]:
         return (("X-Auth-Token", self.token), *api.headers)
+
+
+def light_read(api: Api) -> Request:
+    """What the API tells everybody: the versions it speaks."""
+    return Request("GET", api.versions)
 
 
 def full_read(api: Api, session: Session) -> Request:

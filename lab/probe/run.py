@@ -34,8 +34,8 @@ from lab.probe.http import Answer, ask
 from lab.probe.ping import Pinger
 from lab.probe.requests import (
     APIS,
-    LIGHT_READ,
     LIGHT_WRITE,
+    VERSIONS,
     Api,
     Request,
     Session,
@@ -43,6 +43,7 @@ from lab.probe.requests import (
     full_read,
     full_write,
     identifier_of,
+    light_read,
 )
 from lab.state import Lab, LabError
 
@@ -66,6 +67,14 @@ class Intervals:
     light: float = 0.1
     full: float = 5.0
     ping: float = 0.01
+
+
+def _is_answered(kind: str, answer: Answer) -> bool:
+    """Whether a light request got what it asked for; a write asks for nothing but not to be refused."""
+    if kind == "write":
+        return 0 < answer.status < 500
+    statuses, content = VERSIONS
+    return answer.status in statuses and content in answer.body
 
 
 class NoToken(Exception):
@@ -144,7 +153,7 @@ class Probe:
             self.output.flush()
 
     def light(self, api: Api) -> None:
-        for kind, request in (("read", LIGHT_READ), ("write", LIGHT_WRITE)):
+        for kind, request in (("read", light_read(api)), ("write", LIGHT_WRITE)):
             if self.unanswered[api.name, kind] < UNANSWERED:
                 self.start(self.ask_light(api, kind, request))
 
@@ -166,7 +175,7 @@ class Probe:
         sent = time.time()
         answer = await self.ask(api, request, LIGHT_TIMEOUT)
         self.unanswered[api.name, kind] -= 1
-        self.record(self.line(sent, api, kind, answer, 0 < answer.status < 500))
+        self.record(self.line(sent, api, kind, answer, _is_answered(kind, answer)))
 
     async def ask_read(self, api: Api) -> None:
         sent = time.time()

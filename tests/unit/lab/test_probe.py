@@ -146,3 +146,32 @@ def test_a_cloud_that_answers_nothing_is_not_asked_more_than_it_could_catch_up_w
         assert asked.count(APIS[0].port) == 2 * run.UNANSWERED + 2
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ok"),
+    [
+        (300, b'{"versions": {"values": []}}', True),
+        (200, b'{"version": {"id": "v3.14"}}', True),
+        (200, b"<html>welcome</html>", False),
+        (404, b'{"versions": []}', False),
+        (503, b"", False),
+        (0, b"", False),
+    ],
+)
+def test_a_light_read_wants_the_versions_that_the_api_tells_everybody(status, body, ok, monkeypatch):
+    async def answer(host, port, request, timeout):
+        assert request.method == "POST" or request.path in ("/", "/v3")
+        return Answer(status, 0.01, body=body)
+
+    monkeypatch.setattr(run, "ask", answer)
+    output = io.StringIO()
+
+    async def both():
+        probe = run.Probe(CREDENTIALS, output, run.Intervals())
+        probe.light(APIS[0])
+        await asyncio.gather(*probe.pending)
+
+    asyncio.run(both())
+    told = {line["kind"]: line["ok"] for line in map(json.loads, output.getvalue().splitlines())}
+    assert told == {"read": ok, "write": 0 < status < 500}
