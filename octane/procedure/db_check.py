@@ -102,6 +102,7 @@ def _standing(ctx: Context, side: Sides, present: set[str]) -> list[str]:
         *incomplete_clusters(galera, (side.originals, side.seeds)),
         *uncopyable(ctx, moved, galera[side.seeds[0]]["enabled"]),
         *_misdirected(ctx, side.seeds[0], servers[side.seeds[0]]["id"]),
+        *_without_stack_domain(ctx, side, present),
         *_behind(ctx, side, moved),
     ]
 
@@ -197,6 +198,21 @@ def _misdirected(ctx: Context, seed: str, server: str) -> list[str]:
     return [
         f"{seed}: the migration of {name} would be refused: {why}: set the database URL in its configuration there"
         for name, why in sorted(found.items())
+    ]
+
+
+def _without_stack_domain(ctx: Context, side: Sides, present: Collection[str]) -> list[str]:
+    """What heat on the seed will look for in Keystone, where only what the original has will be: Fuel 6.1 tells it an
+    id, 7.0 the name that its own deployment made."""
+    if not {"heat", "keystone"} <= set(ctx.path.databases) & set(present):
+        return []
+    seed, original = side.seeds[0], side.originals[0]
+    wanted = ctx.nodes.call([seed], "octane_heat.stack_domain")[seed]
+    missing = ctx.nodes.call([original], "octane_heat.unknown", wanted)[original]
+    return [
+        f"{seed}: heat's configuration there asks for what will not be: {why} on the original; set stack_user_domain_* "
+        "and stack_domain_admin in /etc/heat/heat.conf there to what the original's heat uses"
+        for why in missing
     ]
 
 

@@ -15,8 +15,8 @@ OPENSTACK = ("nova", "neutron", "cinder", "glance", "heat", "keystone", "placeme
 MASTER_FOLDERS = ("/etc", "/usr/lib/python2.6", "/root", "/srv")
 
 
-def nailgun(lab: Commands, path: str):
-    """What Nailgun answers to a GET, asked on the master as its administrator."""
+def nailgun(lab: Commands, path: str, method: str = "GET", body: dict | None = None):
+    """What Nailgun answers to a request, asked on the master as its administrator."""
     script = (
         "import json,sys,urllib.request as r,yaml;"
         "c=yaml.safe_load(open('/etc/fuel/astute.yaml'))['FUEL_ACCESS'];"
@@ -24,9 +24,12 @@ def nailgun(lab: Commands, path: str):
         "q=r.Request(b+'5000/v2.0/tokens',json.dumps({'auth':{'tenantName':'admin','passwordCredentials':"
         "{'username':c['user'],'password':c['password']}}}).encode(),{'Content-Type':'application/json'});"
         "t=json.load(r.urlopen(q))['access']['token']['id'];"
-        "print(r.urlopen(r.Request(b+'8000'+sys.argv[1],headers={'X-Auth-Token':t})).read().decode())"
+        "d=sys.argv[3].encode() or None;"
+        "h={'X-Auth-Token':t,'Content-Type':'application/json'};"
+        "print(r.urlopen(r.Request(b+'8000'+sys.argv[1],d,h,method=sys.argv[2])).read().decode() or 'null')"
     )
-    return json.loads(lab.run(lab.on(MASTER, "python3", "-c", script, path)).stdout)
+    said = "" if body is None else json.dumps(body)
+    return json.loads(lab.run(lab.on(MASTER, "python3", "-c", script, path, method, said)).stdout)
 
 
 def environments(lab: Commands) -> dict[int, dict]:

@@ -313,3 +313,18 @@ def test_status_tells_every_stage_and_step_with_its_evidence(lab):
     told = lab.octane("status", SEED, "-f", "json").stdout
     for stage in ("upgrade-env", "check-db", "rehearse-db", "upgrade-db", "upgrade-control", "cleanup-env"):
         assert stage in told
+
+
+@pytest.fixture
+def unlike(lab):
+    """An environment that nobody upgrades: without HA, with nova-network."""
+    release = observe.environments(lab)[1]["release_id"]
+    wanted = {"name": "unlike", "release_id": release, "mode": "multinode", "net_provider": "nova_network"}
+    made = observe.nailgun(lab, "/api/clusters", "POST", wanted)
+    yield made["id"]
+    observe.nailgun(lab, f"/api/clusters/{made['id']}", "DELETE")
+
+
+def test_an_environment_of_another_kind_is_refused_and_left_as_it_is(lab, unlike):
+    said = refused(lab, 3, "upgrade-env", str(unlike), "1")
+    assert "multinode" in said and "nova" in said

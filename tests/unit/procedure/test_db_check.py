@@ -44,6 +44,7 @@ class Clouds:
         self.kept["settings"] = settings
         self.takes = {"engines": ["InnoDB", "MyISAM"], "missing": [], "settings": {**settings, "local_infile": "ON"}}
         self.misdirected: dict[str, str] = {}
+        self.unknown_domain: list[str] = []
 
     def functions(self):
         return {
@@ -69,6 +70,8 @@ class Clouds:
             "octane_copyable.source": self.source,
             "octane_copyable.target": self.target,
             "octane_manage.misdirected": self.commands,
+            "octane_heat.stack_domain": lambda minion: {"name": f"told on {minion}"},
+            "octane_heat.unknown": self.unknown,
         }
 
     def source(self, minion, names):
@@ -83,6 +86,10 @@ class Clouds:
         assert (minion, server) == ("node-4", "server of node-4")
         assert services["nova"] == ["/etc/nova/nova.conf"]
         return self.misdirected
+
+    def unknown(self, minion, wanted):
+        assert (minion, wanted) == ("node-1", {"name": "told on node-4"})
+        return self.unknown_domain
 
     def matching(self, minion, queries):
         assert minion == "node-1"
@@ -419,6 +426,7 @@ def still(clouds, **records):
         (lambda clouds: clouds.databases.append("murano"), "--leave=murano"),
         (lambda clouds: clouds.kept["found"].update(events=["nova.e"]), r"nova\.e: run `ALTER EVENT"),
         (lambda clouds: clouds.misdirected.update(heat="it leads elsewhere"), "the migration of heat would be refused"),
+        (lambda clouds: clouds.unknown_domain.append("no domain x"), "node-4: heat.s .*: no domain x on the original"),
         (lambda clouds: clouds.galera["5"].update(state="Donor/Desynced"), "node-5: its database is Donor"),
         (lambda clouds: clouds.heads.update(nova="older"), "the schema nova is not at the head"),
     ],
