@@ -139,6 +139,13 @@ def test_a_way_that_loses_a_row_is_no_result(old, servers, tmp_path):
         ways.measure(task(servers, tmp_path), {"old": loses}, 1)
 
 
+def test_what_is_made_empty_keeps_no_log_of_it_which_would_fill_a_disk_in_a_few_rounds(old, servers, tmp_path):
+    server = task(servers, tmp_path).source
+    server.rows("CREATE DATABASE gone; FLUSH BINARY LOGS")
+    server.empty(["gone"])
+    assert len(server.rows("SHOW BINARY LOGS")) == 1 and ["gone"] not in server.rows("SHOW DATABASES")
+
+
 def test_the_median_counts():
     seconds = {"old": [10.0, 30.0, 20.0], "dump": [5.0, 4.0, 100.0], "pipe": [1.0, 1.0, 1.0]}
     assert ways.summary(seconds) == {
