@@ -168,3 +168,15 @@ def until_reads_are_answered(lab: Commands) -> None:
         return all(kinds["read"]["failed_seconds"] == 0 for kinds in lab.probe_summary(path)["apis"].values())
 
     until(answered, 300, "every API to answer every read", 5)
+
+
+def refused(lab: Commands, code: int, *stage: str) -> str:
+    """Assert that a command is not carried out: exit code, one sentence, which is returned, and Nailgun as it was."""
+    known = environments(lab)
+    nodes = nailgun(lab, "/api/nodes")
+    done = lab.octane(*stage, check=False)
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert environments(lab) == known
+    assert [node["cluster"] for node in nailgun(lab, "/api/nodes")] == [node["cluster"] for node in nodes]
+    return done.stderr

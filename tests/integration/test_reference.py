@@ -65,18 +65,6 @@ def changes_nothing(lab, *stage):
     assert observe.environments(lab) == environments
 
 
-def refused(lab, code, *stage):
-    """A command that must not be carried out: its exit code, one sentence, and Nailgun as it was."""
-    environments = observe.environments(lab)
-    nodes = observe.nailgun(lab, "/api/nodes")
-    done = lab.octane(*stage, check=False)
-    assert done.returncode == code, done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert observe.environments(lab) == environments
-    assert [node["cluster"] for node in observe.nailgun(lab, "/api/nodes")] == [node["cluster"] for node in nodes]
-    return done.stderr
-
-
 def test_the_old_cloud_holds_something_worth_keeping(before):
     taken = json.loads(before.read_text())
     least = {"projects": 5, "users": 40, "role assignments": 40, "images": 30, "networks": 12, "routers": 12,
@@ -87,7 +75,7 @@ def test_the_old_cloud_holds_something_worth_keeping(before):
 
 
 def test_nothing_runs_before_the_master_is_prepared(lab, probed):
-    assert "prepare" in refused(lab, 3, "upgrade-env", "1", "4", "5", "6")
+    assert "prepare" in observe.refused(lab, 3, "upgrade-env", "1", "4", "5", "6")
 
 
 def test_prepare_makes_every_node_of_the_cloud_a_minion(lab, ran, probed):
@@ -113,7 +101,7 @@ def test_prepare_again_changes_nothing(lab):
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
 def test_what_is_no_environment_of_that_kind_is_bad_input(lab, code, stage):
-    refused(lab, code, *stage)
+    observe.refused(lab, code, *stage)
 
 
 def test_upgrade_env_names_every_problem_of_the_nodes_at_once(lab):
@@ -165,7 +153,7 @@ def test_upgrade_env_again_changes_nothing(lab):
 
 
 def test_the_switch_is_refused_before_the_databases_have_moved(lab):
-    assert "upgrade-db" in refused(lab, 3, "upgrade-control", SEED)
+    assert "upgrade-db" in observe.refused(lab, 3, "upgrade-control", SEED)
 
 
 def test_the_databases_can_be_checked_and_rehearsed_without_users_noticing(lab, probed):
@@ -313,18 +301,3 @@ def test_status_tells_every_stage_and_step_with_its_evidence(lab):
     told = lab.octane("status", SEED, "-f", "json").stdout
     for stage in ("upgrade-env", "check-db", "rehearse-db", "upgrade-db", "upgrade-control", "cleanup-env"):
         assert stage in told
-
-
-@pytest.fixture
-def unlike(lab):
-    """An environment that nobody upgrades: without HA, with nova-network."""
-    release = observe.environments(lab)[1]["release_id"]
-    wanted = {"name": "unlike", "release_id": release, "mode": "multinode", "net_provider": "nova_network"}
-    made = observe.nailgun(lab, "/api/clusters", "POST", wanted)
-    yield made["id"]
-    observe.nailgun(lab, f"/api/clusters/{made['id']}", "DELETE")
-
-
-def test_an_environment_of_another_kind_is_refused_and_left_as_it_is(lab, unlike):
-    said = refused(lab, 3, "upgrade-env", str(unlike), "1")
-    assert "multinode" in said and "nova" in said

@@ -48,3 +48,18 @@ def test_the_three_are_back_on_theirs(lab, taken, before):
     assert {host: heard_for(lab, address) for host in OLD for address in taken[host]} == {host: {host} for host in OLD}
     observe.until_reads_are_answered(lab)
     observe.users_own(lab, before)
+
+
+@pytest.fixture
+def unlike(lab):
+    """An environment that nobody upgrades: with nova-network, of the release that others get to."""
+    release = observe.environments(lab)[int(SEED)]["release_id"]
+    wanted = {"name": "unlike", "release_id": release, "mode": "ha_compact", "net_provider": "nova_network"}
+    made = observe.nailgun(lab, "/api/clusters", "POST", wanted)
+    yield made["id"]
+    observe.nailgun(lab, f"/api/clusters/{made['id']}", "DELETE")
+
+
+def test_an_environment_of_another_kind_is_refused_and_left_as_it_is(lab, unlike):
+    said = observe.refused(lab, 3, "upgrade-env", str(unlike), "6")
+    assert "nova_network" in said and "already" in said
