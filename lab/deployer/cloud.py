@@ -36,6 +36,9 @@ ENDPOINTS = {
 }
 """Service to its type and URL in the catalogue; Keystone's own come from its bootstrap."""
 
+OBJECT_ENDPOINT = {"swift": ("object-store", "http://{address}:8080/swift/v1")}
+"""Of Ceph's object gateway."""
+
 ROLES = ("_member_", "SwiftOperator", "heat_stack_owner", "heat_stack_user", "service")
 
 FLAVORS = (
@@ -194,7 +197,7 @@ def make_identity(host: Any, environment: Environment, venv: Path) -> None:
         "project": "services",
         "users": passwords,
         "roles": ROLES,
-        "services": ENDPOINTS,
+        "services": ENDPOINTS | (OBJECT_ENDPOINT if environment.has_objects else {}),
         "addresses": {"public": environment.vips["public"], "internal": internal, "admin": internal},
         "heat": {"domain": "heat", "user": "heat_admin", "password": passwords["heat"]},
     }
@@ -202,13 +205,21 @@ def make_identity(host: Any, environment: Environment, venv: Path) -> None:
 
 
 def make_resources(host: Any, environment: Environment, venv: Path) -> None:
-    """Flavors, Fuel's predefined networks where the facts have them, and its test image."""
+    """Flavors, Fuel's predefined networks where the facts have them, and its test image where it can be stored yet."""
+    image = None if environment.has_ceph else environment.settings.get("test_vm_image")
     plan = {
         "auth": connection(environment),
         "flavors": FLAVORS,
         "networks": predefined_networks(environment),
-        "image": environment.settings.get("test_vm_image"),
+        "image": image,
     }
+    _run_script(host, str(venv / "bin/python"), "resources.py", plan, 180)
+
+
+def make_image(host: Any, environment: Environment, venv: Path) -> None:
+    """Fuel's test image."""
+    image = environment.settings.get("test_vm_image")
+    plan: dict[str, Any] = {"auth": connection(environment), "flavors": [], "networks": {}, "image": image}
     _run_script(host, str(venv / "bin/python"), "resources.py", plan, 180)
 
 

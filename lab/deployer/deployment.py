@@ -16,7 +16,7 @@ from lab.command import CommandFailed
 from lab.hosts import HostError
 from lab.wait import Timeout, until
 
-from . import cloud, cluster, configure, galera, haproxy, openstack, rabbitmq
+from . import ceph_cluster, cloud, cluster, configure, galera, haproxy, openstack, rabbitmq
 from .environment import Environment, Node
 from .errors import DeploymentError
 
@@ -58,6 +58,9 @@ class Deployment:
         controllers = self._deployed(self.environment.controllers)
         if controllers:
             self._together(controllers, self._join_controllers if self._is_there() else self._deploy_controllers)
+        storage_nodes = self._deployed(self.environment.storage_nodes) if self.environment.has_ceph else []
+        if storage_nodes:
+            self._together(storage_nodes, self._deploy_storage)
         computes = [node for node in self._deployed(self.environment.computes) if not node.is_controller]
         if computes:
             self._together(computes, self._deploy_computes)
@@ -70,7 +73,8 @@ class Deployment:
         cluster.load(self.primary, cluster.addresses(self.environment))
         cloud.wait_database(self.primary, self.environment)
         self._at(controllers, 45, "database behind the VIP")
-        cloud.synchronise(self.primary, self.environment, self.venv)
+        synchronise = partial(cloud.synchronise, self.primary, self.environment, self.venv)
+        cloud.in_parallel([synchronise, partial(self._start_monitors, controllers)])
         self._at(controllers, 60, "schemas made")
         self._complete_cluster(controllers)
         self._at(controllers, 75, "database and brokers complete, Keystone filled")
@@ -95,6 +99,7 @@ class Deployment:
             self._reload_cluster(node)
         cloud.in_parallel([partial(self._start_member, node) for node in new])
         cluster.wait_online(self.primary, self.environment.controllers)
+        self._start_monitors(new)
         cloud.copy_keys(self.primary, [self._host(node) for node in new])
         self._at(controllers, 45, f"{len(new)} controllers in the cluster")
         self._await_members(self.environment.controllers)
@@ -123,7 +128,23 @@ class Deployment:
             agent = f"{cluster.AGENT_FOLDER}/ns_haproxy"
             self._host(node).run(["env", "OCF_ROOT=/usr/lib/ocf", agent, "reload"], timeout=START_TIMEOUT)
 
+    def _start_monitors(self, controllers: list[Node]) -> None:
+        """Ceph's part of controllers, where the environment has Ceph."""
+        if self.environment.has_ceph:
+            ceph_cluster.deploy_monitors(self.environment, self.hosts, controllers)
+
+    def _deploy_storage(self, nodes: list[Node]) -> None:
+        """OSDs; what goes into the Ceph of a new cloud can be put there only now."""
+        ceph_cluster.join_clients(self.environment, self.hosts, nodes)
+        ceph_cluster.deploy_osds(self.hosts, nodes)
+        self._at(nodes, 80, "OSDs are up")
+        if self.environment.primary.uid in self.environment.facts:
+            ceph_cluster.wait_healthy(self.primary, self.environment)
+            cloud.make_image(self.primary, self.environment, self.venv)
+
     def _deploy_computes(self, computes: list[Node]) -> None:
+        if self.environment.has_ceph:
+            ceph_cluster.join_clients(self.environment, self.hosts, computes)
         self._start_services(computes)
         self._at(computes, 80, "compute services started")
         cloud.wait_computes(self.primary, self.environment, computes)
