@@ -19,7 +19,8 @@ from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
 from lab.preloaded import life as preloaded
-from lab.state import FILE, LOCK, NEW, Lab, LabError, has_agents, layer_of, locked, prefix_of
+from lab.state import FILE, LOCK, NEW, Lab, LabError, has_agents, layer_of, locked, prefix_of, uses_ceph
+from lab.workload import life as workload
 
 WORKERS = 4
 BOOT_TIMEOUT = 120
@@ -158,6 +159,8 @@ def deploy(lab: Lab) -> None:
         failed = "; ".join(f"node-{uid}: {error}" for uid, error in errors.items() if error)
         if failed:
             raise LabError(f"the old cloud could not be deployed: {failed}")
+    if uses_ceph(lab.definition):
+        workload.remember(lab)
     with timed("old cloud filled"):
         content.load(lab)
 

@@ -1,8 +1,8 @@
 """Ceph as Fuel lays it out: what is on which node under which name, and what the monitors are told.
 
-Monitors are on the controllers' management addresses, named as the nodes; OSDs on whole data disks of nodes with the role
-ceph-osd; object gateways on the controllers. ceph.conf has Fuel's keys and nothing else: what the size of this machine
-and today's Ceph need besides is in the monitors' own configuration database.
+Monitors are on the controllers' management addresses, named as the nodes; OSDs on whole data disks of nodes with the
+role ceph-osd; object gateways on the controllers. ceph.conf has Fuel's keys and nothing else: what the size of this
+machine and today's Ceph need besides is in the monitors' own configuration database.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .environment import Environment, Node
 from .files import File, render
 
 CONFIGURATION = "/etc/ceph/ceph.conf"
+LOG = "/var/log/ceph/radosgw.log"
 OWNER = "ceph:ceph"
 SECRET = 0o600
 

@@ -49,6 +49,9 @@ def configure(environment: Environment, hosts: Mapping[str, Any], nodes: Iterabl
         host = hosts[node.uid]
         if write(host, ceph.files(environment, node, fsid)):
             host.run(["systemctl", "daemon-reload"])
+        # Fuel has one log for all: not of whoever comes first, which may be root.
+        if current(host, ceph.LOG) is None:
+            host.write(ceph.LOG, "", 0o644, ceph.OWNER)
 
 
 def send(host: Any, commands: list[dict[str, Any]]) -> list[str]:

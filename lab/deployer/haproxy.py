@@ -20,8 +20,8 @@ BOTH, INTERNAL, PUBLIC = ("management", "public"), ("management",), ("public",)
 @dataclass(frozen=True)
 class Service:
     """One listener. ``order`` and ``name`` make the file's name; ``sides``: networks on whose VIP it listens;
-    ``check``: how its servers are looked at, "" not at all; ``releases``: of Fuel that have it; ``of_objects``: only where
-    objects are in Ceph."""
+    ``check``: how its servers are looked at, "" not at all; ``releases``: of Fuel that have it; ``of_objects``: only
+    where objects are in Ceph."""
 
     order: int
     name: str
