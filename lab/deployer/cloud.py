@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.wait import Timeout, until
 
-from . import galera, haproxy, openstack
+from . import ceph, galera, haproxy, openstack
 from .environment import Environment, Node
 from .errors import DeploymentError
 
@@ -260,6 +260,14 @@ def urls_of_vip(environment: Environment) -> list[str]:
     """Every API through the management and the public VIP."""
     vips = (environment.vips["management"], environment.vips["public"])
     return [f"http://{vip}:{port}/" for vip in vips for port in haproxy.APIS.values()]
+
+
+def urls_of_objects(environment: Environment, nodes: Iterable[Node]) -> list[str]:
+    """Ceph's object gateway on each controller, and through the management VIP; none where there is none."""
+    if not environment.has_objects:
+        return []
+    gateways = [f"http://{node.management}:{ceph.GATEWAY_PORT}/" for node in nodes]
+    return [*gateways, f"http://{environment.vips['management']}:8080/"]
 
 
 def urls_of_backends(nodes: Iterable[Node]) -> list[str]:

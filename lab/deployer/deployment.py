@@ -140,6 +140,8 @@ class Deployment:
         self._at(nodes, 80, "OSDs are up")
         if self.environment.primary.uid in self.environment.facts:
             ceph_cluster.wait_healthy(self.primary, self.environment)
+            controllers = self.environment.controllers
+            cloud.wait_answering(self.primary, cloud.urls_of_objects(self.environment, controllers))
             cloud.make_image(self.primary, self.environment, self.venv)
 
     def _deploy_computes(self, computes: list[Node]) -> None:

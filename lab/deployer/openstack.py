@@ -29,7 +29,7 @@ VARIABLES = {"PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "1", "SETUPTOOL
 """Environment of all programs."""
 
 CEPH_VARIABLES = {"PYTHONPATH": "/usr/lib/lab-ceph"}
-CLIENTS_OF_CEPH = ("glance-api",)
+CLIENTS_OF_CEPH = ("glance-api", "cinder-volume")
 """Services that, in an environment with Ceph, are started with its two Python modules."""
 
 START = "/usr/local/sbin/start-openstack"

@@ -112,6 +112,7 @@ def wait_ready(lab: Any, environment: Environment, timeout: float = 600) -> None
         wait(partial(_is_started, first, resource), resource)
     cloud.wait_answering(first, cloud.urls_of_backends(controllers), left())
     cloud.wait_answering(first, cloud.urls_of_vip(environment), left())
+    cloud.wait_answering(first, cloud.urls_of_objects(environment, controllers), left())
     say(environment, f"{timeout - left():.1f} s: all APIs")
     wait_reporting(first, environment, computes, left())
     cloud.wait_agents(first, environment, [*controllers, *computes], left())
