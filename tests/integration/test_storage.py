@@ -1,4 +1,4 @@
-"""The storage lab: a real Ceph that the cloud's images, volumes and objects are in, and clients that never lose a write.
+"""The storage lab: a real Ceph with the cloud's images, volumes and objects, and clients that never lose a write.
 
 It is the lab's own test: nothing of the product is asked for anything.
 """
