@@ -1,6 +1,8 @@
 # Part of layer.sh: what Ceph needs on a host besides its packages.
 say "Ceph"
-inside systemctl disable ceph-crash >&2
+inside systemctl disable ceph-crash rbdmap >&2
+# An init script of old, which would start a gateway beside the unit's.
+inside systemctl mask radosgw >&2
 inside systemctl enable ceph.target ceph-mon.target ceph-mgr.target ceph-osd.target ceph-radosgw.target >&2
 install -m 644 "$here/disks.service" "$root/etc/systemd/system/disks.service"
 inside systemctl enable disks >&2
