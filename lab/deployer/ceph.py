@@ -66,6 +66,9 @@ TUNING = {
 }
 """Section and option to value, for a small machine."""
 
+UNUSED_MODULES = ("iostat", "restful")
+"""Modules of the manager that a new cluster has enabled."""
+
 GATEWAY_TUNING = {
     "rgw_frontends": f"beast port={GATEWAY_PORT}",
     "rgw_thread_pool_size": "16",
@@ -129,11 +132,10 @@ def keyring_of(user: str) -> str:
 
 def tuning() -> list[dict[str, Any]]:
     """Commands that put what is not in ceph.conf into the monitors' database."""
-    options = [(who, name, value) for who, given in TUNING.items() for name, value in given.items()]
+    options = [set_option(who, name, value) for who, given in TUNING.items() for name, value in given.items()]
+    unused = [{"prefix": "mgr module disable", "module": name} for name in UNUSED_MODULES]
     # No device is asked for its health, so that there is no pool for that.
-    return [set_option(*option) for option in options] + [
-        {**set_option("mgr", "mgr/devicehealth/enable_monitoring", "false"), "force": True}
-    ]
+    return [*options, *unused, {**set_option("mgr", "mgr/devicehealth/enable_monitoring", "false"), "force": True}]
 
 
 def gateway_tuning(environment: Environment) -> list[dict[str, Any]]:
