@@ -11,6 +11,7 @@ import pytest
 from lab import definition, layer, state
 from lab.deployer import ceph, ceph_cluster, cloud, deployer, haproxy, openstack
 from lab.deployer.environment import parse
+from lab.hosts import Host, HostPlan
 from lab.nailgun import disks, facts, initial, provisioning
 
 VENV = Path("/opt/openstack")
@@ -112,6 +113,17 @@ def test_disks_without_ceph_are_never_blanked():
     nailgun, cluster, _ = described(definition.load(definition.PROFILES / "reference.yaml"))
     entry = provisioning.entry(nailgun, cluster, nailgun.row("nodes", 7), facts.plain_settings(cluster))
     assert deployer.blanked_disks(entry) == []
+
+
+def test_a_blank_disk_has_its_size_and_nothing_on_it(tmp_path):
+    plan = HostPlan("node-7", tmp_path, "ol-", tmp_path, None, (), (), (1,))
+    disk = tmp_path / "data/disks/sdb"
+    disk.parent.mkdir(parents=True)
+    disk.write_bytes(b"label" * 1000)
+    Host(plan).blank_disk("sdb")
+    Host(plan).blank_disk("sdc")
+    assert disk.read_bytes() == bytes(5000)
+    assert [path.name for path in disk.parent.iterdir()] == ["sdb"]
 
 
 # ---- files
