@@ -34,6 +34,9 @@ ceph-authtool --create-keyring ceph.client.admin.keyring --gen-key -n client.adm
     --cap mon 'allow *' --cap osd 'allow *' --cap mds 'allow *' --cap mgr 'allow *'
 """
 
+STOP_ORDER = ("radosgw", "osd", "mgr", "mon")
+"""Kinds of daemons. A gateway without OSDs hangs until it is killed; an OSD tells the monitors that it goes."""
+
 FIRST_KEYS = "/var/lib/ceph/tmp/first.keyring"
 """What a monitor begins with, readable to it only for as long as that takes."""
 
@@ -221,6 +224,6 @@ def wait_healthy(host: Any, environment: Environment, timeout: float = HEALTH_TI
         raise DeploymentError(f"{error}; it is {json.dumps(seen.get('health', 'silent'))}") from error
 
 
-def stop_daemons(host: Any) -> None:
-    """Stop all of Ceph on a node."""
-    host.run(["systemctl", "stop", "ceph.target"], timeout=COMMAND_TIMEOUT)
+def stop(host: Any, kind: str) -> None:
+    """Stop the daemons of a kind on a node and wait for their end, as stopping their target would not."""
+    host.run(["systemctl", "stop", f"ceph-{kind}@*"], timeout=COMMAND_TIMEOUT)

@@ -59,10 +59,9 @@ def stop_cloud(lab: Any) -> None:
 
 
 def _stop_ceph(hosts: dict[str, Any], environment: Environment) -> None:
-    """OSDs first, while there are monitors to which each says that it goes."""
-    for of_controllers in (False, True):
-        nodes = [node for node in _running(environment) if node.is_controller == of_controllers]
-        cloud.in_parallel(partial(ceph_cluster.stop_daemons, hosts[node.uid]) for node in nodes)
+    """Everything that needs another part of Ceph to stop goes before that part."""
+    for kind in ceph_cluster.STOP_ORDER:
+        cloud.in_parallel(partial(ceph_cluster.stop, hosts[node.uid], kind) for node in _running(environment))
 
 
 def _running(environment: Environment) -> list[Node]:
