@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -186,6 +187,35 @@ def test_objects_are_served_behind_the_virtual_addresses(environment):
     listened = {file.path: file.content for file in haproxy.files(environment)}
     assert ":8080" in listened["/etc/haproxy/conf.d/130-radosgw.cfg"]
     assert ":6780" in listened["/etc/haproxy/conf.d/130-radosgw.cfg"]
+
+
+# ---- OSDs
+
+
+class FakeHost:
+    """A node whose ceph-disk lists what it is told; commands are kept."""
+
+    def __init__(self, *listed):
+        self.listed = listed
+        self.asked = []
+
+    def run(self, argv, **options):
+        self.asked.append(argv[1:])
+        return SimpleNamespace(stdout="".join(f"{line}\n" for line in self.listed))
+
+
+def test_a_disk_is_made_an_osd_unless_one_is_active_on_it_as_fuel_does():
+    host = FakeHost(
+        "/dev/sdb ceph data, active, cluster ceph, osd.1",
+        "/dev/sdc ceph data, prepared, cluster ceph, osd.2",
+        "/dev/sdd other, unknown",
+    )
+    ceph_cluster.deploy_osds({"7": host}, [SimpleNamespace(uid="7")])
+    assert host.asked == [
+        ["list"],
+        ["prepare", "/dev/sdc"], ["activate", "/dev/sdc"],
+        ["prepare", "/dev/sdd"], ["activate", "/dev/sdd"],
+    ]
 
 
 # ---- health
