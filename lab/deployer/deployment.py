@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ class Deployment:
         self._at(controllers, 60, "schemas made")
         self._complete_cluster(controllers)
         self._at(controllers, 75, "database and brokers complete, Keystone filled")
-        self._start_services(controllers)
+        self._start_services(controllers, without=self._waiting_for_osds())
         cloud.wait_answering(self.primary, cloud.urls_of_vip(self.environment))
         cloud.wait_agents(self.primary, self.environment, controllers)
         self._at(controllers, 90, "all APIs answer")
@@ -140,9 +140,14 @@ class Deployment:
         self._at(nodes, 80, "OSDs are up")
         if self.environment.primary.uid in self.environment.facts:
             ceph_cluster.wait_healthy(self.primary, self.environment)
+            self._start(self.environment.primary, self._waiting_for_osds())
             controllers = self.environment.controllers
             cloud.wait_answering(self.primary, cloud.urls_of_objects(self.environment, controllers))
             cloud.make_image(self.primary, self.environment, self.venv)
+
+    def _waiting_for_osds(self) -> list[str]:
+        """Services of the primary controller that begin with what OSDs tell, where these are deployed as well."""
+        return ["cinder-volume"] if self.environment.has_ceph and self._deployed(self.environment.storage_nodes) else []
 
     def _deploy_computes(self, computes: list[Node]) -> None:
         if self.environment.has_ceph:
@@ -224,10 +229,10 @@ class Deployment:
         cloud.wait_answering(self.primary, [cloud.connection(self.environment)["auth_url"]])
         cloud.make_identity(self.primary, self.environment, self.venv)
 
-    def _start_services(self, nodes: list[Node]) -> None:
+    def _start_services(self, nodes: list[Node], without: Collection[str] = ()) -> None:
         def start(node: Node) -> None:
             names = [service.name for service in openstack.services(self.environment, node) if not service.in_pacemaker]
-            self._start(node, names)
+            self._start(node, [name for name in names if name not in without])
 
         cloud.in_parallel([partial(start, node) for node in nodes])
 
