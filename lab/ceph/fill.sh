@@ -1,6 +1,8 @@
 # Part of layer.sh: what Ceph needs on a host besides its packages.
 say "Ceph"
 inside systemctl disable ceph-crash rbdmap >&2
+# What comes with it for disks that are real.
+inside systemctl disable nvmf-autoconnect nvmefc-boot-connections smartmontools lvm2-monitor blk-availability >&2
 # An init script of old, which would start a gateway beside the unit's.
 inside systemctl mask radosgw >&2
 inside systemctl enable ceph.target ceph-mon.target ceph-mgr.target ceph-osd.target ceph-radosgw.target >&2
