@@ -34,8 +34,9 @@ ADMIN = "/etc/ceph/ceph.client.admin.keyring"
 BOOTSTRAP = "/var/lib/ceph/bootstrap-osd/ceph.keyring"
 """The key by which a node may add OSDs."""
 
-GATHERED = ("ceph.mon.keyring", "ceph.client.admin.keyring", "ceph.bootstrap-osd.keyring")
-"""Keyrings in /root of the controllers, where ceph-deploy works on a Fuel node."""
+GATHERED = {"ceph.client.admin.keyring": ADMIN, "ceph.bootstrap-osd.keyring": BOOTSTRAP}
+MONITORS_KEYRING = "ceph.mon.keyring"
+"""Keyrings in /root of the controllers, where ceph-deploy works on a Fuel node, and where those are in use."""
 
 CHILDREN = "allow class-read object_prefix rbd_children"
 POOLS = {

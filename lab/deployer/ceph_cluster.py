@@ -79,8 +79,11 @@ def deploy_monitors(environment: Environment, hosts: Mapping[str, Any], controll
     configure(environment, hosts, chosen)
     if current(primary, ceph.ADMIN) is None:
         primary.run(["sh", "-c", MAKE_KEYRINGS])
+        for name, place in ceph.GATHERED.items():
+            copy(primary, f"/root/{name}", primary, place, ceph.OWNER if place == ceph.BOOTSTRAP else None)
     for node in chosen:
-        _gather(primary, hosts[node.uid])
+        if node != environment.primary:
+            _gather(primary, environment.primary, hosts[node.uid])
     cloud.in_parallel(partial(_start_monitor, hosts[node.uid], node) for node in chosen)
     wait_quorum(primary, ceph.monitors(environment))
     send(primary, ceph.tuning())
@@ -91,19 +94,27 @@ def deploy_monitors(environment: Environment, hosts: Mapping[str, Any], controll
         _start_gateways(environment, hosts, chosen)
 
 
-def _gather(primary: Any, host: Any) -> None:
-    """The keyrings that ceph-deploy gathers."""
-    if host is not primary:
-        for name in ceph.GATHERED:
-            copy(primary, f"/root/{name}", host, f"/root/{name}")
-    copy(primary, "/root/ceph.client.admin.keyring", host, ceph.ADMIN)
+def _gather(primary: Any, node: Node, host: Any) -> None:
+    """The keyrings that ceph-deploy gathers, as they are in use on the primary controller: what lies in its /root may
+    be of a cluster that is gone."""
+    for name, place in ceph.GATHERED.items():
+        copy(primary, place, host, f"/root/{name}")
+        copy(primary, place, host, place, ceph.OWNER if place == ceph.BOOTSTRAP else None)
+    in_use = f"{_monitor_home(node)}/keyring"
+    made = f"/root/{ceph.MONITORS_KEYRING}"
+    copy(primary, made if current(primary, in_use) is None else in_use, host, made)
+
+
+def _monitor_home(node: Node) -> str:
+    return f"/var/lib/ceph/mon/ceph-{node.name}"
 
 
 def _start_monitor(host: Any, node: Node) -> None:
     """Make a node's monitor, unless there is one, and start it: it looks for the others where ceph.conf names them."""
-    home = f"/var/lib/ceph/mon/ceph-{node.name}"
+    home = _monitor_home(node)
     if current(host, f"{home}/done") is None:
-        keys = "".join(current(host, f"/root/{name}") or "" for name in ceph.GATHERED)
+        names = (ceph.MONITORS_KEYRING, *ceph.GATHERED)
+        keys = "".join(current(host, f"/root/{name}") or "" for name in names)
         host.write(FIRST_KEYS, keys, ceph.SECRET, ceph.OWNER)
         user = ["--setuser", "ceph", "--setgroup", "ceph"]
         host.run(["ceph-mon", "--mkfs", "--id", node.name, "--keyring", FIRST_KEYS, *user])
@@ -171,7 +182,7 @@ def join_clients(environment: Environment, hosts: Mapping[str, Any], nodes: Iter
         host = hosts[node.uid]
         copy(primary, ceph.ADMIN, host, ceph.ADMIN)
         if "ceph-osd" in node.roles:
-            copy(primary, "/root/ceph.bootstrap-osd.keyring", host, ceph.BOOTSTRAP, ceph.OWNER)
+            copy(primary, ceph.BOOTSTRAP, host, ceph.BOOTSTRAP, ceph.OWNER)
     _write_keyrings(environment, hosts, chosen)
 
 
