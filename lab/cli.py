@@ -21,6 +21,7 @@ from lab.nailgun import command as nailgun
 from lab.probe import command as probe
 from lab.state import Lab, LabError, state_directory
 from lab.wait import Timeout
+from lab.workload import command as workload
 
 BARE_MASTER = """\
 After up, and again after reset, the Fuel master has what Fuel puts there and nothing else. To try this checkout on it:
@@ -31,6 +32,7 @@ EXAMPLES = """examples:
   sudo octane-lab up                              the reference cloud: Fuel master, 3 controllers, 3 spares, 3 computes
   sudo octane-lab up --profile small              a master, a controller, a spare and a compute node
   sudo octane-lab up --profile guests             one controller, two computes, guests that ping: octane-lab guests
+  sudo octane-lab up --profile storage            the reference cloud with Ceph: octane-lab workload
   sudo octane-lab status                          power, memory and addresses of every host
   sudo octane-lab shell node-1                    a shell on a host
   sudo octane-lab exec node-1 -- crm_mon -1       a command on a host; its exit code is passed on
@@ -53,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add_hosts(commands)
     nailgun.register(commands)
     probe.register(commands)
+    workload.register(commands)
     guests.register(commands)
     bench.register(commands)
     return top

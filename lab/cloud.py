@@ -10,17 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lab import content, image, machine, master, network, snapshot, teardown
+from lab import content, image, layer, machine, master, network, snapshot, teardown
 from lab.cache import say
 from lab.deployer import power
 from lab.deployer.deployer import LabDeployer
 from lab.deployer.environment import Environment, parse
-from lab.guests import layer
 from lab.hosts import Host
 from lab.nailgun import facts, initial
 from lab.nailgun.state import State
 from lab.preloaded import life as preloaded
-from lab.state import FILE, LOCK, NEW, Lab, LabError, has_agents, locked, prefix_of
+from lab.state import FILE, LOCK, NEW, Lab, LabError, has_agents, layer_of, locked, prefix_of, uses_ceph
+from lab.workload import life as workload
 
 WORKERS = 4
 BOOT_TIMEOUT = 120
@@ -46,8 +46,9 @@ def up(state: Path, definition: dict[str, Any], options: dict[str, Any], *, keep
         refuse_second(state)
         with timed("image and OpenStack environments are there"):
             image.build_all()
-            if has_agents(definition):
-                layer.build()
+            kind = layer_of(definition)
+            if kind:
+                layer.build(kind)
         lab = Lab.create(state, definition, options)
         taken = snapshot.path_of(definition, lab.options)
         machine.allow_watches()
@@ -158,6 +159,8 @@ def deploy(lab: Lab) -> None:
         failed = "; ".join(f"node-{uid}: {error}" for uid, error in errors.items() if error)
         if failed:
             raise LabError(f"the old cloud could not be deployed: {failed}")
+    if uses_ceph(lab.definition):
+        workload.remember(lab)
     with timed("old cloud filled"):
         content.load(lab)
 

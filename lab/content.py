@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 PASSWORDS = "passwords.json"
 COUNTS = {
-    "projects": 5, "users": 40, "images": 30, "networks": 12, "servers": 40, "guests": 0, "volumes": 40, "stacks": 10
+    "projects": 5, "users": 40, "images": 30, "networks": 12, "servers": 40, "guests": 0, "volumes": 40, "stacks": 10,
+    "objects": 0,
 }
 # Requests at a time: more only queue up behind the two cores that a whole cloud shares.
 WORKERS = 4
@@ -139,6 +140,7 @@ class Content:
         yield "guests", self.make_guests()
         yield "volumes", self.make_volumes()
         yield "stacks", self.make_stacks()
+        yield "objects", self.make_objects()
 
     # -- identity ---------------------------------------------------------------------------------------------------
 
@@ -412,6 +414,25 @@ class Content:
 
     def stacks(self) -> list[Any]:
         return [stack for connection in self.scoped for stack in connection.orchestration.stacks()]
+
+    def make_objects(self) -> int:
+        """Objects of the object store, in a container of each project; those that are there are written again.
+
+        Containers of all projects are in one space of names, as Fuel leaves it.
+        """
+        names = numbered("object", self.counts["objects"])
+
+        def make(numbered_name: tuple[int, str]) -> None:
+            number, name = numbered_name
+            store = self.of_number(number).object_store
+            container = self.project_names[number % len(self.project_names)]
+            for path, data in ((container, b""), (f"{container}/{name}", bytes_of_image(number))):
+                answer = store.put(f"/{path}", data=data)
+                if answer.status_code >= 400:
+                    raise ContentFailed(f"{path}: the object store answered {answer.status_code}")
+
+        in_parallel(make, enumerate(names))
+        return len(names)
 
     def wait_for(self, kind: str, wanted: str, names: list[str], listed: Callable[[], Iterable[Any]]) -> None:
         """Wait until all of ``names`` have the status ``wanted``. Raises ContentFailed at the first that failed."""

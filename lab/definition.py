@@ -9,10 +9,10 @@ from typing import Any
 import jsonschema
 import yaml
 
-from lab.state import LabError
+from lab.state import LabError, uses_ceph
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
-ROLES = ("controller", "compute", "cinder")
+ROLES = ("controller", "compute", "cinder", "ceph-osd")
 NETWORKS = ("admin", "public", "management", "storage")
 RELEASE_OF_OLD_CLOUD = "2014.2.2-6.1"
 MOST_NODES = 200
@@ -42,6 +42,18 @@ HOST = {
         "disks_gib": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 1000}, "maxItems": 7},
     },
 }
+CONTENT = ("projects", "users", "images", "networks", "servers", "guests", "volumes", "stacks", "objects")
+STORAGE = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "osd_pool_size": {"type": "string", "pattern": "^[1-9]$"},
+        **{f"{what}_ceph": {"type": "boolean"} for what in ("images", "volumes", "ephemeral", "objects")},
+        "volumes_lvm": {"type": "boolean"},
+    },
+}
+"""Fuel's settings of an environment's storage; those that are not named stay at Fuel's defaults."""
+
 SCHEMA = {
     "type": "object",
     "required": ["name", "hosts", "networks", "environment"],
@@ -68,6 +80,7 @@ SCHEMA = {
                 "name": {"type": "string", "minLength": 1},
                 "release": {"const": RELEASE_OF_OLD_CLOUD},
                 "operating_system": {"const": "Ubuntu"},
+                "storage": STORAGE,
             },
         },
         "agents": {"type": "boolean"},
@@ -76,7 +89,7 @@ SCHEMA = {
             "additionalProperties": False,
             "properties": {
                 kind: {"type": "integer", "minimum": 0, "maximum": 1000}
-                for kind in ("projects", "users", "images", "networks", "servers", "guests", "volumes", "stacks")
+                for kind in CONTENT
             },
         },
     },
@@ -107,7 +120,13 @@ def faults_of(definition: Any) -> list[str]:
     checker = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
     found = checker.iter_errors(definition)
     shape = [f"{'.'.join(map(str, fault.path)) or 'the file'}: {fault.message}" for fault in found]
-    return shape or [*faults_of_hosts(definition["hosts"]), *faults_of_networks(definition["networks"])]
+    if shape:
+        return shape
+    return [
+        *faults_of_hosts(definition["hosts"]),
+        *faults_of_networks(definition["networks"]),
+        *faults_of_storage(definition),
+    ]
 
 
 def faults_of_hosts(hosts: dict[str, Any]) -> list[str]:
@@ -122,6 +141,23 @@ def faults_of_hosts(hosts: dict[str, Any]) -> list[str]:
         faults.append(f"hosts: there must be 1, 3 or 5 hosts with the role controller, not {len(controllers)}")
     too_high = [name for name in nodes if int(name.removeprefix("node-")) > MOST_NODES]
     faults += [f"hosts.{name}: the highest node is node-{MOST_NODES}" for name in too_high]
+    return faults
+
+
+def faults_of_storage(definition: dict[str, Any]) -> list[str]:
+    """Faults of a cloud with Ceph: settings and OSD nodes that do not go together, as Fuel would refuse them too."""
+    nodes = {name: host for name, host in definition["hosts"].items() if "ceph-osd" in host.get("roles", ())}
+    storage = definition["environment"].get("storage", {})
+    if not uses_ceph(definition):
+        return [f"hosts.{name}: environment.storage puts nothing into Ceph" for name in nodes]
+    faults = [f"hosts.{name}: an OSD node needs disks_gib" for name, host in nodes.items() if not host.get("disks_gib")]
+    copies = int(storage.get("osd_pool_size", "2"))
+    if len(nodes) < copies:
+        faults.append(f"hosts: {copies} copies need as many hosts with the role ceph-osd, not {len(nodes)}")
+    if "gateway" not in definition["networks"]["storage"]:
+        faults.append("networks.storage: gateway is missing, the address of the lab's own client of Ceph")
+    if definition.get("agents"):
+        faults.append("agents: a cloud with Ceph has no guests that are machines")
     return faults
 
 

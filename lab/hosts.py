@@ -163,6 +163,14 @@ class Host:
         (self.directory / "reinstalled").touch()
         self.prepare()
 
+    def blank_disk(self, name: str) -> None:
+        """Throw away what an extra disk ("sdb") of the host holds, if there is one. The host is off."""
+        disk = self.data / "disks" / name
+        if disk.exists():
+            size = disk.stat().st_size
+            disk.unlink()
+            make_sparse(disk, size)
+
     def destroy(self) -> None:
         """Power the host off and remove all of it."""
         self.kill()

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from lab.guests.layer import layer_path
 from lab.hosts import Host, HostPlan
 from lab.image import RELEASES, image_path, openstack_path
+from lab.layer import layer_path
 
 DEFAULT_STATE = Path("/var/lib/octane-lab")
 SOCKETS = "/run/preloaded"
@@ -166,11 +166,25 @@ def has_agents(definition: dict[str, Any]) -> bool:
     return bool(definition.get("agents", False))
 
 
+def uses_ceph(definition: dict[str, Any]) -> bool:
+    """Whether the cloud keeps anything in Ceph."""
+    storage = definition["environment"].get("storage", {})
+    return any(value is True for name, value in storage.items() if name.endswith("_ceph"))
+
+
+def layer_of(definition: dict[str, Any]) -> str | None:
+    """The kind of layer (lab.layer) that the hosts of this cloud have over the image."""
+    if has_agents(definition):
+        return "guests"
+    return "ceph" if uses_ceph(definition) else None
+
+
 def built_for(definition: dict[str, Any]) -> dict[str, Any]:
-    """What a lab by this definition uses of the cache, there or not: options "image", "openstack" and, for guests,
-    "layer"."""
+    """What a lab by this definition uses of the cache, there or not: options "image", "openstack" and, where its hosts
+    have one, "layer"."""
     built = {"image": str(image_path()), "openstack": {name: str(openstack_path(name)) for name in RELEASES}}
-    return built | ({"layer": str(layer_path())} if has_agents(definition) else {})
+    kind = layer_of(definition)
+    return built | ({"layer": str(layer_path(kind))} if kind else {})
 
 
 def nics_of(definition: dict[str, Any]) -> dict[str, str]:

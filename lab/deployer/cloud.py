@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.wait import Timeout, until
 
-from . import galera, haproxy, openstack
+from . import ceph, galera, haproxy, openstack
 from .environment import Environment, Node
 from .errors import DeploymentError
 
@@ -35,6 +35,9 @@ ENDPOINTS = {
     "cinder": ("volumev3", "http://{address}:8776/v3/%(project_id)s"),
 }
 """Service to its type and URL in the catalogue; Keystone's own come from its bootstrap."""
+
+OBJECT_ENDPOINT = {"swift": ("object-store", "http://{address}:8080/swift/v1")}
+"""Of Ceph's object gateway."""
 
 ROLES = ("_member_", "SwiftOperator", "heat_stack_owner", "heat_stack_user", "service")
 
@@ -194,7 +197,7 @@ def make_identity(host: Any, environment: Environment, venv: Path) -> None:
         "project": "services",
         "users": passwords,
         "roles": ROLES,
-        "services": ENDPOINTS,
+        "services": ENDPOINTS | (OBJECT_ENDPOINT if environment.has_objects else {}),
         "addresses": {"public": environment.vips["public"], "internal": internal, "admin": internal},
         "heat": {"domain": "heat", "user": "heat_admin", "password": passwords["heat"]},
     }
@@ -202,13 +205,21 @@ def make_identity(host: Any, environment: Environment, venv: Path) -> None:
 
 
 def make_resources(host: Any, environment: Environment, venv: Path) -> None:
-    """Flavors, Fuel's predefined networks where the facts have them, and its test image."""
+    """Flavors, Fuel's predefined networks where the facts have them, and its test image where it can be stored yet."""
+    image = None if environment.has_ceph else environment.settings.get("test_vm_image")
     plan = {
         "auth": connection(environment),
         "flavors": FLAVORS,
         "networks": predefined_networks(environment),
-        "image": environment.settings.get("test_vm_image"),
+        "image": image,
     }
+    _run_script(host, str(venv / "bin/python"), "resources.py", plan, 180)
+
+
+def make_image(host: Any, environment: Environment, venv: Path) -> None:
+    """Fuel's test image."""
+    image = environment.settings.get("test_vm_image")
+    plan: dict[str, Any] = {"auth": connection(environment), "flavors": [], "networks": {}, "image": image}
     _run_script(host, str(venv / "bin/python"), "resources.py", plan, 180)
 
 
@@ -249,6 +260,14 @@ def urls_of_vip(environment: Environment) -> list[str]:
     """Every API through the management and the public VIP."""
     vips = (environment.vips["management"], environment.vips["public"])
     return [f"http://{vip}:{port}/" for vip in vips for port in haproxy.APIS.values()]
+
+
+def urls_of_objects(environment: Environment, nodes: Iterable[Node]) -> list[str]:
+    """Ceph's object gateway on each controller, and through the management VIP; none where there is none."""
+    if not environment.has_objects:
+        return []
+    gateways = [f"http://{node.management}:{ceph.GATEWAY_PORT}/" for node in nodes]
+    return [*gateways, f"http://{environment.vips['management']}:8080/"]
 
 
 def urls_of_backends(nodes: Iterable[Node]) -> list[str]:

@@ -57,7 +57,7 @@ class LabDeployer:
             host = self._host(uid)
             self._fail_on_demand(host, "provision")
             progress(uid, 10)
-            self._install(host, admin_stanza(node), node["name"])
+            self._install(host, admin_stanza(node), node["name"], blanked_disks(node))
             progress(uid, 100)
 
         return _each({str(node["uid"]): node for node in nodes}, one)
@@ -120,9 +120,11 @@ class LabDeployer:
         by_address = {host.mac: host for host in self.lab.hosts.values()}
         return {uid: by_address[address] for uid, address in self.machines().items() if address in by_address}
 
-    def _install(self, host: Host, stanza: str, name: str) -> None:
+    def _install(self, host: Host, stanza: str, name: str, blanked: Iterable[str] = ()) -> None:
         """A new system with a host name and the admin address, booted, which the Fuel master may enter."""
         host.reinstall()
+        for disk in blanked:
+            host.blank_disk(disk)
         host.write("/etc/hostname", name + "\n")
         host.write(ADMIN_STANZA, stanza)
         host.write("/root/.ssh/authorized_keys", self._master_key(), mode=0o600)
@@ -160,6 +162,18 @@ def admin_stanza(node: dict[str, Any]) -> str:
             address = f"{interface['ip_address']}/{_prefix(interface)}"
             return static_stanza(name, address, node.get("ks_meta", {}).get("gw"))
     raise UnsupportedFacts(f"{node['name']}: no interface of the provisioning facts has an address")
+
+
+def blanked_disks(node: dict[str, Any]) -> list[str]:
+    """Disks whose Ceph partitions are made anew when a node is provisioned.
+
+    The provisioning of 7.0 leaves all partitions of a node alone when any volume of it is to be kept, and none else.
+    """
+    spaces = node.get("ks_meta", {}).get("pm_data", {}).get("ks_spaces", [])
+    disks = {space["name"]: space["volumes"] for space in spaces if space["type"] == "disk"}
+    if any(volume.get("keep_data") for volumes in disks.values() for volume in volumes):
+        return []
+    return [name for name, volumes in disks.items() if any(v.get("name") == "ceph" and v["size"] for v in volumes)]
 
 
 def static_stanza(name: str, address: str, gateway: str | None) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from lab.command import CommandFailed
 from lab.hosts import HostError
 from lab.wait import Timeout, until
 
-from . import cloud, cluster, configure, galera, haproxy, openstack, rabbitmq
+from . import ceph_cluster, cloud, cluster, configure, galera, haproxy, openstack, rabbitmq
 from .environment import Environment, Node
 from .errors import DeploymentError
 
@@ -58,6 +58,9 @@ class Deployment:
         controllers = self._deployed(self.environment.controllers)
         if controllers:
             self._together(controllers, self._join_controllers if self._is_there() else self._deploy_controllers)
+        storage_nodes = self._deployed(self.environment.storage_nodes) if self.environment.has_ceph else []
+        if storage_nodes:
+            self._together(storage_nodes, self._deploy_storage)
         computes = [node for node in self._deployed(self.environment.computes) if not node.is_controller]
         if computes:
             self._together(computes, self._deploy_computes)
@@ -70,11 +73,12 @@ class Deployment:
         cluster.load(self.primary, cluster.addresses(self.environment))
         cloud.wait_database(self.primary, self.environment)
         self._at(controllers, 45, "database behind the VIP")
-        cloud.synchronise(self.primary, self.environment, self.venv)
+        synchronise = partial(cloud.synchronise, self.primary, self.environment, self.venv)
+        cloud.in_parallel([synchronise, partial(self._start_monitors, controllers)])
         self._at(controllers, 60, "schemas made")
         self._complete_cluster(controllers)
         self._at(controllers, 75, "database and brokers complete, Keystone filled")
-        self._start_services(controllers)
+        self._start_services(controllers, without=self._waiting_for_osds())
         cloud.wait_answering(self.primary, cloud.urls_of_vip(self.environment))
         cloud.wait_agents(self.primary, self.environment, controllers)
         self._at(controllers, 90, "all APIs answer")
@@ -95,6 +99,7 @@ class Deployment:
             self._reload_cluster(node)
         cloud.in_parallel([partial(self._start_member, node) for node in new])
         cluster.wait_online(self.primary, self.environment.controllers)
+        self._start_monitors(new)
         cloud.copy_keys(self.primary, [self._host(node) for node in new])
         self._at(controllers, 45, f"{len(new)} controllers in the cluster")
         self._await_members(self.environment.controllers)
@@ -123,7 +128,30 @@ class Deployment:
             agent = f"{cluster.AGENT_FOLDER}/ns_haproxy"
             self._host(node).run(["env", "OCF_ROOT=/usr/lib/ocf", agent, "reload"], timeout=START_TIMEOUT)
 
+    def _start_monitors(self, controllers: list[Node]) -> None:
+        """Ceph's part of controllers, where the environment has Ceph."""
+        if self.environment.has_ceph:
+            ceph_cluster.deploy_monitors(self.environment, self.hosts, controllers)
+
+    def _deploy_storage(self, nodes: list[Node]) -> None:
+        """OSDs; what goes into the Ceph of a new cloud can be put there only now."""
+        ceph_cluster.join_clients(self.environment, self.hosts, nodes)
+        ceph_cluster.deploy_osds(self.hosts, nodes)
+        self._at(nodes, 80, "OSDs are up")
+        if self.environment.primary.uid in self.environment.facts:
+            ceph_cluster.wait_healthy(self.primary, self.environment)
+            self._start(self.environment.primary, self._waiting_for_osds())
+            controllers = self.environment.controllers
+            cloud.wait_answering(self.primary, cloud.urls_of_objects(self.environment, controllers))
+            cloud.make_image(self.primary, self.environment, self.venv)
+
+    def _waiting_for_osds(self) -> list[str]:
+        """Services of the primary controller that begin with what OSDs tell, where these are deployed as well."""
+        return ["cinder-volume"] if self.environment.has_ceph and self._deployed(self.environment.storage_nodes) else []
+
     def _deploy_computes(self, computes: list[Node]) -> None:
+        if self.environment.has_ceph:
+            ceph_cluster.join_clients(self.environment, self.hosts, computes)
         self._start_services(computes)
         self._at(computes, 80, "compute services started")
         cloud.wait_computes(self.primary, self.environment, computes)
@@ -201,10 +229,10 @@ class Deployment:
         cloud.wait_answering(self.primary, [cloud.connection(self.environment)["auth_url"]])
         cloud.make_identity(self.primary, self.environment, self.venv)
 
-    def _start_services(self, nodes: list[Node]) -> None:
+    def _start_services(self, nodes: list[Node], without: Collection[str] = ()) -> None:
         def start(node: Node) -> None:
             names = [service.name for service in openstack.services(self.environment, node) if not service.in_pacemaker]
-            self._start(node, names)
+            self._start(node, [name for name in names if name not in without])
 
         cloud.in_parallel([partial(start, node) for node in nodes])
 

@@ -81,6 +81,22 @@ class Environment:
         return [node for node in self.nodes if "compute" in node.roles]
 
     @property
+    def storage_nodes(self) -> list[Node]:
+        """Nodes with OSDs."""
+        return [node for node in self.nodes if "ceph-osd" in node.roles]
+
+    @property
+    def has_ceph(self) -> bool:
+        """Whether anything of the environment is kept in Ceph."""
+        storage = self.settings.get("storage", {})
+        return any(value is True for name, value in storage.items() if name.endswith("_ceph"))
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether objects are served out of Ceph."""
+        return self.settings.get("storage", {}).get("objects_ceph") is True
+
+    @property
     def primary(self) -> Node:
         return self.controllers[0]
 

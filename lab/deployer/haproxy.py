@@ -20,7 +20,8 @@ BOTH, INTERNAL, PUBLIC = ("management", "public"), ("management",), ("public",)
 @dataclass(frozen=True)
 class Service:
     """One listener. ``order`` and ``name`` make the file's name; ``sides``: networks on whose VIP it listens;
-    ``check``: how its servers are looked at, "" not at all; ``releases``: of Fuel that have it."""
+    ``check``: how its servers are looked at, "" not at all; ``releases``: of Fuel that have it; ``of_objects``: only
+    where objects are in Ceph."""
 
     order: int
     name: str
@@ -31,6 +32,7 @@ class Service:
     check: str = f"check {API_CHECK}"
     one_active: bool = False
     releases: tuple[str, ...] = ("6.1", "7.0")
+    of_objects: bool = False
 
     @property
     def path(self) -> str:
@@ -71,6 +73,7 @@ SERVICES = (
         check=DATABASE_CHECK,
         one_active=True,
     ),
+    Service(130, "radosgw", 8080, 6780, _http("/"), of_objects=True),
     Service(160, "heat-api", 8004, 8004, _http("/")),
     # The two change their ports with 7.0.
     _http_of_nobody(161, "heat-api-cfn", 8003, releases=("6.1",)),
@@ -91,7 +94,9 @@ listen stats
 """
 
 APIS = {
-    service.name: service.port for service in SERVICES if service.check and service.name not in ("mysqld", "keystone-2")
+    service.name: service.port
+    for service in SERVICES
+    if service.check and service.name not in ("mysqld", "keystone-2", "radosgw")
 }
 """API name to its port on the VIPs, of those that the lab has."""
 
@@ -104,7 +109,7 @@ def files(environment: Environment) -> list[File]:
         File(f"{FOLDER}/010-stats.cfg", STATS.format(address=management, port=STATS_PORT)),
     ]
     for service in SERVICES:
-        if environment.fuel_release not in service.releases:
+        if environment.fuel_release not in service.releases or service.of_objects > environment.has_objects:
             continue
         addresses = [environment.vips[side] for side in service.sides]
         context = {"service": service, "addresses": addresses, "nodes": environment.controllers}

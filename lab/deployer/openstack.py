@@ -28,6 +28,10 @@ COMMANDS = re.compile(r"(openstack|(keystone|nova|glance|neutron|cinder|heat|pla
 VARIABLES = {"PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "1", "SETUPTOOLS_USE_DISTUTILS": "stdlib"}
 """Environment of all programs."""
 
+CEPH_VARIABLES = {"PYTHONPATH": "/usr/lib/lab-ceph"}
+CLIENTS_OF_CEPH = ("glance-api", "cinder-volume")
+"""Services that, in an environment with Ceph, are started with its two Python modules."""
+
 START = "/usr/local/sbin/start-openstack"
 """What units start programs by, see node_scripts/start.py."""
 
@@ -174,6 +178,7 @@ def context(environment: Environment, node: Node, venv: Path) -> dict[str, Any]:
         "address": node.management,
         "is_controller": node.is_controller,
         "agents": environment.agents,
+        "ceph": environment.has_ceph,
         "metadata_secret": settings["quantum_settings"].get("metadata", {}).get("metadata_proxy_shared_secret"),
         "venv": str(venv),
     }
@@ -216,7 +221,8 @@ def _answers(node: Node, vip: str) -> list[str]:
 
 def _unit(service: Service, values: Mapping[str, Any]) -> File:
     command = service.command.format(address=values["address"], venv=values["venv"])
-    given = {"name": service.name, "folder": service.folder, "command": command, "variables": VARIABLES, "start": START}
+    variables = VARIABLES | (CEPH_VARIABLES if values["ceph"] and service.name in CLIENTS_OF_CEPH else {})
+    given = {"name": service.name, "folder": service.folder, "command": command, "variables": variables, "start": START}
     wanted_by = "multi-user.target" if service.at_boot else "openstack.target"
     text = render("unit.service.j2", {**values, **given, "wanted_by": wanted_by})
     return File(f"/etc/systemd/system/{service.name}.service", text)

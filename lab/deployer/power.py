@@ -16,7 +16,7 @@ import yaml
 from lab.state import has_agents
 from lab.wait import until
 
-from . import cloud, cluster, galera, openstack, rabbitmq
+from . import ceph_cluster, cloud, cluster, galera, openstack, rabbitmq
 from .environment import Environment, Node, parse
 
 FACTS = "/etc/astute.yaml"
@@ -52,8 +52,16 @@ def stop_cloud(lab: Any) -> None:
     for environment in deployed(lab):
         hosts = _hosts(lab, environment)
         cloud.in_parallel(partial(_stop_services, hosts[node.uid], environment, node) for node in _running(environment))
+        if environment.has_ceph:
+            _stop_ceph(hosts, environment)
         for node in reversed([node for node in environment.controllers if node.uid in environment.facts]):
             hosts[node.uid].run(["systemctl", "stop", "pacemaker", "corosync"], timeout=STOP_TIMEOUT)
+
+
+def _stop_ceph(hosts: dict[str, Any], environment: Environment) -> None:
+    """Everything that needs another part of Ceph to stop goes before that part."""
+    for kind in ceph_cluster.STOP_ORDER:
+        cloud.in_parallel(partial(ceph_cluster.stop, hosts[node.uid], kind) for node in _running(environment))
 
 
 def _running(environment: Environment) -> list[Node]:
@@ -96,10 +104,14 @@ def wait_ready(lab: Any, environment: Environment, timeout: float = 600) -> None
 
     wait(lambda: all(galera.is_synced(hosts[node.uid]) for node in controllers), f"database {count}/{count}")
     wait(lambda: len(rabbitmq.running_nodes(first)) == count, f"brokers {count}/{count}")
+    if environment.has_ceph:
+        ceph_cluster.wait_healthy(first, environment, left())
+        say(environment, f"{timeout - left():.1f} s: Ceph")
     for resource, _, _ in cluster.RESOURCES[environment.fuel_release].values():
         wait(partial(_is_started, first, resource), resource)
     cloud.wait_answering(first, cloud.urls_of_backends(controllers), left())
     cloud.wait_answering(first, cloud.urls_of_vip(environment), left())
+    cloud.wait_answering(first, cloud.urls_of_objects(environment, controllers), left())
     say(environment, f"{timeout - left():.1f} s: all APIs")
     wait_reporting(first, environment, computes, left())
     cloud.wait_agents(first, environment, [*controllers, *computes], left())

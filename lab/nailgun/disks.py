@@ -2,7 +2,8 @@
 
 A disk of a node in an environment loses 500 MiB to boot partitions and 64 MiB to each volume group of the node's roles;
 what is left is its ``size``. Volumes of a fixed size are placed first, in the order of their definition, and may be
-split over disks; those that take ``all`` share the rest equally. (Observed on Nailgun 7.0.)
+split over disks; those that take whole disks get the ones that are empty then; those that take ``all`` share the rest
+equally. (Observed on Nailgun 7.0, but for the whole disks: fuel-web's volume manager.)
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ CINDER = Volume("cinder", "Cinder", "all", 1536, None, "none", "none")
 MONGO = Volume("mongo", "Mongo DB", "all", 10240, "/var/lib/mongo", "xfs", "mongodb")
 JOURNAL = Volume("cephjournal", "Ceph Journal", "min", 0)
 CEPH = Volume("ceph", "Ceph", "disks", 3072)
+
+SHARES = ("min", "disks", "all")
 
 COMMON: dict[str, list[Volume]] = {
     "compute": [OS, VM],
@@ -96,8 +99,8 @@ def show_volumes(state: State, node: Row) -> list[dict[str, Any]]:
 
 
 def in_order(wanted: list[Volume]) -> list[Volume]:
-    """Volumes as disks list them: those of fixed size first."""
-    return [v for v in wanted if v.share == "min"] + [v for v in wanted if v.share != "min"]
+    """Volumes as disks list them and as they are placed: of fixed size, then whole disks, then what takes the rest."""
+    return sorted(wanted, key=lambda volume: SHARES.index(volume.share))
 
 
 def layout(state: State, node: Row) -> list[Row]:
@@ -107,12 +110,12 @@ def layout(state: State, node: Row) -> list[Row]:
     for volume in wanted:
         if volume.share == "min":
             plan.fill(volume.name, minimum(node, volume))
-    greedy = [volume for volume in wanted if volume.share == "all"]
-    for left, volume in zip(range(len(greedy), 0, -1), greedy, strict=True):
-        plan.fill(volume.name, plan.free() if left == 1 else plan.free() // left)
     for volume in wanted:
         if volume.share == "disks":
             plan.fill_empty_disks(volume.name)
+    greedy = [volume for volume in wanted if volume.share == "all"]
+    for left, volume in zip(range(len(greedy), 0, -1), greedy, strict=True):
+        plan.fill(volume.name, plan.free() if left == 1 else plan.free() // left)
     return plan.disks
 
 

@@ -97,6 +97,7 @@ def reference(definition: dict[str, Any]) -> State:
         discover(state, _lab_machine(name, host, IPNetwork(admin["cidr"])))
     cluster = insert_original(state, definition["environment"]["name"])
     _configure(state, cluster, wanted)
+    _choose_storage(cluster, definition["environment"].get("storage", {}))
     roles = {_number(name): list(host["roles"]) for name, host in hosts.items() if host.get("roles")}
     deploy_on_paper(state, cluster, roles)
     return state
@@ -127,6 +128,13 @@ def _configure(state: State, cluster: Row, wanted: dict[str, Any]) -> None:
     assert public is not None
     public["gateway"] = wanted["public"]["gateway"]
     cluster["parameters"]["floating_ranges"] = [wanted["public"]["floating"]]
+
+
+def _choose_storage(cluster: Row, wanted: dict[str, Any]) -> None:
+    """Change settings of the environment's section ``storage``."""
+    settings = cluster["attributes"]["editable"]["storage"]
+    for name, value in wanted.items():
+        settings[name]["value"] = value
 
 
 def recorded() -> State:

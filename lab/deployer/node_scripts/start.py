@@ -44,6 +44,9 @@ def start_preloaded(argv: list[str], notify: str) -> bool:
 def main(argv: list[str]) -> int:
     # Not the daemon's business: it was started without it before.
     notify = os.environ.pop("NOTIFY_SOCKET", "")
+    # What is loaded already was loaded without other folders of modules.
+    if "PYTHONPATH" in os.environ:
+        os.execv(argv[0], argv)
     try:
         if notify and start_preloaded(argv, notify):
             return 0

@@ -53,6 +53,19 @@ def test_openstack_stops_first_and_the_primary_controllers_cluster_last(lab):
     assert not [argv for _, argv in lab.record[first_cluster:] if "pacemaker" not in argv]
 
 
+def test_ceph_stops_after_its_clients_and_its_monitors_last(tmp_path):
+    record = []
+    elements = facts("6.1")
+    for element in elements:
+        element["storage"] = {"images_ceph": True}
+    hosts = {f"node-{one['uid']}": FakeHost(f"node-{one['uid']}", tmp_path, record, one) for one in elements}
+    power.stop_cloud(SimpleNamespace(hosts=hosts, definition={}))
+    words = [argv[2] for _, argv in record]
+    order = [words.index(what) for what in ("ceph-radosgw@*", "ceph-osd@*", "ceph-mgr@*", "ceph-mon@*", "pacemaker")]
+    assert order == sorted(order)
+    assert max(index for index, (_, argv) in enumerate(record) if "glance-api" in argv) < order[0]
+
+
 def test_a_node_is_found_on_its_machine_whatever_its_number_is(tmp_path):
     record = []
     elements = facts("6.1")
