@@ -215,7 +215,9 @@ def is_healthy(told: Mapping[str, Any], monitors: int) -> bool:
     if not told or told["health"]["status"] != "HEALTH_OK" or len(told["quorum"]) < monitors:
         return False
     osds, groups = told["osdmap"], told["pgmap"]
-    clean = {state["state_name"]: state["count"] for state in groups.get("pgs_by_state", [])}.get("active+clean", 0)
+    states = groups.get("pgs_by_state", [])
+    # One that is being scrubbed is clean as well.
+    clean = sum(state["count"] for state in states if state["state_name"].startswith("active+clean"))
     return bool(osds["num_osds"]) and osds["num_up_osds"] == osds["num_osds"] and clean == groups["num_pgs"]
 
 

@@ -240,6 +240,8 @@ WHOLE = {
     ],
 )
 def test_a_cluster_that_is_not_whole(different):
+    scrubbed = [{"state_name": "active+clean", "count": 63}, {"state_name": "active+clean+scrubbing", "count": 1}]
+    assert ceph_cluster.is_healthy(WHOLE | {"pgmap": {"num_pgs": 64, "pgs_by_state": scrubbed}}, 3)
     assert ceph_cluster.is_healthy(WHOLE, 3)
     assert not ceph_cluster.is_healthy(WHOLE | different, 3)
     assert not ceph_cluster.is_healthy({}, 3)
