@@ -61,6 +61,7 @@ def section(good, name, **values):
         (lambda g: {"release": {**g.release, "version": "newton-10.0"}}, "already"),
         (lambda g: {"attributes": section(g, "common", libvirt_type="vcenter")}, "neither KVM nor QEMU"),
         (lambda g: {"attributes": section(g, "common", use_vcenter=True)}, "vCenter"),
+        (lambda g: {"attributes": section(g, "storage", images_ceph=True, volumes_ceph=False)}, "keeps images in Ceph"),
         (lambda g: {"attributes": section(g, "additional_components", murano=True)}, "leave_behind: [murano]"),
         (
             lambda g: {"attributes": {**g.attributes, "zabbix": {"metadata": {"plugin_id": 1, "enabled": True}}}},
