@@ -11,6 +11,7 @@ import pytest
 from octane.errors import Failed
 from octane.procedure import db, standstill, way
 from octane.procedure.standstill import STOOD_STILL
+from octane.wait import until
 from tests.functional.mariadb import NEEDED
 from tests.functional.test_dump_galera import PROVIDER, node
 from tests.unit.procedure.world import ORIGINAL, SEED, FakeContext
@@ -102,7 +103,7 @@ def test_in_silence_nothing_is_committed_and_the_way_back_says_so(either):
 def test_heartbeats_are_told_by_name_with_what_they_committed(either, server):
     server.sql("DROP DATABASE ceilometer;")
     with Repeated(server, BEAT) as beats:
-        standstill.until(lambda: beats.done, 30, "a heartbeat", 0.05)
+        until(lambda: beats.done, 30, "a heartbeat", 0.05)
         seen = db.Freeze().apply(either).evidence
     before, after = seen["wsrep_last_committed"]
     # The log is watched for half a second; tables as small as these are read between two heartbeats.
@@ -122,7 +123,7 @@ def test_what_users_write_after_the_freeze_is_found_on_the_way_back(either, serv
 def test_a_database_that_is_not_moved_may_be_written_to_and_is_told(ctx, server):
     ctx.record(way.WAY, {"way": "replica"})
     with Repeated(server, METER) as meters:
-        standstill.until(lambda: meters.done, 30, "a row", 0.05)
+        until(lambda: meters.done, 30, "a row", 0.05)
         seen = db.Freeze().apply(ctx).evidence
     assert seen["elsewhere_moved"] == ["ceilometer"] and seen["moved_before"] == []
     assert ctx.recall(STOOD_STILL)["committed"] == seen["wsrep_last_committed"][1]

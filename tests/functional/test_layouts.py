@@ -257,6 +257,9 @@ def ctx(cloud, monkeypatch):
     monkeypatch.setattr(computes, "note_idle", lambda ctx: "")
     monkeypatch.setattr(computes, "reconnect", lambda ctx, brokers: {})
     monkeypatch.setattr(isolation, "Hearing", lambda ctx: SimpleNamespace(only_original=dict))
+    of_original = SimpleNamespace(nodes=lambda: [one for one in nodes if one.environment == ORIGINAL], network=dict)
+    monkeypatch.setattr(control, "original", lambda ctx: of_original)
+    monkeypatch.setattr(isolation, "original", lambda ctx: of_original)
     made.record(isolation.UPLINKS, {name: ports[name] for name in SEEDS})
     return made
 
