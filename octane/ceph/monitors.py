@@ -190,7 +190,8 @@ def address_argument(addresses: Sequence[Address], version: Version) -> str:
 
 
 def tuning(version: Version, before: Mapping[str, str]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
-    """(arguments of ``ceph`` that make a setting quick, those that take it back), while monitors move.
+    """(arguments of ``ceph`` that make a setting quick, those that take it back), while monitors move; they are taken
+    back in the opposite order, so that a lease is never shorter than the time until it is renewed.
 
     :param before: {setting: its value}, as a monitor's admin socket tells it; needed where settings are not kept by
         the monitors, and one cannot be taken away
