@@ -137,7 +137,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number - len(joined) + 1, "\n".join(joined)
             joined = []
     if joined:
-        yield text.count("\n") + 1, "\n".join(joined).removesuffix(ESCAPE)
+        yield text.count("\n") + 1, "\n".join(joined).rstrip(ESCAPE)
 
 
 def _without_comment(line: str) -> str:
