@@ -1,7 +1,9 @@
 """ceph.conf: read, changed and written as Ceph itself reads it, with comments and order kept.
 
-A comment begins with ``#`` or ``;`` outside of quotes, a backslash at the end of a line joins it with the next, blanks
-and underscores in names are the same, of two values the last counts, and a section may occur more than once.
+A comment begins with ``#`` or ``;``, a backslash at the end of a line joins it with the next, blanks and underscores in
+names are the same, of two values the last counts, and a section may occur more than once. What releases differ in is
+read as any of them does, and written so that all understand it: Firefly takes a ``#`` in quotes for itself and settings
+before the first section for global ones; Ceph 16.2.15 refuses both, and takes apostrophes for quotes.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass, replace
 from octane.errors import BadInput
 
 GLOBAL = "global"
-QUOTE, ESCAPE, COMMENT = '"', "\\", "#;"
+QUOTES, ESCAPE, COMMENT = "\"'", "\\", "#;"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def parse(text: str) -> Conf:
     """:raises BadInput: naming a line that is neither a section, nor a setting, nor a comment"""
     sections = [Section(GLOBAL, "")]
     for number, raw in _logical_lines(text):
-        said = _without_comment(raw.replace("\\\n", " ")).strip()
+        said = _without_comment(raw.replace("\\\n", "")).strip()
         if said.startswith("["):
             sections.append(Section(_section(said, number), raw))
         else:
@@ -141,11 +143,14 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_comment(line: str) -> str:
-    quoted = escaped = False
+    quoted, escaped, value = "", False, line.partition("=")[2].lstrip()
+    # Elsewhere an apostrophe is one.
+    quotes = value[:1] if value[:1] in QUOTES else ""
     for place, letter in enumerate(line):
         if letter in COMMENT and not quoted and not escaped:
             return line[:place]
-        quoted ^= letter == QUOTE and not escaped
+        if quotes and letter == quotes and not escaped:
+            quoted = "" if quoted else letter
         escaped = letter == ESCAPE and not escaped
     return line
 
@@ -169,7 +174,7 @@ def _read(raw: str, said: str, number: int) -> Line:
 
 
 def _plain(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] == QUOTE:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES:
         value = value[1:-1]
     found, escaped = "", False
     for letter in value:
@@ -179,10 +184,10 @@ def _plain(value: str) -> str:
 
 
 def _written(value: str) -> str:
-    escaped = value.replace(ESCAPE, ESCAPE * 2).replace(QUOTE, ESCAPE + QUOTE)
+    escaped = "".join(f"{ESCAPE}{letter}" if letter in ESCAPE + COMMENT + '"' else letter for letter in value)
     # Unquoted, a backslash at the end would join the next line.
-    needs_quotes = value != value.strip() or any(letter in value for letter in COMMENT + QUOTE + ESCAPE)
-    return f"{QUOTE}{escaped}{QUOTE}" if needs_quotes else escaped
+    needs_quotes = value != value.strip() or any(letter in value for letter in ESCAPE + QUOTES)
+    return f'"{escaped}"' if needs_quotes else escaped
 
 
 def _line(key: str, value: str) -> Line:

@@ -47,6 +47,40 @@ def test_comments_end_values_unless_quoted_or_escaped():
     assert found.values("osd") == {"a": "b#c", "b": 'x " ; y', "c": ""}
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("b\\;c", "b;c"),
+        ("b=c==", "b=c=="),
+        ('b"c"d', 'b"c"d'),
+        ("it's # a comment", "it's"),
+        ("'b c'", "b c"),
+        ('"b\\\\c"', "b\\c"),
+        ("b\\\nc", "bc"),
+        ("b \\\n  c", "b   c"),
+        ("c\r", "c"),
+    ],
+)
+def test_values_as_ceph_conf_reads_them(written, value):
+    assert conf.parse(f"[osd]\na = {written}\nb = 2\n").values("osd") == {"a": value, "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("a b", "a b"),
+        ("a#b", r"a\#b"),
+        ("a;b", r"a\;b"),
+        (" a", '" a"'),
+        ('a"b', r'"a\"b"'),
+        ("a\\", r'"a\\"'),
+        ("it's", '"it\'s"'),
+    ],
+)
+def test_values_are_written_so_that_every_release_reads_them(value, written):
+    assert conf.render(conf.Conf().put("osd", {"a": value})) == f"[osd]\na = {written}\n"
+
+
 def test_what_stands_before_any_section_is_global():
     found = conf.parse("fsid = a\n[osd]\nb = c\n")
     assert found.get("global", "fsid") == "a"
