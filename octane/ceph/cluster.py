@@ -196,6 +196,38 @@ def _addresses(monitor: Mapping[str, Any]) -> tuple[Address, ...]:
     return tuple(sorted((address(one["type"], one["addr"]) for one in entries), reverse=True))
 
 
+def printed_monitor_map(text: str) -> MonitorMap:
+    """Of ``monmaptool --print``; it tells no features.
+
+    Observed on Ceph 16.2.15: "0: [v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0] mon.a", and "0: v1:10.0.0.1:6789/0 mon.a" of
+    one that speaks v1 alone; without "v1:" before Nautilus.
+    """
+    values: dict[str, str] = {}
+    monitors = []
+    for line in text.splitlines():
+        rank, colon, rest = line.partition(": ")
+        if colon and rank.isdigit():
+            addresses, _, name = rest.rpartition(" mon.")
+            monitors.append(Monitor(name, int(rank), _printed_addresses(addresses)))
+        else:
+            key, _, value = line.partition(" ")
+            values[key] = value
+    if not values.keys() >= {"fsid", "epoch"} or not monitors:
+        raise BadInput("this is no answer of `monmaptool --print`: it has no fsid, no epoch or no monitors")
+    return MonitorMap(values["fsid"], int(values["epoch"]), tuple(monitors))
+
+
+def _printed_addresses(text: str) -> tuple[Address, ...]:
+    entries = text[1:-1].split(",") if text.startswith(("[v1:", "[v2:")) else [text]
+    return tuple(sorted(map(_printed_address, entries), reverse=True))
+
+
+def _printed_address(entry: str) -> Address:
+    plain = entry.partition("/")[0]
+    has_protocol = plain.startswith(("v1:", "v2:"))
+    return address(plain[:2], plain[3:]) if has_protocol else address("v1", plain)
+
+
 def address(protocol: str, text: str) -> Address:
     """Of "10.0.0.1:6789" or "[fd00::1]:6789"."""
     host, _, port = text.rpartition(":")

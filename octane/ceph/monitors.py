@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from octane.ceph import releases
 from octane.ceph.cluster import Address, Monitor, MonitorMap, Quorum, Version
-from octane.errors import BadInput, Refused
+from octane.ceph.health import CRITICAL_PERCENT
+from octane.errors import BadInput, InvariantBroken, Refused
 
 EARLY = "early"
 AT_ONCE = "at once"
@@ -175,6 +176,44 @@ def map_changes(originals: MonitorMap, successors: Sequence[Successor], new: Ver
         for part in (_add(new), one.name, address_argument(_original(one, originals).addresses, new))
     ]
     return tuple(removed), tuple(added)
+
+
+def require_map(found: MonitorMap, originals: MonitorMap, successors: Sequence[Successor]) -> None:
+    """FOUND is what the seed's monitors are to start with: of the cluster, and with the addresses that clients know.
+
+    Ask before a store gets it, and of each store after: a map of another cluster is taken in without a word, and one
+    without v2 is not missed until clients do (observed on Ceph 16.2.15).
+
+    :raises InvariantBroken: naming what differs
+    """
+    wanted = {one.name: _original(one, originals).addresses for one in successors}
+    there = {one.name: one.addresses for one in found.monitors}
+    wrong = [f"its fsid is {found.fsid} and not {originals.fsid}"] if found.fsid != originals.fsid else []
+    wrong += [
+        f"{name} is at {_listed(there.get(name, ()))} and belongs at {_listed(wanted.get(name, ()))}"
+        for name in sorted(wanted.keys() | there.keys())
+        if there.get(name) != wanted.get(name)
+    ]
+    if wrong:
+        raise InvariantBroken(f"the monitor map is wrong: {'; '.join(wrong)}; make it anew of the original's")
+
+
+def _listed(addresses: Iterable[Address]) -> str:
+    return ",".join(map(str, addresses)) or "no address at all"
+
+
+def require_disks(free: Mapping[str, float]) -> None:
+    """The disks with monitors' data, the original's and the seed's, are not nearly full.
+
+    :param free: {host: percent of the file system below the monitor's data that are free}
+    :raises Refused: naming each host on which a monitor would stop by itself
+    """
+    few = [f"{host} ({percent:g} %)" for host, percent in sorted(free.items()) if percent <= CRITICAL_PERCENT]
+    if few:
+        raise Refused(
+            f"no more than {CRITICAL_PERCENT} % of the disk with the monitor's data is free, and it stops by itself "
+            f"below that: {', '.join(few)}; free space there"
+        )
 
 
 def _add(version: Version) -> str:

@@ -32,6 +32,31 @@ def test_an_address_of_ipv6():
     assert (found.host, found.port, str(found)) == ("fd00::3", 6789, "v1:[fd00::3]:6789")
 
 
+PRINTED = """\
+monmaptool: monmap file /tmp/map
+epoch 7
+fsid 5e0f7a10-0000-4000-8000-000000000001
+last_changed 2026-12-01T02:15:41.594009+0000
+min_mon_release 16 (pacific)
+election_strategy: 1
+0: v1:10.0.0.1:6789/0 mon.a
+1: [v2:[fd00::1]:3300/0,v1:[fd00::1]:6789/0] mon.node-2.domain.tld
+2: 10.0.0.3:6789/0 mon.c
+"""
+
+
+def test_a_map_that_is_printed():
+    found = cluster.printed_monitor_map(PRINTED)
+    assert (found.fsid, found.epoch) == (samples.FSID, 7)
+    assert [(one.name, one.rank, list(map(str, one.addresses))) for one in found.monitors] == [
+        ("a", 0, ["v1:10.0.0.1:6789"]),
+        ("node-2.domain.tld", 1, ["v2:[fd00::1]:3300", "v1:[fd00::1]:6789"]),
+        ("c", 2, ["v1:10.0.0.3:6789"]),
+    ]
+    with pytest.raises(BadInput, match="monmaptool"):
+        cluster.printed_monitor_map("monmaptool: can't open /tmp/map")
+
+
 def test_a_quorum_knows_who_is_missing():
     found = cluster.quorum(samples.quorum_status((0, 2)))
     assert (found.leader, found.members, found.missing) == ("node-1", ("node-1", "node-3"), ("node-2",))

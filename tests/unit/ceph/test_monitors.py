@@ -7,7 +7,7 @@ import pytest
 
 from octane.ceph import cluster, monitors
 from octane.ceph.monitors import Act, Successor
-from octane.errors import BadInput, Refused
+from octane.errors import BadInput, InvariantBroken, Refused
 from tests.unit.ceph import samples
 from tests.unit.ceph.recorded import files, load
 
@@ -133,6 +133,30 @@ def test_the_map_that_is_injected_has_the_original_addresses_and_protocols():
     assert added[:3] == ("--addv", "node-7", "[v2:192.168.0.3:3300,v1:192.168.0.3:6789]")
     assert monitors.map_changes(quorum().map, SEED, PACIFIC)[1][:3] == ("--addv", "node-7", "[v1:192.168.0.3:6789]")
     assert monitors.map_changes(quorum().map, SEED, HAMMER)[1][:3] == ("--add", "node-7", "192.168.0.3:6789")
+
+
+def renamed(new=True, **changed):
+    addresses = dict(zip((one.name for one in SEED), samples.ADDRESSES.values(), strict=True))
+    return replace(quorum({**addresses, **changed}, new=new).map)
+
+
+def test_the_map_that_was_made_is_looked_at():
+    originals = quorum(new=True).map
+    monitors.require_map(renamed(), originals, SEED)
+    with pytest.raises(InvariantBroken, match=f"fsid is other and not {samples.FSID}"):
+        monitors.require_map(replace(renamed(), fsid="other"), originals, SEED)
+    with pytest.raises(InvariantBroken, match=r"node-7 is at v1:192\.168\.0\.3:6789 and belongs at v2:192"):
+        monitors.require_map(renamed(new=False), originals, SEED)
+    with pytest.raises(InvariantBroken, match=r"node-1 is at .* and belongs at no address"):
+        monitors.require_map(renamed(**{"node-1": "192.168.0.9"}), originals, SEED)
+    with pytest.raises(InvariantBroken, match="node-9 is at no address"):
+        monitors.require_map(replace(renamed(), monitors=renamed().monitors[:2]), originals, SEED)
+
+
+def test_a_disk_that_is_nearly_full_is_named():
+    monitors.require_disks({"node-1": 6, "node-7": 50.5})
+    with pytest.raises(Refused, match=r"node-1 \(4 %\), node-7 \(5 %\)"):
+        monitors.require_disks({"node-7": 5.0, "node-1": 4, "node-2": 30})
 
 
 def test_settings_are_quick_while_monitors_move():
