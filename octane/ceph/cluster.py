@@ -349,6 +349,15 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
+_SECRET = ("key", "token", "password", "secret")
+_NO_SECRET = ("keyring",)
+
+
+def is_secret(setting: str) -> bool:
+    """Whether a setting of that name holds a secret: only its :func:`fingerprint` may be told."""
+    return any(word in setting for word in _SECRET) and setting not in _NO_SECRET
+
+
 def not_clean(groups: Iterable[PlacementGroup]) -> tuple[PlacementGroup, ...]:
     """Those that are anything but active and clean; one that is being scrubbed is both."""
     return tuple(one for one in groups if one.states - {"scrubbing", "deep"} != {"active", "clean"})

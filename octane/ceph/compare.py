@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from octane.ceph.cluster import MonitorMap, OsdMap, PlacementGroup, User, fingerprint
+from octane.ceph.cluster import MonitorMap, OsdMap, PlacementGroup, User, fingerprint, is_secret
 from octane.errors import InvariantBroken
 
 EQUAL = "equal"
@@ -18,8 +18,6 @@ UPWARD = "only upward"
 MAY_CHANGE = "may change"
 ABSENT = "none"
 """A value where there is no thing of that name."""
-
-_SECRET = ("key", "password", "secret", "token")
 
 Values = dict[str, Any]
 """{name of a thing: its value}."""
@@ -183,8 +181,7 @@ def _of_users(facts: _Facts, users: Sequence[User]) -> None:
 
 def _setting(one: Mapping[str, Any]) -> tuple[str, Any]:
     where = "/".join(part for part in (one["section"], one.get("mask", "")) if part)
-    secret = any(word in one["name"] for word in _SECRET)
-    return f"setting {one['name']} of {where}", fingerprint(one["value"]) if secret else one["value"]
+    return f"setting {one['name']} of {where}", fingerprint(one["value"]) if is_secret(one["name"]) else one["value"]
 
 
 def _elected(status: Mapping[str, Any]) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from octane.ceph import conf
-from octane.ceph.cluster import MonitorMap, User, fingerprint
+from octane.ceph.cluster import MonitorMap, User, fingerprint, is_secret
 from octane.ceph.conf import GLOBAL, Conf
 from octane.ceph.monitors import Successor
 from octane.errors import BadInput, Refused
@@ -30,9 +30,6 @@ SEEDS_OWN: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Settings that the seed's deployment decides where it has them; everything else that the original has, it keeps."""
-
-_SECRET = ("key", "token", "password", "secret")
-_NO_SECRET = ("keyring",)
 
 
 def make(original: Conf, deployed: Conf, successors: Sequence[Successor]) -> Conf:
@@ -113,8 +110,7 @@ def _changes(section: str, before: Mapping[str, str], after: Mapping[str, str]) 
 def _shown(key: str, value: str | None) -> str:
     if value is None:
         return "not set"
-    secret = any(word in key for word in _SECRET) and key not in _NO_SECRET
-    return f"a secret ({fingerprint(value)})" if secret else value
+    return f"a secret ({fingerprint(value)})" if is_secret(key) else value
 
 
 def users(keyring: str) -> tuple[User, ...]:

@@ -13,13 +13,14 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, NodeFailed, Refused, WaitTimeout
+from octane.fuel.nodes import controllers
 from octane.procedure import computes, isolation, tenants
 from octane.procedure.checks import Check
 from octane.procedure.env import original
 from octane.procedure.isolation import SERVED, SWITCHED
 from octane.procedure.networks import PORTS
 from octane.procedure.seed_network import Overlay, OverlayPlans, overlay_plans, overlay_ports
-from octane.sides import fenced, sides
+from octane.sides import fenced, present, sides
 from octane.stage import FENCED, command_line
 from octane.step import LibraryStep, Outcome
 from octane.wait import until, until_none
@@ -319,11 +320,11 @@ def fence(ctx: Context) -> dict[str, Any]:
     """Arguments of ``octane_net.fence``: which bridges and ports the original's controllers are cut from, why, and the
     addresses at which they reach each other until their cluster is stopped."""
     ports: Mapping[str, list[dict[str, Any]]] = ctx.recall(PORTS) or {}
-    joined = [node for node in original(ctx).nodes() if node.minion in sides(ctx).originals]
+    joined = present(ctx, controllers(original(ctx).nodes()))
     held = isolation.held_addresses(ctx, joined)
     return {
         "peers": sorted({address for addresses in held.values() for address in addresses}),
-        "plans": {node: _fence_plan(ports.get(node, [])) for node in sides(ctx).originals},
+        "plans": {node.minion: _fence_plan(ports.get(node.minion, [])) for node in joined},
         "reason": f"set aside by octane: environment {ctx.seed} has taken over environment {ctx.original}",
     }
 

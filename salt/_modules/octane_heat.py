@@ -6,11 +6,9 @@ CONFIG = "/etc/heat/heat.conf"
 # Juno calls the option by an older name; Fuel 6.1 writes an id, 7.0 the name "heat".
 _IDS = ("stack_user_domain_id", "stack_user_domain")
 # Up to Kilo domains are a table, from Mitaka on projects of their own; users' names move in Mitaka.
-_DOMAINS = {
-    "domain": ("id", "name", "1 = 1"),
-    "project": ("id", "name", "`is_domain` = 1"),
-}
-_USERS = {"user": ("domain_id", "name"), "local_user": ("domain_id", "name")}
+_DOMAINS = {"domain": (), "project": ("is_domain",)}
+"""Tables of domains, and which of their columns say of a row that it is one."""
+_USERS = ("user", "local_user")
 
 
 def stack_domain(config=CONFIG):
@@ -61,26 +59,24 @@ def unknown(domain, database="keystone"):
 def _domains(database, columns, key, value):
     """Ids of the domains whose KEY is VALUE."""
     found = set()
-    for table, (number, name, only) in _DOMAINS.items():
-        wanted = {number, name, *(["is_domain"] if table == "project" else [])}
-        if wanted <= columns.get(table, set()):
-            by = number if key == "id" else name
-            found.update(_values(database, table, number, f"`{by}` = {_text(value)} AND {only}"))
+    for table, marks in _DOMAINS.items():
+        if {"id", "name", *marks} <= columns.get(table, set()):
+            wanted = [f"`{key}` = {_text(value)}", *(f"`{mark}` = 1" for mark in marks)]
+            found.update(_ids(database, table, wanted))
     return sorted(found)
 
 
 def _has_user(database, columns, domain, name):
+    wanted = [f"`domain_id` = {_text(domain)}", f"`name` = {_text(name)}"]
     return any(
-        _values(database, table, called, f"`{of}` = {_text(domain)} AND `{called}` = {_text(name)}")
-        for table, (of, called) in _USERS.items()
-        if {of, called} <= columns.get(table, set())
+        _ids(database, table, wanted) for table in _USERS if {"domain_id", "name"} <= columns.get(table, set())
     )
 
 
-def _values(database, table, column, condition):
+def _ids(database, table, conditions):
     place = f"{__salt__['octane_mysql.identifier'](database)}.`{table}`"
-    rows = __salt__["octane_mysql.query"](f"SELECT `{column}` AS found FROM {place} WHERE {condition}")
-    return [row["found"] for row in rows]
+    rows = __salt__["octane_mysql.query"](f"SELECT id FROM {place} WHERE {' AND '.join(conditions)}")
+    return [row["id"] for row in rows]
 
 
 def _columns(database):
