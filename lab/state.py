@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from lab.deployer.environment import is_in_ceph
 from lab.hosts import Host, HostPlan
 from lab.image import RELEASES, image_path, openstack_path
 from lab.layer import layer_path
@@ -168,8 +169,7 @@ def has_agents(definition: dict[str, Any]) -> bool:
 
 def uses_ceph(definition: dict[str, Any]) -> bool:
     """Whether the cloud keeps anything in Ceph."""
-    storage = definition["environment"].get("storage", {})
-    return any(value is True for name, value in storage.items() if name.endswith("_ceph"))
+    return is_in_ceph(definition["environment"].get("storage", {}))
 
 
 def layer_of(definition: dict[str, Any]) -> str | None:

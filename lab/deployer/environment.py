@@ -30,6 +30,11 @@ NETWORK_ROLES = {"management": ("mgmt/vip", "management"), "public": ("public/vi
 """Network roles that lead to a network's bridge: 7.0's name, then 6.1's."""
 
 
+def is_in_ceph(storage: Mapping[str, Any]) -> bool:
+    """Whether Fuel's settings of storage put anything into Ceph."""
+    return any(value is True for name, value in storage.items() if name.endswith("_ceph"))
+
+
 @dataclass(frozen=True)
 class Node:
     """A node of an environment. ``addresses``: network name (management, public, storage) to IPv4 address."""
@@ -88,8 +93,7 @@ class Environment:
     @property
     def has_ceph(self) -> bool:
         """Whether anything of the environment is kept in Ceph."""
-        storage = self.settings.get("storage", {})
-        return any(value is True for name, value in storage.items() if name.endswith("_ceph"))
+        return is_in_ceph(self.settings.get("storage", {}))
 
     @property
     def has_objects(self) -> bool:
