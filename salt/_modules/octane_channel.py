@@ -2,9 +2,9 @@
 """
 The program at each end of a tunnel between nodes; ``octane_tunnel`` starts it with a folder that holds its order.
 
-``serve`` listens with TLS, lets in the one certificate it knows, and joins each connection to a socket of this node.
-``join`` listens on the loopback address, and joins each connection to such a server. A cut connection ends at both
-ends, and the next one is made as soon as somebody asks for it: the tunnel itself stays.
+``serve`` listens with TLS, lets in the one certificate it knows, and joins each connection to a socket of this node, a
+path or an address and a port. ``join`` listens without, and joins each connection to such a server. A cut connection
+ends at both ends, and the next one is made as soon as somebody asks for it: the tunnel itself stays.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Channel:
                 self.join, self.order["host"], self.order["port"], ssl=self.context(ssl.PROTOCOL_TLS_SERVER)
             )
         else:
-            server = await asyncio.start_server(self.join, "127.0.0.1", self.order["port"])
+            server = await asyncio.start_server(self.join, self.order["bind"], self.order["port"])
         port = server.sockets[0].getsockname()[1]
         written = None
         try:
@@ -111,10 +111,12 @@ class Channel:
                 self.numbers["bytes"] += len(data)
 
     async def connect(self):
-        """The other half of a connection: the local server, or the other end of the tunnel."""
+        """The other half of a connection: the server here, or the other end of the tunnel."""
         order = self.order
         if order["role"] == "serve":
-            return await asyncio.open_unix_connection(order["socket"])
+            if isinstance(order["socket"], str):
+                return await asyncio.open_unix_connection(order["socket"])
+            return await asyncio.open_connection(*order["socket"])
         context = self.context(ssl.PROTOCOL_TLS_CLIENT)
         reader, writer = await asyncio.open_connection(order["host"], order["remote_port"], ssl=context)
         self.check(writer)

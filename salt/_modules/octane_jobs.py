@@ -159,6 +159,19 @@ def of(program):
     return []
 
 
+def order(ticket):
+    """
+    What a program was told, as far as it left that there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-1 octane_jobs.order 0123456789abcdef0123456789abcdef
+    """
+    return json.loads(read(f"{_existing(ticket)}/order.json") or "{}")
+
+
 def result(ticket):
     """
     What the program left as its result, JSON.
