@@ -59,13 +59,14 @@ def say(*command, login=None, timeout=TIMEOUT):
     """
     who = ["--name", login[0], "--keyring", login[1]] if login else []
     argv = ["ceph", "--connect-timeout", str(int(timeout)), *who, *map(str, command)]
+    shown = f"`ceph {' '.join(map(str, command))}`"
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout + 10)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandExecutionError(f"`ceph {' '.join(map(str, command[:3]))}`: {type(error).__name__}") from error
+        raise CommandExecutionError(f"{shown}: {type(error).__name__}") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise CommandExecutionError(f"`ceph {' '.join(map(str, command[:3]))}`: {said[-1] if said else 'no answer'}")
+        raise CommandExecutionError(f"{shown}: {said[-1] if said else 'no answer'}")
     return done.stdout
 
 
