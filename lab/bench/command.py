@@ -116,7 +116,8 @@ def run_database(args: argparse.Namespace) -> int:
     say = Console(stderr=True).print
     # Beside the lab's disks, since it may be gigabytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=lab.state) as folder:
-        task = ways.Task(side(lab, source), side(lab, target), databases, Path(folder))
+        alone = new_controllers(lab) == [target]
+        task = ways.Task(side(lab, source), side(lab, target), databases, Path(folder), alone)
         def told(text: str) -> None:
             say(text, highlight=False)
 
@@ -153,8 +154,7 @@ def run_switch(args: argparse.Namespace) -> int:
     """Measure the switch both ways and print it. Raises LabError, CommandFailed, HostError; 1 when it failed."""
     machine.require_root()
     lab = Lab.open(state_directory(args.state))
-    new = [host for host in spare(lab) if host.is_running() and galera.is_synced(host)]
-    sides = switch.Sides(tuple(lab.hosts[name] for name in controllers(lab)), tuple(new))
+    sides = switch.Sides(tuple(lab.hosts[name] for name in controllers(lab)), tuple(new_controllers(lab)))
     told = Console(stderr=True, highlight=False).print
     try:
         found = switch.measure(lab, sides, args.output or lab.state / "bench-switch.jsonl", told)
@@ -212,12 +212,17 @@ def spare(lab: Lab) -> list[Host]:
     return [lab.hosts[name] for name, host in hosts if name != MASTER and not host.get("roles")]
 
 
+def new_controllers(lab: Lab) -> list[Host]:
+    """Hosts that were spare ones and have a database now."""
+    return [host for host in spare(lab) if host.is_running() and galera.is_synced(host)]
+
+
 def first_new(lab: Lab) -> Host:
-    """The first host that was a spare one and has a database now. Raises LabError."""
-    for host in spare(lab):
-        if host.is_running() and galera.is_synced(host):
-            return host
-    raise LabError("no new controller has a database yet: it comes with octane upgrade-env")
+    """The first of them. Raises LabError."""
+    found = new_controllers(lab)
+    if not found:
+        raise LabError("no new controller has a database yet: it comes with octane upgrade-env")
+    return found[0]
 
 
 def chosen(lab: Lab, name: str) -> Host:
