@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import machine
-from lab.bench import fill, replica, switch, ways, window
+from lab.bench import fill, plan, replica, switch, ways, window
 from lab.command import CommandFailed
 from lab.deployer import galera
 from lab.hosts import Host
@@ -50,6 +50,7 @@ def register(subparsers: Any) -> None:
     database.set_defaults(run=run_database)
     register_window(what)
     register_switch(what)
+    register_plan(what)
 
 
 def register_window(what: Any) -> None:
@@ -78,6 +79,21 @@ def register_switch(what: Any) -> None:
     add("--output", type=Path, metavar="FILE", help="where what the clients saw goes, as of octane-lab probe")
     add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
     switched.set_defaults(run=run_switch)
+
+
+def register_plan(what: Any) -> None:
+    planned = what.add_parser(
+        "plan",
+        help="how fast and how well waves of a thousand computes with 30,000 guests are planned",
+        description="The cloud is made up, the same each time; no lab is needed. The plan is compared with what none "
+        "can do better.",
+    )
+    add = planned.add_argument
+    add("--times", type=int, default=ways.MEASURED, help="how often it is planned (%(default)s)")
+    beside = str(Path(sys.executable).with_name("octane"))
+    add("--program", default=beside, metavar="FILE", help="the product's command (that beside this one)")
+    add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
+    planned.set_defaults(run=run_plan)
 
 
 def _size(text: str) -> int:
@@ -162,6 +178,23 @@ def run_switch(args: argparse.Namespace) -> int:
         print(f"octane-lab: {error}", file=sys.stderr)
         return 1
     show_switch(found, args.form)
+    return 0
+
+
+def run_plan(args: argparse.Namespace) -> int:
+    """Plan for the cloud that is made up, and print how that went; 1 when it failed."""
+    try:
+        found = plan.measure(args.program, args.times)
+    except (ways.BenchError, OSError) as error:
+        print(f"octane-lab: {error}", file=sys.stderr)
+        return 1
+    if args.form == "json":
+        print(json.dumps(found))
+        return 0
+    table = Table("what", "measured")
+    for name, value in found.items():
+        table.add_row(name, str(value))
+    Console().print(table)
     return 0
 
 
