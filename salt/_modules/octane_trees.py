@@ -14,7 +14,7 @@ from salt.exceptions import CommandExecutionError
 # Nothing outside these is read or written, whatever the order says.
 _ALLOWED = re.compile(
     r"/(?:etc/(?:keystone|glance|nova|cinder|neutron|heat|placement|ceph)|var/lib/astute|var/lib/glance/images"
-    r"|var/lib/octane-node/written)"
+    r"|var/lib/octane-node/(?:written|ceph-original))"
     r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 )
 
