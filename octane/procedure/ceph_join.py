@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from octane.ceph import cluster, compare, conf, monitors, seed_conf
+from octane.ceph import cluster, compare, conf, monitors, releases, seed_conf
 from octane.ceph.cluster import Address, MonitorMap, Quorum
 from octane.ceph.monitors import Successor
 from octane.context import Context
@@ -23,6 +23,8 @@ from octane.wait import until_none
 
 TUNNELS = "monitors"
 """Purpose of the tunnels, as `octane_tunnel` knows it."""
+QUICK = "ceph.quick"
+"""[words of the command that puts a setting of the monitors back, ...], recorded before they are changed."""
 CARRIED = "/var/lib/octane-node/ceph-original"
 DEPLOYED = "/var/lib/ceph/.octane/ceph.conf"
 """ceph.conf of the seed's controllers as their deployment wrote it, once `octane_ceph_mon.set_aside` has kept it."""
@@ -164,6 +166,76 @@ def _tunnel(ctx: Context, successor: Successor, address: Address) -> str:
     return str(address)
 
 
+class Quick(LibraryStep):
+    """An election takes a second while monitors come and go, and not five; what was set before comes back."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return {} if ctx.recall(QUICK) or not ceph.is_early(ctx) else {"quick": "elections"}
+
+    def apply(self, ctx: Context) -> Outcome:
+        tuning = _tuning(ctx)
+        ctx.record(QUICK, [list(back) for _, back in tuning])
+        for quick, _ in tuning:
+            _tell(ctx, quick)
+        return Outcome(changes={"quick": len(tuning)}, comment="elections are quick")
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        return {"to be put back": len(ctx.recall(QUICK) or [])}
+
+    def undo(self, ctx: Context) -> Outcome:
+        for back in reversed(ctx.recall(QUICK) or []):
+            _tell(ctx, back)
+        ctx.record(QUICK, None)
+        return Outcome(comment="elections are as they were")
+
+
+class AsBefore(LibraryStep):
+    """Takes back what :class:`Quick` set; undone, elections are quick again for the monitors that leave."""
+
+    def pending(self, ctx: Context) -> dict[str, Any]:
+        return {"as before": "elections"} if ctx.recall(QUICK) else {}
+
+    def apply(self, ctx: Context) -> Outcome:
+        return Quick().undo(ctx)
+
+    def verify(self, ctx: Context) -> dict[str, Any]:
+        if ctx.recall(QUICK):
+            raise InvariantBroken("the monitors' elections are still as for the move")
+        return {"quick": False}
+
+    def undo(self, ctx: Context) -> Outcome:
+        return Quick().apply(ctx) if Quick().pending(ctx) else Outcome(comment="elections are quick")
+
+
+def _tuning(ctx: Context) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """What makes elections quick, each with what takes it back; what the operator had set is set again."""
+    found = ctx.recall(ceph.BEFORE)
+    version = ceph.running(found)
+    had = {one["name"]: one["value"] for one in found["settings"] if one["section"] == "mon" and not one.get("mask")}
+    now = {} if releases.has_settings(version) else _settings_of(ctx)
+    tuning = monitors.tuning(version, now)
+    return [
+        (quick, ("config", "set", "mon", quick[3], had[quick[3]]) if _is_set(quick, had) else back)
+        for quick, back in tuning
+    ]
+
+
+def _is_set(quick: tuple[str, ...], had: Mapping[str, str]) -> bool:
+    return quick[:2] == ("config", "set") and quick[3] in had
+
+
+def _settings_of(ctx: Context) -> dict[str, str]:
+    """What a monitor of a release that keeps no settings has, by its admin socket."""
+    name = ceph.before(ctx).monitors.monitors[0].name
+    host = ceph.host_of(ctx, name)
+    told: dict[str, str] = ctx.nodes.call([host], "octane_ceph.daemon", "mon", name, "config", "show")[host] or {}
+    return told
+
+
+def _tell(ctx: Context, words: Iterable[str]) -> None:
+    ctx.nodes.call([sides(ctx).originals[0]], "octane_ceph.say", *words)
+
+
 class Join(LibraryStep):
     """The seed's monitors join one after the other, each in the quorum before the next."""
 
@@ -193,7 +265,7 @@ class Join(LibraryStep):
         removed = []
         for name in names:
             if any(one.name == name for one in quorum_now(ctx).map.monitors):
-                ctx.nodes.call([sides(ctx).originals[0]], "octane_ceph.say", "mon", "remove", name)
+                _tell(ctx, ("mon", "remove", name))
                 removed.append(name)
                 await_members(ctx, [one.name for one in quorum_now(ctx).map.monitors])
             ctx.nodes.call([name], "octane_ceph_mon.unmake", name, timeout=ASIDE_TIMEOUT)

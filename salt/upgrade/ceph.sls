@@ -38,10 +38,21 @@ Lead the original monitors' addresses to them, from behind the seed's isolation:
     - step: ceph.tunnels
     - library: octane.procedure.ceph_join:Tunnels
 
+Make the monitors' elections quick while they join:
+  octane.step:
+    - step: ceph.quick
+    - library: octane.procedure.ceph_join:Quick
+    - until: ceph.as_before
+
 Let the seed's monitors join one by one:
   octane.step:
     - step: ceph.joined
     - library: octane.procedure.ceph_join:Join
+
+Let elections take the time that they took:
+  octane.step:
+    - step: ceph.as_before
+    - library: octane.procedure.ceph_join:AsBefore
 
 The cluster is what it was:
   octane.step:

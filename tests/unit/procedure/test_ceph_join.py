@@ -31,9 +31,10 @@ class World:
         self.running = {name: [["mgr", name], ["mon", name]] for name in NEW}
         self.aside, self.files, self.carried = {}, {}, set()
         self.tunnels = {}
-        self.free, self.keyrings, self.health = dict.fromkeys(OLD, 40.0), set(OLD), {"status": "HEALTH_OK", "checks": {}}
+        self.free, self.keyrings = dict.fromkeys(OLD, 40.0), set(OLD)
+        self.health = {"status": "HEALTH_OK", "checks": {}}
         self.epoch, self.newest, self.pools = 99, {0: 99, 1: 98}, (("volumes", 3, 2),)
-        self.log = []
+        self.log, self.set, self.settings = [], {}, []
 
     def cluster(self, minion, login=None):
         return {
@@ -46,7 +47,7 @@ class World:
             "crush": samples.crush_dump(),
             "groups": {"pg_ready": True, "pg_stats": samples.pgs_brief((0, 2, 4))},
             "users": [{"entity": "client.images", "key": "f", "caps": {"mon": "allow r"}}],
-            "settings": [],
+            "settings": self.settings,
         }
 
     def quorum(self, minion):
@@ -58,7 +59,11 @@ class World:
         return self.quorum(minion)
 
     def say(self, minion, *command):
-        assert command[:2] == ("mon", "remove") and minion in OLD
+        assert minion in OLD
+        if command[0] == "config":
+            self.set[command[3]] = command[4] if command[1] == "set" else None
+            return ""
+        assert command[:2] == ("mon", "remove")
         self.log.append(f"remove {command[2]}")
         del self.addresses[command[2]]
         return ""
@@ -175,7 +180,15 @@ def ctx(world, monkeypatch):
     return made
 
 
-STEPS = (ceph.ChooseWay, ceph_join.SetAside, ceph_join.Carry, ceph_join.Tunnels, ceph_join.Join)
+STEPS = (
+    ceph.ChooseWay,
+    ceph_join.SetAside,
+    ceph_join.Carry,
+    ceph_join.Tunnels,
+    ceph_join.Quick,
+    ceph_join.Join,
+    ceph_join.AsBefore,
+)
 
 
 def go(ctx, *steps):
@@ -211,8 +224,20 @@ def test_what_was_done_is_taken_back(ctx, world):
     assert not world.tunnels and not world.files and not world.carried and not ctx.recall(ceph.CHOSEN)
 
 
+def test_elections_are_quick_only_while_monitors_come_and_go(ctx, world):
+    world.settings = [{"section": "mon", "mask": "", "name": "mon_lease", "value": "7"}]
+    go(ctx, *STEPS[:5])
+    assert world.set == {"mon_lease": "1", "mon_probe_timeout": "1", "mon_election_timeout": "1"}
+    go(ctx)
+    assert world.set == {"mon_lease": "7", "mon_probe_timeout": None, "mon_election_timeout": None}
+    ceph_join.AsBefore().undo(ctx)
+    assert world.set["mon_lease"] == "1"
+    ceph_join.Quick().undo(ctx)
+    assert world.set["mon_lease"] == "7" and not ctx.recall(ceph_join.QUICK)
+
+
 def test_a_run_that_broke_off_goes_on_with_who_is_missing(ctx, world):
-    go(ctx, *STEPS[:4])
+    go(ctx, *STEPS[:5])
     make = world.make
 
     def breaks(minion, name):
@@ -229,7 +254,7 @@ def test_a_run_that_broke_off_goes_on_with_who_is_missing(ctx, world):
 
 
 def test_a_monitor_that_does_not_come_into_the_quorum_stops_the_next_one(ctx, world):
-    go(ctx, *STEPS[:4])
+    go(ctx, *STEPS[:5])
     world.out.add("node-7")
     with pytest.raises(Exception, match="monitors to be in the quorum, in vain: node-7"):
         ceph_join.Join().apply(ctx)
