@@ -29,7 +29,7 @@ CARRIED = "/var/lib/octane-node/ceph-original"
 DEPLOYED = "/var/lib/ceph/.octane/ceph.conf"
 """ceph.conf of the seed's controllers as their deployment wrote it, once `octane_ceph_mon.set_aside` has kept it."""
 JOIN_TIMEOUT = 600
-"""Seconds for a new monitor to copy what the others have, hundreds of MB in a large cluster, and to be in the quorum."""
+"""Seconds for a new monitor to copy what the others have, hundreds of MB in a large cluster, and be in the quorum."""
 MAKE_TIMEOUT = 420
 ASIDE_TIMEOUT = 300
 
