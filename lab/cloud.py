@@ -12,8 +12,8 @@ from typing import Any
 
 from lab import content, image, layer, machine, master, network, snapshot, teardown
 from lab.cache import say
-from lab.deployer import power
-from lab.deployer.deployer import LabDeployer
+from lab.deployer import mcollective, power
+from lab.deployer.deployer import BOOTSTRAP, LabDeployer
 from lab.deployer.environment import Environment, parse
 from lab.hosts import Host
 from lab.nailgun import facts, initial
@@ -26,6 +26,9 @@ WORKERS = 4
 BOOT_TIMEOUT = 120
 OLD_ENVIRONMENT = 1
 """Id of the environment that is there from the start."""
+
+OLD_RELEASE = "6.1"
+"""Of Fuel: what installed the nodes of that environment."""
 
 
 @contextlib.contextmanager
@@ -127,7 +130,10 @@ def start(host: Host) -> None:
 
 
 def make_bootstraps(lab: Lab) -> None:
-    """Make the servers what Fuel's bootstrap makes of a new one: reachable over the admin network by the master."""
+    """Make the servers what Fuel's bootstrap makes of a new one: reachable over the admin network by the master.
+
+    Those that will be the old cloud's have from the start what its release installs.
+    """
     fuel = lab.hosts["fuel"]
     master.install(lab, fuel)
     key = master.public_key(fuel)
@@ -138,6 +144,8 @@ def make_bootstraps(lab: Lab) -> None:
             continue
         host.write("/root/.ssh/authorized_keys", key, mode=0o600)
         host.write("/etc/network/interfaces.d/ifcfg-eth0", master.stanza(addresses[host.mac], admin))
+        is_old = bool(lab.definition["hosts"][host.name].get("roles"))
+        mcollective.install(host, OLD_RELEASE if is_old else BOOTSTRAP)
 
 
 # ---- the old cloud

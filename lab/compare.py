@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lab import client
 from lab.command import run
@@ -108,6 +109,8 @@ def snapshot(state: Path) -> Snapshot:
     add_image_bytes(admin, taken["images"])
     taken["key pairs"] = key_pairs(admin, taken["users"])
     taken["stacks"] = stacks(credentials, taken["projects"])
+    if admin.endpoint_for("object-store"):
+        taken["objects"] = objects(credentials, taken["projects"])
     taken["logins"] = logins(state, credentials, taken)
     return taken
 
@@ -148,9 +151,32 @@ def key_pairs(admin: Connection, users: dict[str, Any]) -> dict[str, dict[str, A
 def stacks(credentials: client.Credentials, projects: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Stacks of the projects that the administrator has a role in: a stack is seen from its own project only."""
     found: dict[str, dict[str, Any]] = {}
-    for name in sorted(project["name"] for project in projects.values() if project["name"].startswith("project-")):
+    for name in entered(projects):
         found |= rows("stacks", client.connect(credentials, name).orchestration.stacks())
     return found
+
+
+def entered(projects: dict[str, dict[str, Any]]) -> list[str]:
+    """Names of the projects that the administrator has a role in."""
+    return sorted(project["name"] for project in projects.values() if project["name"].startswith("project-"))
+
+
+def objects(credentials: client.Credentials, projects: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Every object of those projects by project, container and name, with the digest of what is downloaded."""
+    found: dict[str, dict[str, Any]] = {}
+    for project in entered(projects):
+        store = client.connect(credentials, project).object_store
+        for container in store.containers():
+            for one in store.objects(container):
+                found[f"{project} {container.name}/{one.name}"] = described(store, f"{container.name}/{one.name}")
+    return found
+
+
+def described(store: Any, path: str) -> dict[str, Any]:
+    """What a download of an object gives."""
+    answer = store.get(f"/{quote(path)}")
+    kind = answer.headers.get("Content-Type")
+    return {"status": answer.status_code, "type": kind, "sha256": hashlib.sha256(answer.content).hexdigest()}
 
 
 def logins(state: Path, credentials: client.Credentials, taken: Snapshot) -> dict[str, dict[str, Any]]:

@@ -171,6 +171,15 @@ class Host:
             disk.unlink()
             make_sparse(disk, size)
 
+    def disks(self) -> list[str]:
+        """Names of its extra disks ("sdb" ...)."""
+        return sorted(disk.name for disk in (self.data / "disks").iterdir())
+
+    def overwrite_disk(self, name: str, count: int) -> None:
+        """Write zeros over the first ``count`` bytes of an extra disk, under whatever uses it."""
+        with (self.data / "disks" / name).open("r+b") as disk:
+            disk.write(bytes(count))
+
     def destroy(self) -> None:
         """Power the host off and remove all of it."""
         self.kill()

@@ -187,8 +187,11 @@ def join_clients(environment: Environment, hosts: Mapping[str, Any], nodes: Iter
 
 
 def deploy_osds(hosts: Mapping[str, Any], nodes: Iterable[Node]) -> None:
-    """An OSD on every data disk of each node, as Fuel's manifests do it: a disk on which none is active is made a new
-    one, whatever was on it. Raises CommandFailed."""
+    """An OSD on every data disk of each node, as Fuel's manifests do it: a disk that is not mounted as the home of an
+    OSD is made a new one, whatever was on it, and all are started. Raises CommandFailed.
+
+    Nothing starts what was kept before that: udev told of the disks before the node had Ceph's rules.
+    """
     cloud.in_parallel(partial(_make_osds, hosts[node.uid]) for node in nodes)
 
 
@@ -197,7 +200,7 @@ def _make_osds(host: Any) -> None:
         disk, _, state = line.partition(" ")
         if "ceph data, active" not in state:
             host.run(["ceph-disk", "prepare", disk], timeout=OSD_TIMEOUT)
-            host.run(["ceph-disk", "activate", disk], timeout=OSD_TIMEOUT)
+        host.run(["ceph-disk", "activate", disk], timeout=OSD_TIMEOUT)
 
 
 # ---- state

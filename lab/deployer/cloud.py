@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from lab.wait import Timeout, until
 from . import ceph, galera, haproxy, openstack
 from .environment import Environment, Node
 from .errors import DeploymentError
+from .files import current
 
 SCRIPTS = Path(__file__).parent / "node_scripts"
 API_TIMEOUT = 600
@@ -22,6 +23,9 @@ API_TIMEOUT = 600
 
 SYNC_TIMEOUT = 600
 """Seconds for one release's whole first schema of one service on a busy machine."""
+
+IDENTITY = "/var/lib/nova/compute_id"
+"""Where nova-compute keeps the uuid of its node."""
 
 SCHEMAS = "schemas.sql"
 """File of a Python environment of OpenStack: the databases as its commands make them from nothing."""
@@ -290,6 +294,21 @@ def wait_computes(host: Any, environment: Environment, nodes: Iterable[Node], ti
     wanted = {node.fqdn for node in nodes}
     what = f"nova-compute of {', '.join(sorted(wanted))} to report"
     until(lambda: wanted <= computes_reporting(host, environment), timeout, what, interval=1)
+
+
+def keep_identities(primary: Any, hosts: Mapping[str, Any], nodes: Iterable[Node]) -> None:
+    """Give compute nodes that were installed anew the uuid which they are known by in the database.
+
+    nova-compute of today refuses to start on a host that it knows and that has lost its uuid ("No local node identity
+    found", observed in nova 2024.1); those of Juno and Kilo had none.
+    """
+    for node in nodes:
+        host = hosts[node.uid]
+        if current(host, IDENTITY) is None:
+            query = f"SELECT uuid FROM nova.compute_nodes WHERE host = {galera.literal(node.fqdn)} AND deleted = 0"
+            found = primary.run(["mysql", "-NBe", query]).stdout.split()
+            if len(found) == 1:
+                host.write(IDENTITY, found[0])
 
 
 def agents_reporting(host: Any) -> set[tuple[str, str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from lab.hosts import Host, HostError
 from lab.state import has_agents
 from lab.wait import Timeout
 
-from . import configure
+from . import configure, mcollective
 from .deployment import Deployment
 from .environment import Environment, parse
 from .errors import DeploymentError, UnsupportedFacts
@@ -38,6 +40,19 @@ ADMIN_STANZA = f"{INTERFACES}/ifcfg-eth0"
 ADMIN_BRIDGE_STANZA = f"{INTERFACES}/ifcfg-br-fw-admin"
 
 
+BOOTSTRAP = "7.0"
+"""The release whose bootstrap the Fuel master boots nodes into that are not installed."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What is installed: host name, the stanza of the interface in the admin network, the release of Fuel it is of."""
+
+    name: str
+    stanza: str
+    fuel_release: str
+
+
 class LabDeployer:
     """Deploys on the hosts of ``lab`` (lab.state.Lab).
 
@@ -56,8 +71,10 @@ class LabDeployer:
             uid = str(node["uid"])
             host = self._host(uid)
             self._fail_on_demand(host, "provision")
+            mcollective.erase(host)
             progress(uid, 10)
-            self._install(host, admin_stanza(node), node["name"], blanked_disks(node))
+            release = node.get("ks_meta", {}).get("fuel_version", BOOTSTRAP)
+            self._install(host, System(node["name"], admin_stanza(node), release), blanked_disks(node))
             progress(uid, 100)
 
         return _each({str(node["uid"]): node for node in nodes}, one)
@@ -91,13 +108,18 @@ class LabDeployer:
         return _each({uid: uid for uid in environment.facts}, one)
 
     def erase(self, uids: list[str]) -> None:
-        """Back to the bootstrap: an empty system that answers on the admin network."""
+        """Back to the bootstrap: an empty system that answers on the admin network.
+
+        What cannot be asked to erase itself is installed all the same.
+        """
 
         def one(uid: str) -> None:
             host = self._host(uid)
+            with contextlib.suppress(DeploymentError):
+                mcollective.erase(host)
             host.mount()
             gateway = self.lab.definition["networks"]["admin"]["gateway"]
-            self._install(host, static_stanza("eth0", admin_address(host), gateway), host.name)
+            self._install(host, System(host.name, static_stanza("eth0", admin_address(host), gateway), BOOTSTRAP))
 
         errors = _each({uid: uid for uid in uids}, one)
         failed = "; ".join(error for error in errors.values() if error)
@@ -120,13 +142,14 @@ class LabDeployer:
         by_address = {host.mac: host for host in self.lab.hosts.values()}
         return {uid: by_address[address] for uid, address in self.machines().items() if address in by_address}
 
-    def _install(self, host: Host, stanza: str, name: str, blanked: Iterable[str] = ()) -> None:
-        """A new system with a host name and the admin address, booted, which the Fuel master may enter."""
+    def _install(self, host: Host, system: System, blanked: Iterable[str] = ()) -> None:
+        """A new system on a host, booted, which the Fuel master may enter."""
         host.reinstall()
         for disk in blanked:
             host.blank_disk(disk)
-        host.write("/etc/hostname", name + "\n")
-        host.write(ADMIN_STANZA, stanza)
+        host.write("/etc/hostname", system.name + "\n")
+        host.write(ADMIN_STANZA, system.stanza)
+        mcollective.install(host, system.fuel_release)
         host.write("/root/.ssh/authorized_keys", self._master_key(), mode=0o600)
         host.start()
         host.wait_booted(BOOT_TIMEOUT)

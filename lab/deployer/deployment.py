@@ -152,6 +152,7 @@ class Deployment:
     def _deploy_computes(self, computes: list[Node]) -> None:
         if self.environment.has_ceph:
             ceph_cluster.join_clients(self.environment, self.hosts, computes)
+        cloud.keep_identities(self.primary, self.hosts, computes)
         self._start_services(computes)
         self._at(computes, 80, "compute services started")
         cloud.wait_computes(self.primary, self.environment, computes)

@@ -49,9 +49,22 @@ def _check(state: State, node: Row, data: list[dict[str, Any]]) -> None:
     for disk in data:
         if sum(volume["size"] for volume in disk["volumes"]) > disk["size"]:
             raise InvalidData(f"Not enough free space on disk: {python2.text(disk)}")
+    _check_kept(data)
     systems = [volume for disk in data for volume in disk["volumes"] if volume["name"] == "os" and volume["size"] > 0]
     if len(systems) > 1 and _on_ubuntu(state, node):
         raise InvalidData("Base system should be allocated on one disk only")
+
+
+def _check_kept(data: list[dict[str, Any]]) -> None:
+    """A volume is kept on all disks of the node or on none, an empty part of it included (Nailgun 7.0's validator)."""
+    volumes = [volume for disk in data for volume in disk["volumes"]]
+    kept = {volume["name"] for volume in volumes if volume.get("keep_data")}
+    torn = {volume["name"] for volume in volumes if volume["name"] in kept and not volume.get("keep_data")}
+    if torn:
+        raise InvalidData(
+            "All volumes with the same name should have the same value for `keep_data` flag, "
+            f"incorrect volumes: {', '.join(sorted(torn))}"
+        )
 
 
 def _on_ubuntu(state: State, node: Row) -> bool:

@@ -2,7 +2,11 @@
 """ceph-disk, as Firefly has it, for disks of today's Ceph: whole disks with a label instead of partitions.
 
 ceph-disk list | prepare DISK | activate DISK | activate-all. As with the real one, ``prepare`` makes a new OSD of a
-disk that no OSD is active on, whatever is on it.
+disk that no OSD is active on, whatever is on it. What Firefly calls active is a data partition that is mounted as the
+home of an OSD, whether its daemon runs or not; here that is a home whose ``block`` leads to the disk.
+
+There are no partitions and type GUIDs: BlueStore begins at the first byte of what ``block`` leads to, without an
+offset, and a partition of a file is a device only by a loop device or the device mapper, which hosts do not have here.
 """
 
 import argparse
@@ -65,12 +69,14 @@ def label(disk):
 
 
 def is_active(disk):
-    """Whether the daemon of an OSD on this disk runs."""
-    for block in glob.glob(f"{OSDS}/ceph-*/block"):
-        if os.path.realpath(block) == os.path.realpath(disk):
-            number = block.split("/")[-2].partition("-")[2]
-            return run("systemctl", "is-active", "--quiet", f"ceph-osd@{number}", check=False).returncode == 0
-    return False
+    """Whether the disk is the home of an OSD, running or not."""
+    blocks = glob.glob(f"{OSDS}/ceph-*/block")
+    return any(os.path.realpath(block) == os.path.realpath(disk) for block in blocks)
+
+
+def is_running(number):
+    """Whether the daemon of an OSD runs."""
+    return run("systemctl", "is-active", "--quiet", f"ceph-osd@{number}", check=False).returncode == 0
 
 
 def prepare(disk):
@@ -91,11 +97,13 @@ def prepare(disk):
 
 
 def activate(disk):
-    """Start the OSD that a disk's label names, under its own number."""
+    """Start the OSD that a disk's label names, under its own number, unless it runs."""
     found = label(disk)
     if not found:
         sys.exit(f"ceph-disk: {disk} has no label of an OSD")
     number = str(found["whoami"])
+    if is_running(number):
+        return
     home = made_home(number, disk)
     run("ceph-bluestore-tool", "prime-osd-dir", "--dev", disk, "--path", home)
     if not found.get("osd_key"):

@@ -204,7 +204,7 @@ class FakeHost:
         return SimpleNamespace(stdout="".join(f"{line}\n" for line in self.listed))
 
 
-def test_a_disk_is_made_an_osd_unless_one_is_active_on_it_as_fuel_does():
+def test_a_disk_is_made_an_osd_unless_it_is_the_home_of_one_and_then_started_as_fuel_does():
     host = FakeHost(
         "/dev/sdb ceph data, active, cluster ceph, osd.1",
         "/dev/sdc ceph data, prepared, cluster ceph, osd.2",
@@ -213,6 +213,7 @@ def test_a_disk_is_made_an_osd_unless_one_is_active_on_it_as_fuel_does():
     ceph_cluster.deploy_osds({"7": host}, [SimpleNamespace(uid="7")])
     assert host.asked == [
         ["list"],
+        ["activate", "/dev/sdb"],
         ["prepare", "/dev/sdc"], ["activate", "/dev/sdc"],
         ["prepare", "/dev/sdd"], ["activate", "/dev/sdd"],
     ]

@@ -43,6 +43,20 @@ def test_a_disk_that_is_in_use_is_not_prepared(monkeypatch):
         called(monkeypatch, "prepare", "/dev/sdb")
 
 
+def test_one_that_runs_is_not_started_again(monkeypatch):
+    monkeypatch.setattr(ceph_disk, "is_running", {"3"}.__contains__)
+    monkeypatch.setattr(ceph_disk, "made_home", lambda number, disk: pytest.fail(f"{disk} of osd.{number} is touched"))
+    called(monkeypatch, "activate", "/dev/sdb")
+
+
+def test_a_home_makes_its_disk_active_also_while_its_daemon_does_not_run(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    monkeypatch.setattr(ceph_disk, "OSDS", str(tmp_path))
+    (tmp_path / "ceph-3").mkdir()
+    (tmp_path / "ceph-3/block").symlink_to(tmp_path / "sdb")
+    assert ceph_disk.is_active(str(tmp_path / "sdb")) and not ceph_disk.is_active(str(tmp_path / "sdc"))
+
+
 def test_a_disk_without_a_label_is_not_activated(monkeypatch):
     with pytest.raises(SystemExit, match="no label"):
         called(monkeypatch, "activate", "/dev/sdd")

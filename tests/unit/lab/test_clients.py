@@ -76,3 +76,31 @@ def test_what_the_probe_made_is_not_compared():
 def test_the_order_in_which_an_api_lists_things_does_not_matter():
     one, other = (SimpleNamespace(id="1", name="net", subnet_ids=ids) for ids in (["x", "y"], ["y", "x"]))
     assert compare.row("networks", one) == compare.row("networks", other)
+
+
+class Store:
+    """An object store with one container."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def containers(self):
+        return [SimpleNamespace(name="project-01")]
+
+    def objects(self, container):
+        return [SimpleNamespace(name=name) for name in self.content]
+
+    def get(self, path):
+        name = path.removeprefix("/project-01/").replace("%20", " ")
+        content = self.content[name]
+        return SimpleNamespace(status_code=200, headers={"Content-Type": "text/plain"}, content=content)
+
+
+def test_objects_are_compared_by_what_a_user_downloads(monkeypatch):
+    projects = {"a": {"name": "project-01"}, "b": {"name": "services"}}
+    stores = iter([Store({"one": b"1", "a b": b"2"}), Store({"one": b"other", "a b": b"2"})])
+    monkeypatch.setattr(client, "connect", lambda credentials, name: SimpleNamespace(object_store=next(stores)))
+    before, after = (compare.objects(None, projects) for _ in range(2))
+    assert set(before) == {"project-01 project-01/one", "project-01 project-01/a b"}
+    (difference,) = compare.differences({"objects": before}, {"objects": after})
+    assert difference.startswith("objects project-01 project-01/one sha256:")

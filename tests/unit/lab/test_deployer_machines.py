@@ -8,7 +8,7 @@ import pytest
 
 from lab import definition as cloud_definition
 from lab import hosts
-from lab.deployer import configure, deployer
+from lab.deployer import configure, deployer, mcollective
 from lab.deployer.environment import parse
 from lab.master import machines, nailgun_file
 from lab.nailgun import initial
@@ -27,17 +27,35 @@ class FakeHost:
         self.mac = hosts.mac_address(name, "eth0")
         self.root = root / name
         self.written = {}
+        self.loaded = None
+        self.contents = {"sdb": b"label" * 4, "sdc": b"label" * 4}
 
     def reinstall(self):
         self.written = {"/etc/hostname": self.name + "\n"}
 
-    def write(self, path, text, mode=0o644):
+    def write(self, path, text, mode=0o644, owner=None):
         self.written[path] = text
 
     def mount(self):
         stanza = self.root / deployer.ADMIN_STANZA.lstrip("/")
         stanza.parent.mkdir(parents=True, exist_ok=True)
         stanza.write_text("auto eth0\naddress 10.20.0.134/24\n")
+
+    def is_running(self):
+        return self.loaded is not None
+
+    def run(self, argv, **options):
+        assert argv == ["cat", mcollective.LOADED]
+        return SimpleNamespace(returncode=int(not self.loaded), stdout=self.loaded)
+
+    def disks(self):
+        return sorted(self.contents)
+
+    def overwrite_disk(self, name, count):
+        self.contents[name] = bytes(count) + self.contents[name][count:]
+
+    def blank_disk(self, name):
+        self.contents[name] = b""
 
     def start(self):
         pass
@@ -89,6 +107,51 @@ def test_an_erased_machine_has_its_own_name_again(lab, made):
     made.erase(["10"])
     assert lab.hosts["node-4"].written["/etc/hostname"] == "node-4\n"
     assert "address 10.20.0.134/24" in lab.hosts["node-4"].written[deployer.ADMIN_STANZA]
+
+
+def agent_of(release):
+    return next(file.content for file in mcollective.files(release) if file.path == mcollective.AGENT)
+
+
+def test_a_node_gets_the_agent_of_the_release_that_installs_it(lab, made):
+    for uid, name, release in (("10", "node-4", "6.1"), ("11", "node-5", "7.0")):
+        made.provision([entry(uid) | {"ks_meta": {"fuel_version": release}}], lambda uid, percent: None)
+        assert lab.hosts[name].written[mcollective.AGENT] == agent_of(release)
+    made.erase(["10"])
+    assert lab.hosts["node-4"].written[mcollective.AGENT] == agent_of("7.0")
+
+
+@pytest.mark.parametrize("act", ["provision", "erase"])
+@pytest.mark.parametrize(("release", "survives"), [("6.1", False), ("7.0", True)])
+def test_the_old_agent_destroys_what_data_disks_hold_and_the_new_one_does_not(lab, made, act, release, survives):
+    host = lab.hosts["node-4"]
+    host.loaded = agent_of(release)
+    if act == "provision":
+        assert made.provision([entry("10")], lambda uid, percent: None) == {"10": None}
+    else:
+        made.erase(["10"])
+    assert [b"label" in content for content in host.contents.values()] == [survives, survives]
+
+
+def test_a_machine_that_is_off_cannot_be_asked_to_erase_itself(lab, made):
+    assert made.provision([entry("10")], lambda uid, percent: None) == {"10": None}
+    assert all(b"label" in content for content in lab.hosts["node-4"].contents.values())
+
+
+def test_a_node_without_the_agent_is_not_installed_but_can_be_given_up(lab, made):
+    host = lab.hosts["node-4"]
+    host.loaded = ""
+    assert "Mcollective problem" in made.provision([entry("10")], lambda uid, percent: None)["10"]
+    assert not host.written
+    made.erase(["10"])
+    assert host.written["/etc/hostname"] == "node-4\n"
+
+
+def test_what_an_agent_erases_is_read_from_its_commands():
+    assert mcollective.erased_bytes(agent_of("6.1")) == 10 * 2**20
+    assert mcollective.erased_bytes(agent_of("7.0")) == mcollective.BOOT_CODE
+    commented = "\n".join(f"  # {line}" for line in agent_of("6.1").splitlines())
+    assert mcollective.erased_bytes(commented) == 0
 
 
 def test_deployment_works_on_the_machines_of_the_facts_nodes(monkeypatch, lab):

@@ -258,6 +258,16 @@ def test_a_disk_that_is_too_small_is_quoted_as_python_2_did(master):
     )
 
 
+def test_a_volume_is_kept_on_all_disks_or_on_none(master):
+    disks = master.get("/nodes/4/disks")
+    torn = [dict(volume, keep_data=volume["name"] == "vm") for volume in disks[0]["volumes"]]
+    assert master.message("PUT", "/nodes/4/disks", [disks[0] | {"volumes": torn}, *disks[1:]]) == (
+        400,
+        "All volumes with the same name should have the same value for `keep_data` flag, incorrect volumes: vm",
+    )
+    assert master.get("/nodes/4/disks") == disks
+
+
 def test_an_unknown_disk_is_a_500(master):
     disks = master.get("/nodes/1/disks")
     disks[0]["id"] = "disk/by-path/nowhere"

@@ -110,6 +110,10 @@ def test_clone_ips_gives_a_pending_controller_the_originals_addresses(master):
 
 def test_moving_a_node_starts_its_provisioning_and_keeps_roles_addresses_and_disks(master):
     disks, before = master.get("/nodes/4/disks"), addresses(master, 4)
+    for disk in disks:
+        for volume in disk["volumes"]:
+            volume["keep_data"] = volume["name"] == "vm"
+    assert master.send("PUT", "/nodes/4/disks", disks) == (200, disks)
     status, task = master.send("POST", "/clusters/2/upgrade/assign", {"node_id": 4})
     assert (status, task["name"], task["status"]) == (202, "provision", "running")
     node = master.get("/nodes/4")
