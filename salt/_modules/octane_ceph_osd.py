@@ -108,8 +108,8 @@ def claim(osds, disks):
     :param osds: ``[{"osd": id, "fsid", "uuid"}]`` that were on this node
     :param disks: names of the disks among which they are
     :return: ``[{"osd", "device", "home"}]``
-    :raises CommandExecutionError: a disk is missing, is another OSD's or cluster's, or a folder leads elsewhere; nothing
-        was changed then
+    :raises CommandExecutionError: a disk is missing, is another OSD's or cluster's, or a folder leads elsewhere;
+        nothing was changed then
 
     CLI Example:
 

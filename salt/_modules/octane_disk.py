@@ -76,8 +76,8 @@ def labels(disks):
     """
     The OSDs that disks hold, whether they run or not.
 
-    :return: ``[{"disk", "device", "kind": "bluestore" | "filestore", "fsid", "osd": int, "uuid", "key": fingerprint of
-        the OSD's key or ""}]``
+    :return: ``[{"disk", "device", "real": the device by the name that leads nowhere else, "kind": "bluestore" |
+        "filestore", "fsid", "osd": int, "uuid", "key": fingerprint of the OSD's key or ""}]``
     :raises CommandExecutionError: there is no such disk, or a label cannot be read: whose data it is can nobody tell
 
     CLI Example:
@@ -279,7 +279,7 @@ def _labels(disk, device, kind):
     found = _of_block(_bluestore(device), device)
     if not found and kind == "data":
         found = _of_files(device)
-    return [{"disk": disk, "device": device, **found}] if found else []
+    return [{"disk": disk, "device": device, "real": os.path.realpath(device), **found}] if found else []
 
 
 def _of_block(label, device):
