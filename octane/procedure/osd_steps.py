@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from octane.ceph import cluster, compare
-from octane.ceph.compare import Snapshot
+from octane.ceph.compare import Difference, Snapshot
 from octane.context import Context
 from octane.errors import Failed, InvariantBroken, Refused
 from octane.fuel import kept
@@ -487,7 +487,7 @@ class Same(LibraryStep):
         before = renamed(ctx.recall(BEFORE), noted(ctx)["bucket"], bucket)
         compared = compare.compare(_snapshot(before), _snapshot(ceph.asked(ctx, monitor(ctx))))
         own = {f"osd.{osd}" for osd in osds(ctx)} | {bucket}
-        broken = [one for one in compared.broken if _concerns(one.name, own)]
+        broken = [one for one in compared.broken if _concerns(one, own)]
         if broken:
             raise InvariantBroken(f"not as before: {'; '.join(map(str, broken))}", node=host(ctx).minion)
         # Nobody is kept from making a pool or a user meanwhile.
@@ -506,7 +506,9 @@ def _snapshot(found: Any) -> Snapshot:
     return replace(whole, osd_map=replace(whole.osd_map, flags=whole.osd_map.flags - {NOOUT}))
 
 
-def _concerns(name: str, own: set[str]) -> bool:
-    """Whether a thing that is compared is the host's, an OSD's of it, or where data is."""
-    shared = ("fsid", "flags", "acting set of")
-    return name.startswith(shared) or bool(own & set(name.split()))
+def _concerns(one: Difference, own: set[str]) -> bool:
+    """Whether a thing that is compared is the host's, an OSD's of it, or where data is. Placement groups come with new
+    pools, and go with those that are deleted."""
+    if one.name.startswith("acting set of"):
+        return compare.ABSENT not in (one.before, one.after)
+    return one.name.startswith(("fsid", "flags")) or bool(own & set(one.name.split()))

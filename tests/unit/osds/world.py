@@ -130,7 +130,11 @@ class World:
         return found
 
     def _groups(self):
-        found = samples.pgs_brief((0, 2, 4), (3, 5, 1), (4, 1, 2))
+        found = [
+            group
+            for number, _ in enumerate(self.pools, 1)
+            for group in samples.pgs_brief((0, 2, 4), (3, 5, 1), (4, 1, 2), pool=number)
+        ]
         for one in found:
             if not set(one["acting"]) <= self.up():
                 one["state"] = "active+undersized+degraded"
