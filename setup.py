@@ -23,6 +23,7 @@ ENTRY_POINTS = {
         "cleanup-env = octane.cli.stages:CleanupEnv",
         "cleanup-fuel = octane.cli.stages:CleanupFuel",
         "plan = octane.cli.plan:Plan",
+        "plan_waves = octane.cli.plan_waves:PlanWaves",
         "status = octane.cli.status:Status",
     ],
 }

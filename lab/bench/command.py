@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import machine
-from lab.bench import fill, replica, switch, ways, window
+from lab.bench import fill, plan, replica, switch, ways, window
 from lab.command import CommandFailed
 from lab.deployer import galera
 from lab.hosts import Host
@@ -50,6 +50,7 @@ def register(subparsers: Any) -> None:
     database.set_defaults(run=run_database)
     register_window(what)
     register_switch(what)
+    register_plan(what)
 
 
 def register_window(what: Any) -> None:
@@ -78,6 +79,21 @@ def register_switch(what: Any) -> None:
     add("--output", type=Path, metavar="FILE", help="where what the clients saw goes, as of octane-lab probe")
     add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
     switched.set_defaults(run=run_switch)
+
+
+def register_plan(what: Any) -> None:
+    planned = what.add_parser(
+        "plan",
+        help="how fast and how well waves of a thousand computes with 30,000 guests are planned",
+        description="The cloud is made up, the same each time; no lab is needed. The plan is compared with what none "
+        "can do better.",
+    )
+    add = planned.add_argument
+    add("--times", type=int, default=ways.MEASURED, help="how often it is planned (%(default)s)")
+    beside = str(Path(sys.executable).with_name("octane"))
+    add("--program", default=beside, metavar="FILE", help="the product's command (that beside this one)")
+    add("-f", dest="form", choices=("table", "json"), default="table", help="how to print (%(default)s)")
+    planned.set_defaults(run=run_plan)
 
 
 def _size(text: str) -> int:
@@ -116,7 +132,8 @@ def run_database(args: argparse.Namespace) -> int:
     say = Console(stderr=True).print
     # Beside the lab's disks, since it may be gigabytes.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=lab.state) as folder:
-        task = ways.Task(side(lab, source), side(lab, target), databases, Path(folder))
+        alone = new_controllers(lab) == [target]
+        task = ways.Task(side(lab, source), side(lab, target), databases, Path(folder), alone)
         def told(text: str) -> None:
             say(text, highlight=False)
 
@@ -153,8 +170,7 @@ def run_switch(args: argparse.Namespace) -> int:
     """Measure the switch both ways and print it. Raises LabError, CommandFailed, HostError; 1 when it failed."""
     machine.require_root()
     lab = Lab.open(state_directory(args.state))
-    new = [host for host in spare(lab) if host.is_running() and galera.is_synced(host)]
-    sides = switch.Sides(tuple(lab.hosts[name] for name in controllers(lab)), tuple(new))
+    sides = switch.Sides(tuple(lab.hosts[name] for name in controllers(lab)), tuple(new_controllers(lab)))
     told = Console(stderr=True, highlight=False).print
     try:
         found = switch.measure(lab, sides, args.output or lab.state / "bench-switch.jsonl", told)
@@ -162,6 +178,23 @@ def run_switch(args: argparse.Namespace) -> int:
         print(f"octane-lab: {error}", file=sys.stderr)
         return 1
     show_switch(found, args.form)
+    return 0
+
+
+def run_plan(args: argparse.Namespace) -> int:
+    """Plan for the cloud that is made up, and print how that went; 1 when it failed."""
+    try:
+        found = plan.measure(args.program, args.times)
+    except (ways.BenchError, OSError) as error:
+        print(f"octane-lab: {error}", file=sys.stderr)
+        return 1
+    if args.form == "json":
+        print(json.dumps(found))
+        return 0
+    table = Table("what", "measured")
+    for name, value in found.items():
+        table.add_row(name, str(value))
+    Console().print(table)
     return 0
 
 
@@ -212,12 +245,17 @@ def spare(lab: Lab) -> list[Host]:
     return [lab.hosts[name] for name, host in hosts if name != MASTER and not host.get("roles")]
 
 
+def new_controllers(lab: Lab) -> list[Host]:
+    """Hosts that were spare ones and have a database now."""
+    return [host for host in spare(lab) if host.is_running() and galera.is_synced(host)]
+
+
 def first_new(lab: Lab) -> Host:
-    """The first host that was a spare one and has a database now. Raises LabError."""
-    for host in spare(lab):
-        if host.is_running() and galera.is_synced(host):
-            return host
-    raise LabError("no new controller has a database yet: it comes with octane upgrade-env")
+    """The first of them. Raises LabError."""
+    found = new_controllers(lab)
+    if not found:
+        raise LabError("no new controller has a database yet: it comes with octane upgrade-env")
+    return found[0]
 
 
 def chosen(lab: Lab, name: str) -> Host:

@@ -71,12 +71,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Task:
-    """What is brought where. ``folder``: on the machine, for what a way keeps meanwhile."""
+    """What is brought where. ``folder``: on the machine, for what a way keeps meanwhile. ``alone``: the target is the
+    only controller of its side."""
 
     source: Side
     target: Side
     databases: tuple[str, ...]
     folder: Path
+    alone: bool = False
 
 
 Way = Callable[[Task], float]
@@ -99,9 +101,8 @@ def dump(task: Task) -> float:
     began = time.monotonic()
     server = task.target.call("octane_db.server")["id"]
     identity = task.source.call("octane_db.identity")
-    receiver = task.target.call(
-        "octane_db.receive", names, task.target.address, identity["certificate"], server=server, replace=True
-    )
+    given = {"server": server, "replace": True, "alone": task.alone}
+    receiver = task.target.call("octane_db.receive", names, task.target.address, identity["certificate"], **given)
     where = (task.target.address, receiver["port"], receiver["certificate"], identity["identity"])
     sent = task.source.call("octane_db.send", names, *where)
     received = task.target.call("octane_db.received", receiver["ticket"])

@@ -27,6 +27,7 @@ EXAMPLES = """examples, in the order of an upgrade:
   octane cleanup-fuel
   octane rollback-db 2             takes a stage back; a failed one says so itself
   octane plan 1                    any time: which ports leave and come, on which nodes, and when
+  octane plan waves cloud.json     which computes could go together, and where their guests would be
   octane status 2 --watch          at any time, from any terminal
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from octane.context import Context
 from octane.errors import Failed
-from octane.sides import Sides
+from octane.sides import Sides, fenced
 from octane.stage import DEFAULT_RATE
 
 TIMEOUT = 4 * 3600
@@ -58,7 +58,8 @@ def databases(ctx: Context, ends: Ends, names: list[str], server: str, limit: in
     where = f"from {ends.source} to {ends.target}, {at_most(limit)}"
     ctx.progress(f"streaming {len(names)} databases {where}", bytes=expected)
     given = {"limit": limit} if limit else {}
-    return _transferred(ctx, ends, "", names, given, server=server, replace=True)
+    alone = len(ends.side.seeds) == 1 and not ends.through and not fenced(ctx)
+    return _transferred(ctx, ends, "", names, given, server=server, replace=True, alone=alone)
 
 
 def directories(ctx: Context, ends: Ends, names: list[str]) -> Sent:

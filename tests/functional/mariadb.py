@@ -149,10 +149,10 @@ def clients_of(*servers: Server):
     return ours
 
 
-def move(old, new, databases, replace=False, **options):
+def move(old, new, databases, replace=False, alone=False, **options):
     """The three calls of a transfer; returns what each side says of it."""
     identity = old.call("identity")
-    given = {"server": new.identifier(), "replace": replace}
+    given = {"server": new.identifier(), "replace": replace, "alone": alone}
     receiver = new.call("receive", databases, "127.0.0.1", identity["certificate"], **given)
     where = ("127.0.0.1", receiver["port"], receiver["certificate"], identity["identity"])
     try:

@@ -84,6 +84,25 @@ def test_more_rows_than_one_transaction_may_have_are_taken(nodes):
     assert made[0] == made[1]
 
 
+def test_a_server_that_is_alone_keeps_what_is_loaded_to_itself(nodes):
+    old, new = nodes
+    old.sql(
+        "CREATE DATABASE glance; USE glance;"
+        "CREATE TABLE images (id INT PRIMARY KEY, name VARCHAR(99), KEY name (name));"
+        "INSERT INTO images SELECT seq, SHA1(seq) FROM seq_1_to_50000;"
+        "CREATE VIEW named AS SELECT name FROM images;"
+    )
+    before = committed(new)
+    move(old, new, ["glance"], alone=True)
+    assert committed(new) == before, "something went the way of the other members, who are none"
+    assert old.call("compare", old.call("checksums", ["glance"]), new.call("checksums", ["glance"]))["equal"]
+    # The server goes on as a member as before: only the sessions of the transfer kept to themselves.
+    new.sql("INSERT INTO glance.images VALUES (0, 'later')")
+    assert committed(new) == before + 1
+    for one in nodes:
+        one.sql("DROP DATABASE glance")
+
+
 def test_a_migration_of_more_rows_than_one_transaction_may_have_passes_with_the_limits_lifted(nodes):
     """As heat's migration 056 fills a new table from all rows of another: first the trap itself."""
     new = nodes[1]

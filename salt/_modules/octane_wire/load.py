@@ -44,6 +44,8 @@ def receive(folder, order, status, server):
             for number, (reader, session) in enumerate(zip(readers, group.sessions, strict=True))
         ]
         at_once([lane.work for lane in lanes], lambda: end(job, group))
+        if job.get("alone"):
+            require_alone(group)
     except BaseException as error:
         end(job, group)
         why = f"{error}; {drop(job)}"
@@ -70,10 +72,39 @@ def begin(job, first, group):
     for _ in range(streams):
         group.sessions.append(Session(job["options"]))
     session = group.sessions[0]
+    if job.get("alone"):
+        tell_nobody(group)
     if session.variable("local_infile") != "ON":
         raise Broken("the database server refuses rows from its clients: SET GLOBAL local_infile = 1 lets them in")
     session.run(dropping(job))
     return streams
+
+
+def tell_nobody(group):
+    """
+    Neither Galera nor the binary log takes what is loaded, which is a fifth of the work (measured on MariaDB 10.11). A
+    member that comes later is given everything.
+    """
+    require_alone(group)
+    for session in group.sessions:
+        session.run(untold(is_galera(session)))
+
+
+def untold(galera):
+    """The statement by which a session keeps to itself what it does."""
+    return "SET SESSION sql_log_bin = 0" + (", SESSION wsrep_on = OFF" if galera else "")
+
+
+def require_alone(group):
+    """The server has no other members to tell, and none has come meanwhile."""
+    size = group.sessions[0].variable("wsrep_cluster_size", "STATUS")
+    if is_galera(group.sessions[0]) and size != "1":
+        raise Broken(f"the server is to be alone, and is one of {size} members: they would lack what is loaded")
+
+
+def is_galera(session):
+    """Whether the server is a member of a cluster, whatever the session says."""
+    return session.variable("wsrep_on", "GLOBAL VARIABLES") == "ON"
 
 
 def dropping(job):
@@ -100,7 +131,7 @@ class Lane:
 
     def __init__(self, job, reader, session, pipe):
         self.job, self.reader, self.session, self.pipe = job, reader, session, pipe
-        self.galera = session.variable("wsrep_on") == "ON"
+        self.galera = is_galera(session)
         os.mkfifo(pipe, 0o600)
 
     def work(self):
@@ -139,6 +170,8 @@ class Lane:
     def script(self, header):
         """What mysqldump wrote, by a client that knows its delimiters."""
         command = ["mysql", *self.job["options"], "--default-character-set=utf8mb4"]
+        if self.job.get("alone"):
+            command.append(f"--init-command={untold(self.galera)}")
         if "database" in header:
             command += ["--", header["database"]]
         pipe = subprocess.PIPE

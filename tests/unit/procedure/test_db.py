@@ -75,7 +75,7 @@ class Clouds:
     def checksums(self, minion, names):
         return copy.deepcopy({name: self.servers[self.side(minion)].get(name, {}) for name in names})
 
-    def receive(self, minion, names, bind, certificate, server, replace):
+    def receive(self, minion, names, bind, certificate, server, replace, alone):
         assert server == self.identities[self.side(minion)]
         assert bind == "10.20.0.132"
         self.streams["ticket"] = names

@@ -78,7 +78,7 @@ class Servers:
             "octane_db.writers": lambda minion: [self.writing.pop()] if minion == "node-1" and self.writing else [],
             "octane_stream.end": lambda minion: [],
             "octane_db.identity": lambda minion: {"identity": "i", "certificate": "public"},
-            "octane_db.receive": lambda minion, names, bind, certificate, server, replace: {
+            "octane_db.receive": lambda minion, names, bind, certificate, server, replace, alone: {
                 "port": 3,
                 "certificate": "public",
                 "ticket": "t",
