@@ -72,7 +72,14 @@ def is_begun(ctx: Context) -> bool:
     return not running.issuperset(osds(ctx))
 
 
+def is_underway(ctx: Context) -> bool:
+    """Whether the host is worked on; in a dry run, whether it would be."""
+    return bool(noted(ctx)) or (ctx.test and not is_finished(ctx))
+
+
 def osds(ctx: Context) -> list[int]:
+    if ctx.test and is_underway(ctx) and not noted(ctx):
+        return [one["osd"] for one in told(ctx, "octane_ceph_osd.homes")]
     return [one["osd"] for one in noted(ctx).get("osds", ())]
 
 

@@ -26,6 +26,7 @@ from octane.procedure.osd_host import (
     host,
     is_finished,
     is_home,
+    is_underway,
     monitor,
     noted,
     osd_map,
@@ -55,7 +56,7 @@ class SetAside(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         node = host(ctx)
         # A host that is installed is let in again by the step that ends this.
-        if not compute_host.is_compute(node) or not noted(ctx) or not is_home(ctx):
+        if not compute_host.is_compute(node) or not is_underway(ctx) or not is_home(ctx):
             return {}
         return {node.minion: "no new guests"} if compute_host.of(ctx, node)["enabled"] else {}
 
@@ -90,7 +91,7 @@ class Keep(LibraryStep):
     """Fuel keeps the volumes of the OSDs, and formats all others."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if not noted(ctx):
+        if not is_underway(ctx):
             return {}
         found = kept.flags(ctx.fuel.layout(host(ctx).id).disks())
         return {name: "kept" for name in kept.KEPT if name in found and not found[name]}
@@ -118,7 +119,7 @@ class Disarm(LibraryStep):
     """Nothing that Fuel may ask of the host's own agent erases data."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if not noted(ctx) or not is_home(ctx):
+        if not is_underway(ctx) or not is_home(ctx):
             return {}
         found = told(ctx, "octane_mcollective.status")
         return {} if found["harmless"] else {found["agent"]: "replaced"}
@@ -146,7 +147,7 @@ class SetNoout(LibraryStep):
     step :class:`UnsetNoout`, whatever became of them."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        return {NOOUT: "set"} if noted(ctx) and NOOUT not in osd_map(ctx).flags else {}
+        return {NOOUT: "set"} if is_underway(ctx) and NOOUT not in osd_map(ctx).flags else {}
 
     def apply(self, ctx: Context) -> Outcome:
         changes = self.pending(ctx)
@@ -200,7 +201,7 @@ class Stop(LibraryStep):
     for one that is killed they wait ten (observed on Ceph 16.2.15)."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if not noted(ctx) or not is_home(ctx):
+        if not is_underway(ctx) or not is_home(ctx):
             return {}
         return {f"osd.{osd}": "stopped" for osd in _running(ctx)}
 
@@ -228,7 +229,7 @@ class StartAgain(LibraryStep):
     """A run that failed before the host was installed leaves no OSD stopped. Runs whatever failed before it."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if not noted(ctx) or not is_home(ctx) or host(ctx).status != "ready":
+        if ctx.test or not noted(ctx) or not is_home(ctx) or host(ctx).status != "ready":
             return {}
         running = set(_running(ctx))
         return {f"osd.{osd}": "started" for osd in osds(ctx) if osd not in running}
@@ -254,7 +255,7 @@ class Move(LibraryStep):
 
     def pending(self, ctx: Context) -> dict[str, Any]:
         node = host(ctx)
-        if not noted(ctx):
+        if not is_underway(ctx):
             return {}
         if node.environment != ctx.seed:
             return {node.hostname: f"moved to environment {ctx.seed}"}
@@ -307,8 +308,10 @@ class Enrol(LibraryStep):
 
 
 def _is_bare(ctx: Context) -> bool:
-    """Whether the host has its new system, and nothing is deployed on it."""
-    return bool(noted(ctx)) and not is_home(ctx) and host(ctx).status != "ready"
+    """Whether the host has its new system, and nothing is deployed on it; in a dry run, whether that will be so."""
+    if not is_underway(ctx):
+        return False
+    return ctx.test if is_home(ctx) else host(ctx).status != "ready"
 
 
 class Claim(LibraryStep):
@@ -374,9 +377,10 @@ class Start(LibraryStep):
     """The OSDs run again, under the ids and uuids that they had."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        if not noted(ctx):
+        if not is_underway(ctx):
             return {}
-        return {f"osd.{osd}": "started" for osd in sorted(set(osds(ctx)) - _up(ctx))}
+        away = set(osds(ctx)) if ctx.test and is_home(ctx) else set(osds(ctx)) - _up(ctx)
+        return {f"osd.{osd}": "started" for osd in sorted(away)}
 
     def apply(self, ctx: Context) -> Outcome:
         changes = self.pending(ctx)
@@ -471,7 +475,7 @@ class Same(LibraryStep):
     """What the cluster has of this host is what it had, and every placement group is where it was: then it is done."""
 
     def pending(self, ctx: Context) -> dict[str, Any]:
-        return {noted(ctx)["minion"]: "compared"} if noted(ctx) else {}
+        return {host(ctx).minion: "compared"} if is_underway(ctx) else {}
 
     def apply(self, ctx: Context) -> Outcome:
         if not noted(ctx):

@@ -299,7 +299,8 @@ def _service(verb, osd):
             __salt__["service.enable"](unit)
         __salt__[f"service.{verb}"](unit)
         return
-    _mark(osd)
+    if verb == "start":
+        _mark(osd)
     _run(["initctl", verb, "ceph-osd", f"cluster={CLUSTER}", f"id={osd}"])
 
 

@@ -336,3 +336,25 @@ def test_what_others_change_meanwhile_is_recorded_and_no_failure(bench, world, m
 def test_the_failure_of_a_step_names_the_node(bench, world):
     world.fails["claim"] = Failed("no disk has the label of osd.0", node="node-4")
     assert "node-4" in upgrade(bench, world)[0].comment
+
+
+def test_a_dry_run_tells_all_that_would_be_done_and_does_nothing(bench, world):
+    found = bench.context("upgrade-node", test=True, seed=2, node=4, ceph_osd=True)
+    found.nodes, found.__dict__["fuel"] = world.fake, world.fuel
+    stage_run.open_stage(found, PLAN)
+    reports = {step.step: StepRunner(found, step).apply() for step in PLAN}
+    told = {name for name, report in reports.items() if report.result is None}
+    assert {name: report.comment for name, report in reports.items() if report.result is False} == {}
+    assert told == {step.step for step in PLAN} - {
+        "osd.ready", "osd.clean", "osd.started_again", "osd.taken_in", "osd.noout_gone"
+    }  # fmt: skip
+    assert reports["osd.stopped"].changes == {"osd.0": "stopped", "osd.1": "stopped"}
+    assert world.effects == [] and bench.journal.records.get(1, HOST) is None
+
+
+def test_a_dry_run_of_a_host_that_is_done_has_nothing_to_do(bench, world):
+    upgrade(bench, world)
+    found = bench.context("upgrade-node", test=True, seed=2, node=4, ceph_osd=True)
+    found.nodes, found.__dict__["fuel"] = world.fake, world.fuel
+    stage_run.open_stage(found, PLAN)
+    assert {StepRunner(found, step).apply().result for step in PLAN} == {True}
