@@ -435,13 +435,14 @@ class _Watch:
     moved: dict[str, int] = field(default_factory=dict)
 
     def look(self) -> list[str]:
-        groups = cluster.placement_groups(ask(self.ctx, "pg", "dump", "pgs_brief"))
-        for name, count in compare.moving(ask(self.ctx, "status")).items():
+        status = ask(self.ctx, "status")
+        for name, count in compare.moving(status).items():
             self.moved[name] = max(count, self.moved.get(name, 0))
-        left = cluster.not_clean(groups)
+        left = cluster.unclean(status)
         if left:
-            self.ctx.progress(f"{len(left)} placement groups are not clean yet", groups=len(left))
-        return [f"{one.id} is {'+'.join(sorted(one.states))}" for one in left[:3]]
+            groups = sum(left.values())
+            self.ctx.progress(f"{groups} placement groups are not clean yet", groups=groups)
+        return [f"{count} are {state}" for state, count in sorted(left.items())]
 
 
 class Clean(LibraryStep):
@@ -450,8 +451,8 @@ class Clean(LibraryStep):
     def pending(self, ctx: Context) -> dict[str, Any]:
         if not noted(ctx):
             return {}
-        left = cluster.not_clean(cluster.placement_groups(ask(ctx, "pg", "dump", "pgs_brief")))
-        return {"clean": f"{len(left)} placement groups"} if left else {}
+        left = cluster.unclean(ask(ctx, "status"))
+        return {"clean": f"{sum(left.values())} placement groups"} if left else {}
 
     def apply(self, ctx: Context) -> Outcome:
         changes, watch = self.pending(ctx), _Watch(ctx)

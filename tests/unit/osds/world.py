@@ -7,6 +7,7 @@ has when Ceph is deployed.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -140,6 +141,12 @@ class World:
                 one["state"] = "active+undersized+degraded"
         return found
 
+    def _status(self):
+        states = Counter(one["state"] for one in self._groups())
+        told = [{"state_name": state, "count": count} for state, count in states.items()]
+        counted = {"num_pgs": states.total(), "pgs_by_state": told, "misplaced_objects": self.moved}
+        return {"fsid": FSID, "pgmap": counted}
+
     def _crush(self):
         return samples.crush_dump({name: tuple(sorted(osds)) for name, osds in self.hosts.items()})
 
@@ -159,8 +166,7 @@ class World:
         told = {
             ("osd", "dump"): self._osd_dump,
             ("osd", "crush", "dump"): self._crush,
-            ("pg", "dump", "pgs_brief"): self._groups,
-            ("status",): lambda: {"fsid": FSID, "pgmap": {"misplaced_objects": self.moved}},
+            ("status",): self._status,
         }
         return told[command]()
 
