@@ -23,15 +23,17 @@ TIMEOUT = 30
 _SECRET = ("key", "token", "password", "secret")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _DAEMON = re.compile(r"ceph-(?:mon|osd|mgr)\.[A-Za-z0-9_.-]{1,100}\.asok")
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{3,45}")
 _PLACEHOLDER = re.compile(r"octane-secret-[0-9a-f]{16}")
 _KEY = re.compile(r"^(\s*)([A-Za-z][\w \t-]*?)(\s*=\s*)(.*\S)\s*$")
 
 
-def ask(*command, login=None, timeout=TIMEOUT):
+def ask(*command, login=None, through=None, timeout=TIMEOUT):
     """
     What ``ceph COMMAND -f json`` says, parsed.
 
     :param login: ``[user, keyring]`` instead of the administrator's
+    :param through: addresses of monitors, instead of those in ceph.conf
     :raises CommandExecutionError: it failed, or no quorum answered in time
 
     CLI Example:
@@ -40,14 +42,14 @@ def ask(*command, login=None, timeout=TIMEOUT):
 
         salt node-1 octane_ceph.ask osd stat
     """
-    text = say(*command, "-f", "json", login=login, timeout=timeout)
+    text = say(*command, "-f", "json", login=login, through=through, timeout=timeout)
     try:
         return json.loads(text)
     except ValueError as error:
         raise CommandExecutionError(f"`ceph {' '.join(command)}` did not answer with JSON") from error
 
 
-def say(*command, login=None, timeout=TIMEOUT):
+def say(*command, login=None, through=None, timeout=TIMEOUT):
     """
     What ``ceph COMMAND`` prints.
 
@@ -58,6 +60,7 @@ def say(*command, login=None, timeout=TIMEOUT):
         salt node-1 octane_ceph.say version
     """
     who = ["--name", login[0], "--keyring", login[1]] if login else []
+    who += ["-m", ",".join(map(_address, through))] if through else []
     argv = ["ceph", "--connect-timeout", str(int(timeout)), *who, *map(str, command)]
     shown = f"`ceph {' '.join(map(str, command))}`"
     try:
@@ -70,7 +73,7 @@ def say(*command, login=None, timeout=TIMEOUT):
     return done.stdout
 
 
-def cluster(login=None):
+def cluster(login=None, through=None):
     """
     All of a cluster that is compared before and after.
 
@@ -92,14 +95,15 @@ def cluster(login=None):
         "crush": ["osd", "crush", "dump"],
         "groups": ["pg", "dump", "pgs_brief"],
     }
-    found = {name: ask(*command, login=login) for name, command in commands.items()}
-    found["version"] = say("version", login=login)
-    found["users"] = users(login)
-    found["settings"] = settings(login)
+    how = {"login": login, "through": through}
+    found = {name: ask(*command, **how) for name, command in commands.items()}
+    found["version"] = say("version", **how)
+    found["users"] = users(**how)
+    found["settings"] = settings(**how)
     return found
 
 
-def users(login=None):
+def users(login=None, through=None):
     """
     The cluster's users: ``[{"entity", "caps", "key": fingerprint}]``.
 
@@ -109,12 +113,12 @@ def users(login=None):
 
         salt node-1 octane_ceph.users
     """
-    found = ask("auth", "list", login=login)
+    found = ask("auth", "list", login=login, through=through)
     entries = found["auth_dump"] if isinstance(found, dict) else found
     return [{"entity": one["entity"], "caps": one["caps"], "key": fingerprint(one["key"])} for one in entries]
 
 
-def settings(login=None):
+def settings(login=None, through=None):
     """
     What the monitors keep of settings, a fingerprint for each secret; ``[]`` before Mimic, which began with that.
 
@@ -125,7 +129,7 @@ def settings(login=None):
         salt node-1 octane_ceph.settings
     """
     try:
-        found = ask("config", "dump", login=login)
+        found = ask("config", "dump", login=login, through=through)
     except CommandExecutionError as error:
         if "no valid command" in str(error) or "EINVAL" in str(error):
             return []
@@ -310,6 +314,12 @@ def checked(name):
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise CommandExecutionError(f"not a name: {name!r}")
     return name
+
+
+def _address(text):
+    if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
+        raise CommandExecutionError(f"not an address: {text!r}")
+    return text
 
 
 def _masked(line):
