@@ -247,7 +247,7 @@ class Note(LibraryStep):
 
     def apply(self, ctx: Context) -> Outcome:
         node = host(ctx)
-        if is_begun(ctx):
+        if is_begun(ctx) or is_finished(ctx):
             return Outcome(comment="written down before")
         flags = noted(ctx).get("flags") or kept.flags(ctx.fuel.layout(node.id).disks())
         labels = told(ctx, "octane_disk.labels", disks(ctx))

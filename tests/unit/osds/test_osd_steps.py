@@ -8,7 +8,7 @@ from octane import stage_run
 from octane.errors import Failed, NodeFailed, Refused
 from octane.journal.holder import Holder
 from octane.procedure import osd_steps
-from octane.procedure.osd_host import FINISHED, HOST, Ready
+from octane.procedure.osd_host import FINISHED, HOST, Note, Ready
 from octane.running import StepRunner
 from tests.saltfiles import orchestration
 from tests.unit.fakes import Bench, holder
@@ -144,6 +144,20 @@ def test_a_host_that_failed_before_it_was_installed_can_wait_for_another(bench, 
     assert_done(world, 5)
     assert upgrade(bench, world, 4)[0].result is True
     assert_done(world, 4, 5)
+
+
+def test_a_host_that_is_done_is_left_alone_also_after_another_could_not_be_written_down(bench, world, monkeypatch):
+    upgrade(bench, world, 4)
+    with monkeypatch.context() as patched:
+        patched.setattr(Note, "apply", lambda self, ctx: raise_failed())
+        assert upgrade(bench, world, 5)[0].result is False
+    before = list(world.effects)
+    assert upgrade(bench, world, 4)[0].result is True
+    assert world.effects == before
+
+
+def raise_failed():
+    raise Failed("no answer")
 
 
 def test_a_noout_that_an_operator_had_set_is_theirs(bench, world):
