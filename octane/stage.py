@@ -52,6 +52,9 @@ BY_WORD = {"original": "ENV", "seed": "SEED", None: ""}
 NODE_BY_NODE = "node_by_node"
 """Option of upgrade-env: no spare servers, the original's own controllers move, the first of them now."""
 
+CEPH_OSD = "ceph_osd"
+"""Option of upgrade-node: the node has OSDs."""
+
 FENCED = "fenced"
 """Controllers that the operator stated to be powered off."""
 
@@ -91,10 +94,11 @@ STAGES: dict[str, Stage] = {
             "upgrade-node",
             "upgrade.role.controller",
             "seed",
-            (*BY_PAIR, "node"),
+            (*BY_PAIR, "node", CEPH_OSD),
             after=("upgrade-control",),
+            variants={CEPH_OSD: "upgrade.role.ceph_osd"},
             repeats=True,
-            no_way_back="a controller of the original was installed anew",
+            no_way_back="a node of the original was installed anew",
         ),
         Stage(
             "cleanup-env",

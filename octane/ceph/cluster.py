@@ -360,4 +360,20 @@ def is_secret(setting: str) -> bool:
 
 def not_clean(groups: Iterable[PlacementGroup]) -> tuple[PlacementGroup, ...]:
     """Those that are anything but active and clean; one that is being scrubbed is both."""
-    return tuple(one for one in groups if one.states - {"scrubbing", "deep"} != {"active", "clean"})
+    return tuple(one for one in groups if not _is_clean(one.states))
+
+
+def _is_clean(states: frozenset[str]) -> bool:
+    return states - {"scrubbing", "deep"} == {"active", "clean"}
+
+
+@_reads("ceph status")
+def unclean(document: Mapping[str, Any]) -> dict[str, int]:
+    """{state: placement groups in it} of those that are not clean, of ``ceph status``, which stays small where a list
+    of all groups does not. Groups whose state is not known yet count as in the state ``unknown``."""
+    found = document["pgmap"]
+    told = {one["state_name"]: one["count"] for one in found.get("pgs_by_state", ())}
+    silent = found["num_pgs"] - sum(told.values())
+    if silent > 0:
+        told["unknown"] = told.get("unknown", 0) + silent
+    return {state: count for state, count in told.items() if not _is_clean(frozenset(state.split("+")))}

@@ -36,7 +36,7 @@ def bluestore(document: Mapping[str, Mapping[str, Any]]) -> tuple[Label, ...]:
 
 def _bluestore(disk: str, one: Mapping[str, Any]) -> Label:
     _require_whole(disk, one, ("ceph_fsid", "whoami", "osd_uuid"))
-    key = fingerprint(one["osd_key"]) if "osd_key" in one else ""
+    key = fingerprint(one["osd_key"].strip()) if "osd_key" in one else ""
     return Label(disk, one["ceph_fsid"], int(one["whoami"]), one["osd_uuid"], key)
 
 

@@ -7,11 +7,11 @@ import importlib
 import re
 import time
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from octane import settings
+from octane import roles, settings
 from octane import stage as stages
 from octane.cli.app import OctaneCommand
 from octane.cli.run import Rollback, StageRun, refuse_early
@@ -19,6 +19,9 @@ from octane.definition import MINION_ID
 from octane.errors import BadInput
 from octane.journal import Journal
 from octane.pair import MASTER_ID, environment_id
+
+if TYPE_CHECKING:
+    from octane.fuel.nodes import Node
 
 COMPONENT = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
@@ -261,26 +264,38 @@ class UpgradeControl(FencedCommand):
 
 
 class UpgradeNode(SeedCommand):
-    """Install controllers of the original anew, which join the seed's: one after the other
+    """Install nodes of the original anew, which join the seed's: one after the other
 
-    For upgrades that began with --node-by-node. From the first on there is no way back to the original's controllers:
-    rollback-control is refused then.
+    Controllers, of upgrades that began with --node-by-node, and nodes with OSDs, computes as well or not. Data disks of
+    OSDs stay as they are, and no data moves; a compute must have no guest. From the first one on there is no way back
+    to the original's controllers: rollback-control is refused then.
     """
 
     stage_name = "upgrade-node"
-    examples = ("octane upgrade-node 2 2", "octane upgrade-node 2 2 3", "octane upgrade-node 2 3 --test")
+    examples = ("octane upgrade-node 2 2", "octane upgrade-node 2 7 8 9", "octane upgrade-node 2 7 --test")
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("nodes", metavar="NODE", nargs="+", help="numbers of fenced controllers of the original")
+        parser.add_argument(
+            "nodes", metavar="NODE", nargs="+", help="numbers of fenced controllers of the original, or nodes with OSDs"
+        )
 
     def take_action(self, parsed: argparse.Namespace) -> None:
-        for number in dict.fromkeys([_node_id(value) for value in parsed.nodes]):
-            parsed.node = number
+        numbers = list(dict.fromkeys([_node_id(value) for value in parsed.nodes]))
+        # All are looked at before the first one is touched.
+        handled = {number: roles.handler(_node(number)).option for number in numbers}
+        for parsed.node, parsed.option in handled.items():
             super().take_action(parsed)
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
-        return {**super().options(parsed), "node": parsed.node}
+        chosen = {parsed.option: True} if parsed.option else {}
+        return {**super().options(parsed), "node": parsed.node, **chosen}
+
+
+def _node(number: int) -> Node:
+    """The node as Fuel has it, whose client is slow to import and needed by no other command."""
+    found: Node = importlib.import_module("octane.fuel").connect().node(number)
+    return found
 
 
 class RollbackCommand(StageCommand):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from octane import roles
 from octane.context import Context
 from octane.errors import BadInput, Failed, InvariantBroken, Refused
 from octane.fuel.nodes import Node
@@ -176,17 +177,17 @@ def _servers(ctx: Context, minions: list[str]) -> dict[str, str]:
     return {node: f"{found['requests']} requests answered" for node, found in asked.items()}
 
 
-def refuse_typed(ctx: Context, roles: frozenset[str]) -> None:
-    """Whether the node that was typed is one of this upgrade, and of ROLES only.
+def refuse_typed(ctx: Context, option: str = "") -> None:
+    """Whether the node that was typed is one of this upgrade, and of roles that are handled by the orchestration that
+    runs with OPTION.
 
-    :raises BadInput: it is no node of either environment
+    :raises BadInput: it is no node of either environment, or its roles are for another orchestration
     :raises Refused: naming the role that nobody handles
     """
     node = joining(ctx)
     if node.environment not in (ctx.original, ctx.seed):
         there = sorted(one.id for one in [*original(ctx).nodes(), *seed(ctx).nodes()])
         raise BadInput(f"{node.hostname} is of neither environment of this upgrade; their nodes are {there}")
-    unknown = sorted(node.roles - roles)
-    if unknown:
-        named = ", ".join(sorted(roles))
-        raise Refused(f"{node.hostname} is {' and '.join(unknown)}: upgrade-node knows no such role, only {named}")
+    handler = roles.handler(node)
+    if handler.option != option:
+        raise BadInput(f"{node.hostname} is {' and '.join(sorted(node.roles))}: that is for {handler.orchestration}")

@@ -22,6 +22,7 @@ from octane.procedure.env import (
     PROVISION_TIMEOUT,
     original,
     seed,
+    seed_nodes,
 )
 from octane.procedure.reach import await_answers
 from octane.step import LibraryStep, Outcome
@@ -204,7 +205,7 @@ class Move(LibraryStep):
             become_minion(ctx, fresh)
             # To brokers that still know it, one that begins with nothing is an impostor.
             ctx.nodes.call(staying(ctx)[:1], "octane_members.forget_broker", fresh.minion, timeout=180)
-            _deploy(ctx, home, fresh)
+            deploy(ctx, home, fresh)
         return Outcome(
             changes={"back": fresh.minion},
             comment=f"{fresh.minion} is the original's again, installed anew with its release",
@@ -260,7 +261,7 @@ def settle(ctx: Context, home: Environment, node: Node) -> None:
     A node that is HOME's and was deployed there is left as it is.
     """
     was = node.environment if node.environment is not None else home.id
-    _await_tasks(ctx, ctx.fuel.environment(was), node)
+    await_tasks(ctx, ctx.fuel.environment(was), node)
     node = ctx.fuel.node(node.id)
     roles = sorted(node.roles)
     if node.environment != home.id:
@@ -277,7 +278,7 @@ def settle(ctx: Context, home: Environment, node: Node) -> None:
         ctx.fuel.set_pending_roles(node.id, roles or ["controller"])
 
 
-def _await_tasks(ctx: Context, environment: Environment, node: Node) -> None:
+def await_tasks(ctx: Context, environment: Environment, node: Node) -> None:
     """What an earlier run started on NODE is over, however it ended: it is looked at afterwards."""
     for task in ctx.fuel.tasks.running(environment.id, "provision", "deployment", "deploy"):
         try:
@@ -291,8 +292,8 @@ def _install(ctx: Context, environment: Environment, node: Node) -> None:
     wait_for_task(_wait(ctx, environment, node, PROVISION_TIMEOUT), task, "installing it anew")
 
 
-def _deploy(ctx: Context, home: Environment, node: Node) -> None:
-    """Deploy NODE alone: the other controllers, in use, are not touched."""
+def deploy(ctx: Context, home: Environment, node: Node) -> None:
+    """Deploy NODE alone: those that are in use are not touched."""
     wanted = _wait(ctx, home, node, DEPLOY_TIMEOUT)
     wait_for_task(wanted, home.deploy_nodes([node.id]), f"deploying {node.hostname}")
     wait_for_nodes(wanted, ("ready",), f"deploying {node.hostname}")
@@ -308,8 +309,15 @@ def become_minion(ctx: Context, node: Node) -> None:
 
 
 def _wait(ctx: Context, environment: Environment, node: Node, timeout: float) -> Wait:
-    watch = membership.Watch(ctx, staying(ctx))
+    watch = membership.Watch(ctx, _serving(ctx))
     return Wait(environment, ctx.fuel.tasks, (node.id,), timeout, ctx.progress, watch)
+
+
+def _serving(ctx: Context) -> list[str]:
+    """Minion ids of the controllers that users are served by: the seed's, once nodes are upgraded."""
+    if ctx.stage.name == "upgrade-node":
+        return [node.minion for node in seed_nodes(ctx) if node.status == "ready"]
+    return staying(ctx)
 
 
 def _addresses_of(ctx: Context, node: Node) -> dict[str, str]:

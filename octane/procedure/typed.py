@@ -11,7 +11,7 @@ from octane.pair import environment_id
 from octane.procedure import preflight
 from octane.procedure.env import begun_with
 from octane.procedure.joining import refuse_typed
-from octane.stage import NODE_BY_NODE
+from octane.stage import CEPH_OSD, NODE_BY_NODE
 
 
 def upgrade_env(ctx: Context) -> None:
@@ -51,7 +51,16 @@ def upgrade_controller(ctx: Context) -> None:
     :raises BadInput: it is no node of either environment
     :raises Refused: naming a role of it that upgrade-node does not know
     """
-    refuse_typed(ctx, frozenset({"controller"}))
+    refuse_typed(ctx)
+
+
+def upgrade_osd_host(ctx: Context) -> None:
+    """The node is one of this upgrade with OSDs.
+
+    :raises BadInput: it is no node of either environment, or has no OSDs
+    :raises Refused: naming a role of it that upgrade-node does not know
+    """
+    refuse_typed(ctx, CEPH_OSD)
 
 
 def prepare(ctx: Context) -> None:

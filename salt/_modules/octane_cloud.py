@@ -112,6 +112,59 @@ def delete_record(service_type, identifier):
     return _Session().delete(service_type, f"{path}{identifier}")
 
 
+def compute_services():
+    """
+    Nova's record of each nova-compute.
+
+    :return: ``[{"host", "enabled": bool, "reason": text, "up": bool}]``
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.compute_services
+    """
+    session = _Session()
+    base = session.catalog["compute"].rstrip("/")
+    found = session.send("GET", f"{base}/os-services?binary=nova-compute")["services"]
+    return [
+        {
+            "host": one["host"],
+            "enabled": one["status"] == "enabled",
+            "reason": one.get("disabled_reason") or "",
+            "up": one["state"] == "up",
+        }
+        for one in found
+    ]
+
+
+def schedule_compute(host, enabled, reason=""):
+    """
+    Let a compute get new guests, or none, with the reason for that.
+
+    :param host: as nova knows it
+    :return: ``{"host", "enabled"}``
+    :raises CommandExecutionError: nova does not say so afterwards
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt node-4 octane_cloud.schedule_compute node-7.domain.tld False 'installed anew'
+    """
+    session = _Session()
+    base = session.catalog["compute"].rstrip("/")
+    body = {"host": host, "binary": "nova-compute"}
+    if enabled:
+        session.send("PUT", f"{base}/os-services/enable", body)
+    else:
+        session.send("PUT", f"{base}/os-services/disable-log-reason", {**body, "disabled_reason": reason})
+    said = {one["host"]: one["enabled"] for one in compute_services()}
+    if said.get(host) is not bool(enabled):
+        raise CommandExecutionError(f"nova says of {host} that it is {'enabled' if said.get(host) else 'disabled'}")
+    return {"host": host, "enabled": bool(enabled)}
+
+
 def ask(service_type, requests):
     """
     Ask an API on this controller itself, one request after the other with one token: behind HAProxy's back, where it

@@ -38,7 +38,8 @@ def stage(name, stage=None, typed=None):
         A sentence.
 
     stage
-        ``prepare``, ``upgrade-env``, ``upgrade-db``, ``upgrade-control``, ``cleanup-env`` or ``cleanup-fuel``.
+        ``prepare``, ``upgrade-env``, ``upgrade-db``, ``upgrade-control``, ``upgrade-node``, ``cleanup-env`` or
+        ``cleanup-fuel``.
 
     typed
         ``module:function`` that looks at what the pillar says, and at Fuel, before anything is written down.

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import salt.utils.args
@@ -16,7 +17,7 @@ from octane.cli import app, child
 from octane.cli.run import StageRun
 from octane.cli.stages import UpgradeEnv, UpgradeNode
 from octane.definition import Definition
-from octane.errors import BadInput
+from octane.errors import BadInput, Refused
 from octane.journal.runs import NewRun
 from octane.running import StepRunner
 from tests.unit import steps as toys
@@ -249,11 +250,43 @@ def test_a_stage_that_somebody_else_runs_is_refused(ready, orchestration, capsys
 
 
 def test_nodes_are_upgraded_one_after_the_other(ready, orchestration, monkeypatch):
+    asked = upgraded(monkeypatch, ["2", "2", "node-3", "3"])
+    assert asked == [{"seed": 2, "node": 2}, {"seed": 2, "node": 3}]
+
+
+def test_the_roles_of_a_node_decide_how_it_is_upgraded(monkeypatch):
+    asked = upgraded(monkeypatch, ["2", "7", "8"])
+    assert asked == [{"seed": 2, "node": 7, "ceph_osd": True}, {"seed": 2, "node": 8, "ceph_osd": True}]
+    assert [stages.get("upgrade-node").orchestration_of(one) for one in asked] == ["upgrade.role.ceph_osd"] * 2
+
+
+def test_a_role_that_nobody_handles_is_refused_before_the_first_node_is_touched(monkeypatch):
+    refused = {"9": "node-9 is compute:", "10": "node-10 is mongo:", "11": "node-11 is ceph-osd and controller:"}
+    for number, told in refused.items():
+        with pytest.raises(Refused, match=told):
+            upgraded(monkeypatch, ["2", "7", number])
+
+
+ROLES = {2: "controller", 3: "controller", 7: "ceph-osd", 8: "compute ceph-osd", 9: "compute", 10: "compute mongo",
+         11: "controller ceph-osd"}  # fmt: skip
+
+
+def upgraded(monkeypatch, words):
+    """The options of each run of upgrade-node with these arguments."""
     asked = []
+
+    def node_of(number):
+        return SimpleNamespace(hostname=f"node-{number}", roles=frozenset(ROLES[number].split()))
+
+    monkeypatch.setattr("octane.cli.stages._node", node_of)
     monkeypatch.setattr(UpgradeNode, "_run", lambda self, stage, parsed: asked.append(self.options(parsed)))
     command = UpgradeNode(None, None)
-    command.take_action(command.get_parser("octane").parse_args(["2", "2", "node-3", "3"]))
-    assert asked == [{"seed": 2, "node": 2}, {"seed": 2, "node": 3}]
+    try:
+        command.take_action(command.get_parser("octane").parse_args(words))
+    except Refused:
+        assert asked == []
+        raise
+    return asked
 
 
 def test_node_by_node_takes_no_spare_nodes():

@@ -497,7 +497,7 @@ def test_what_cannot_be_taken_back_ends_the_way_back_of_all_before_it(bench):
     with pytest.raises(Refused, match=r"upgrade-node has begun.*is to be taken back first"):
         stage_run.undo_stage(bench.context("upgrade-control", seed=2))
     run_stage(bench, "upgrade-node", [begun, final], seed=2, node=2)
-    told = r"cannot be taken back any more: a controller of the original was installed anew \(toy\.final\)"
+    told = r"cannot be taken back any more: a node of the original was installed anew \(toy\.final\)"
     with pytest.raises(Refused, match=told):
         stage_run.undo_stage(bench.context("upgrade-control", seed=2))
 

@@ -199,3 +199,25 @@ def test_recorded_versions(path):
 @pytest.mark.parametrize("path", files("version.json"))
 def test_a_recorded_version(path):
     assert cluster.version(load(path)["version"]).number[0] == 0
+
+
+WHOLE = [one for one in files("status*.json") if "clock_detail" not in str(one.id)]
+"""Of one only a part was recorded."""
+
+
+@pytest.mark.parametrize("path", WHOLE)
+def test_what_is_not_clean_is_counted_of_every_release(path):
+    status = load(path)
+    left = cluster.unclean(status)
+    assert all("clean" not in state.split("+") or "active" not in state or len(state.split("+")) > 2 for state in left)
+    if "status_ok" in path.name or "health_ok" in path.name:
+        assert left == {}
+    if "degraded" in path.name or "no_osds" in path.name:
+        assert sum(left.values()) > 0
+
+
+def test_groups_of_which_nobody_has_told_yet_are_not_clean():
+    status = {"pgmap": {"num_pgs": 9, "pgs_by_state": [{"state_name": "active+clean+scrubbing+deep", "count": 7}]}}
+    assert cluster.unclean(status) == {"unknown": 2}
+    with pytest.raises(BadInput, match="ceph status"):
+        cluster.unclean({})
