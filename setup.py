@@ -14,12 +14,10 @@ ENTRY_POINTS = {
     "octane.commands": [
         "prepare = octane.cli.stages:Prepare",
         "upgrade-env = octane.cli.stages:UpgradeEnv",
-        "upgrade-ceph = octane.cli.stages:UpgradeCeph",
         "upgrade-db = octane.cli.stages:UpgradeDb",
         "upgrade-control = octane.cli.stages:UpgradeControl",
         "upgrade-node = octane.cli.stages:UpgradeNode",
         "rollback-env = octane.cli.stages:RollbackEnv",
-        "rollback-ceph = octane.cli.stages:RollbackCeph",
         "rollback-db = octane.cli.stages:RollbackDb",
         "rollback-control = octane.cli.stages:RollbackControl",
         "cleanup-env = octane.cli.stages:CleanupEnv",

@@ -77,7 +77,6 @@ STAGES: dict[str, Stage] = {
             after=("prepare",),
             variants={NODE_BY_NODE: "upgrade.env_node_by_node"},
         ),
-        Stage("upgrade-ceph", "upgrade.ceph", "seed", (*BY_PAIR, FENCED), after=("upgrade-env",)),
         Stage("check-db", "upgrade.db_check", "seed", OF_DB, ("upgrade-env",), beside="upgrade-db", flag="--check"),
         Stage(
             "rehearse-db",
@@ -233,7 +232,7 @@ def command_line(stage: Stage, pair: Pair | None, options: Mapping[str, Any] | N
 TAKE_FENCED = ("upgrade-control", "rollback-control", "rollback-db")
 """Commands that can be told of nodes that are powered off."""
 
-ROLLED_BACK = {f"rollback-{name}": f"upgrade-{name}" for name in ("env", "ceph", "db", "control")}
+ROLLED_BACK = {f"rollback-{name}": f"upgrade-{name}" for name in ("env", "db", "control")}
 """Commands that take a stage back, and which."""
 
 

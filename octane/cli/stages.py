@@ -154,17 +154,6 @@ class UpgradeEnv(StageCommand):
         return {**given, "leave_behind": parsed.leave_behind, **chosen}
 
 
-class UpgradeCeph(SeedCommand):
-    """Let the monitors of the seed join the original's Ceph cluster, so that the switch has only to move them
-
-    Of an environment that keeps something in Ceph; any time before upgrade-db. Users notice nothing. The empty cluster
-    with which the seed was deployed is set aside, and comes back with `octane rollback-ceph SEED`.
-    """
-
-    stage_name = "upgrade-ceph"
-    examples = ("octane upgrade-ceph 2", "octane upgrade-ceph 2 --test")
-
-
 class UpgradeDb(SeedCommand):
     """Refuse writes on the original, move its databases to the seed, migrate and verify them
 
@@ -319,13 +308,6 @@ class RollbackEnv(RollbackCommand):
 
     def options(self, parsed: argparse.Namespace) -> dict[str, Any]:
         return {"original": environment_id(parsed.original, "ENV")}
-
-
-class RollbackCeph(RollbackCommand, SeedCommand):
-    """Take the seed's monitors out of the original's Ceph cluster, and give the seed its own again"""
-
-    stage_name = "upgrade-ceph"
-    examples = ("octane rollback-ceph 2", "octane rollback-ceph 2 --test")
 
 
 class RollbackDb(RollbackCommand, FencedCommand):

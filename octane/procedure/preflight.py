@@ -94,7 +94,7 @@ def check_ids(values: Iterable[Any]) -> list[int]:
 def problems(snapshot: Snapshot) -> list[str]:
     """Everything that stands in the way, the environment's problems first."""
     nodes = (_quorum, _moved) if snapshot.node_by_node else (_number, _spares, _hardware)
-    checks = (_environment, _release, _architecture, _components, _originals, _activity, *nodes)
+    checks = (_environment, _release, _architecture, _storage, _components, _originals, _activity, *nodes)
     return [problem for check in checks for problem in check(snapshot)]
 
 
@@ -140,6 +140,13 @@ def _architecture(found: Snapshot) -> list[str]:
     if parameters.get("configuration_template"):
         told.append("it uses a network template, which is not supported yet")
     return told
+
+
+def _storage(found: Snapshot) -> list[str]:
+    """Ceph's monitors are on the controllers: the seed's would be those of an empty cluster at the same addresses."""
+    have = settings.values(found.attributes).get("storage", {})
+    kept = sorted(name.removesuffix("_ceph") for name, value in have.items() if name.endswith("_ceph") and value)
+    return [f"it keeps {', '.join(kept)} in Ceph, whose monitors cannot be moved yet"] if kept else []
 
 
 def _components(found: Snapshot) -> list[str]:
