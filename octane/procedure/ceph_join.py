@@ -25,7 +25,6 @@ TUNNELS = "monitors"
 """Purpose of the tunnels, as `octane_tunnel` knows it."""
 QUICK = "ceph.quick"
 """[words of the command that puts a setting of the monitors back, ...], recorded before they are changed."""
-CARRIED = "/var/lib/octane-node/ceph-original"
 DEPLOYED = "/var/lib/ceph/.octane/ceph.conf"
 """ceph.conf of the seed's controllers as their deployment wrote it, once `octane_ceph_mon.set_aside` has kept it."""
 JOIN_TIMEOUT = 600
@@ -71,11 +70,11 @@ class Carry(LibraryStep):
     def apply(self, ctx: Context) -> Outcome:
         side = sides(ctx)
         source, seeds = side.originals[0], list(side.seeds)
-        ctx.nodes.call([source], "octane_ceph_mon.export", timeout=180)
+        folder = ctx.nodes.call([source], "octane_ceph_mon.export", timeout=180)[source]
         for node in seeds:
-            transfer.directories(ctx, transfer.Ends(side, source, node), [CARRIED])
+            transfer.directories(ctx, transfer.Ends(side, source, node), [folder])
         keys = ctx.nodes.call(seeds, "octane_ceph_mon.take_keys")
-        changes = {node: _configured(ctx, source, node) for node in seeds}
+        changes = {node: _configured(ctx, source, node, folder) for node in seeds}
         told = {node: [*keys[node], *changes[node]] for node in seeds}
         return Outcome(changes=told, comment="the seed has keys and ceph.conf of the original's cluster", evidence=told)
 
@@ -96,14 +95,14 @@ class Carry(LibraryStep):
         return Outcome(comment="what was carried over is gone")
 
 
-def _configured(ctx: Context, source: str, node: str) -> tuple[str, ...]:
+def _configured(ctx: Context, source: str, node: str, folder: str) -> tuple[str, ...]:
     """Write ceph.conf of a seed's controller; what differs from the one that its deployment wrote."""
     original, deployed = _configuration(ctx, source), _configuration(ctx, node, DEPLOYED)
     made = seed_conf.make(original, deployed, ceph.successors(ctx))
     for one in ceph.successors(ctx) if ceph.is_early(ctx) else ():
         # Where it listens until it has its final address; a monitor that is in the map does not look here.
         made = made.put(f"mon.{one.name}", {"public_addr": one.storage})
-    sources = [f"{CARRIED}/ceph.conf", DEPLOYED]
+    sources = [f"{folder}/ceph.conf", DEPLOYED]
     ctx.nodes.call([node], "octane_ceph.configure", conf.render(made), sources)
     return seed_conf.changes(deployed, made)
 

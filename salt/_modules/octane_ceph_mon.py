@@ -61,7 +61,9 @@ def export():
 
 def forget():
     """
-    Remove what :func:`export` made; ``True`` when there was something.
+    Remove what :func:`export` made, or what came from there.
+
+    :return: ``{"was": whether there was something}``
 
     CLI Example:
 
@@ -72,7 +74,7 @@ def forget():
     found = os.path.isdir(CARRIED)
     for path in (CARRIED, f"{CARRIED}.octane-before"):
         shutil.rmtree(path, ignore_errors=True)
-    return found or True
+    return {"was": found}
 
 
 def daemons():
