@@ -256,8 +256,9 @@ class UpgradeNode(SeedCommand):
     """Install nodes of the original anew, which join the seed's: one after the other
 
     Controllers, of upgrades that began with --node-by-node, and nodes with OSDs, computes as well or not. Data disks of
-    OSDs stay as they are, and no data moves; a compute must have no guest. From the first one on there is no way back
-    to the original's controllers: rollback-control is refused then.
+    OSDs stay as they are, and no data moves; a compute must have no guest. Until the monitors can be moved upgrade-env
+    lets no environment with Ceph in. From the first node on there is no way back to the original's controllers:
+    rollback-control is refused then.
     """
 
     stage_name = "upgrade-node"
