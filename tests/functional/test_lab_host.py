@@ -9,7 +9,8 @@ import pytest
 
 from lab import cgroups, cli, cloud, definition, faults, image, mounts, network, status, teardown
 from lab.command import CommandFailed
-from lab.deployer.deployer import LabDeployer
+from lab.deployer import mcollective
+from lab.deployer.deployer import BOOTSTRAP, LabDeployer
 from lab.hosts import HostError
 from lab.preloaded import life
 from lab.state import Lab, LabError
@@ -122,6 +123,9 @@ def test_what_is_installed_may_have_another_name_than_the_machine(lab, host, cap
 
 
 def test_a_machine_is_installed_and_erased_by_its_address_whatever_nailgun_calls_the_node(lab, host):
+    mcollective.install(host, BOOTSTRAP)
+    host.reboot()
+    host.wait_booted(60)
     made = LabDeployer(lab, lambda: {"10": host.mac})
     interfaces = {"eth0": {"ip_address": "10.20.0.140", "netmask": "255.255.255.0"}}
     node = {"uid": "10", "name": "node-10", "interfaces": interfaces, "ks_meta": {"gw": "10.20.0.1"}}
