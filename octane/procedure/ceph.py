@@ -14,9 +14,9 @@ from octane.ceph.cluster import Quorum, Version
 from octane.ceph.health_checks import MONITORS
 from octane.ceph.monitors import Successor, Way
 from octane.context import Context
-from octane.errors import OctaneError, Refused
+from octane.errors import Refused
 from octane.fuel import scheme, settings
-from octane.procedure.checks import Precondition
+from octane.procedure.checks import Precondition, all_said
 from octane.procedure.env import original
 from octane.procedure.isolation import SCHEMES
 from octane.sides import sides
@@ -128,7 +128,7 @@ class CephChecked(Precondition):
         if not is_kept_in_ceph(ctx):
             raise Refused(f"environment {ctx.original} keeps nothing in Ceph: this stage has nothing to do")
         found = asked(ctx, sides(ctx).originals[0])
-        problems = [text for check in _checks(ctx, found) for text in _said(check)]
+        problems = all_said(_checks(ctx, found))
         if problems:
             raise Refused("; ".join(problems))
         way = _way(ctx, found)
@@ -140,15 +140,7 @@ def _checks(ctx: Context, found: Document) -> Iterator[Callable[[], object]]:
     yield lambda: health.require(health.read(found["health"]), MONITORS)
     yield lambda: _way(ctx, found)
     yield lambda: _require_stores(ctx, quorum_of(found).map)
-    yield lambda: seed_conf.require_of(_configuration(ctx, side.originals[0]), quorum_of(found).map)
-
-
-def _said(check: Callable[[], object]) -> list[str]:
-    try:
-        check()
-    except OctaneError as error:
-        return [error.sentence]
-    return []
+    yield lambda: seed_conf.require_of(configuration(ctx, side.originals[0]), quorum_of(found).map)
 
 
 def _require_stores(ctx: Context, originals: cluster.MonitorMap) -> None:
@@ -168,8 +160,9 @@ def _require_stores(ctx: Context, originals: cluster.MonitorMap) -> None:
     monitors.require_disks({node: one["free"] for node, one in there.values()})
 
 
-def _configuration(ctx: Context, node: str) -> conf.Conf:
-    return conf.parse(ctx.nodes.call([node], "octane_ceph.configuration")[node])
+def configuration(ctx: Context, node: str, *path: str) -> conf.Conf:
+    """ceph.conf of NODE, or what is at PATH there, without its secrets."""
+    return conf.parse(ctx.nodes.call([node], "octane_ceph.configuration", *path)[node])
 
 
 def _way(ctx: Context, found: Document) -> Way:

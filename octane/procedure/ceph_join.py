@@ -81,7 +81,7 @@ class Carry(LibraryStep):
     def verify(self, ctx: Context) -> dict[str, Any]:
         originals, wrong = ceph.before(ctx).monitors, []
         for node in sides(ctx).seeds:
-            found = _configuration(ctx, node)
+            found = ceph.configuration(ctx, node)
             fsid = found.get(conf.GLOBAL, "fsid")
             if fsid != originals.fsid:
                 wrong.append(f"{node} has the fsid {fsid}")
@@ -97,7 +97,7 @@ class Carry(LibraryStep):
 
 def _configured(ctx: Context, source: str, node: str, folder: str) -> tuple[str, ...]:
     """Write ceph.conf of a seed's controller; what differs from the one that its deployment wrote."""
-    original, deployed = _configuration(ctx, source), _configuration(ctx, node, DEPLOYED)
+    original, deployed = ceph.configuration(ctx, source), ceph.configuration(ctx, node, DEPLOYED)
     made = seed_conf.make(original, deployed, ceph.successors(ctx))
     for one in ceph.successors(ctx) if ceph.is_early(ctx) else ():
         # Where it listens until it has its final address; a monitor that is in the map does not look here.
@@ -105,10 +105,6 @@ def _configured(ctx: Context, source: str, node: str, folder: str) -> tuple[str,
     sources = [f"{folder}/ceph.conf", DEPLOYED]
     ctx.nodes.call([node], "octane_ceph.configure", conf.render(made), sources)
     return seed_conf.changes(deployed, made)
-
-
-def _configuration(ctx: Context, node: str, *path: str) -> conf.Conf:
-    return conf.parse(ctx.nodes.call([node], "octane_ceph.configuration", *path)[node])
 
 
 class Tunnels(LibraryStep):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from octane.context import Context
+from octane.errors import OctaneError
 from octane.step import LibraryStep, Outcome
 
 
@@ -28,3 +30,16 @@ class Precondition(Check):
         if ctx.test:
             self.verify(ctx)
         return {}
+
+
+def all_said(checks: Iterable[Callable[[], object]]) -> list[str]:
+    """What each of CHECKS that does not hold says, so that all can be told at once."""
+    return [sentence for check in checks for sentence in _said(check)]
+
+
+def _said(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except OctaneError as error:
+        return [error.sentence]
+    return []

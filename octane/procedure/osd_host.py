@@ -16,11 +16,11 @@ from octane.ceph.health_checks import OSDS
 from octane.ceph.labels import Label, require_own
 from octane.ceph.osd_hosts import Storage
 from octane.context import Context
-from octane.errors import OctaneError, Refused
+from octane.errors import Refused
 from octane.fuel import kept
 from octane.fuel.nodes import Node
 from octane.procedure import ceph, compute_host, joining
-from octane.procedure.checks import Precondition
+from octane.procedure.checks import Precondition, all_said
 from octane.procedure.env import seed_nodes
 from octane.stage import command_line
 from octane.step import LibraryStep, Outcome
@@ -140,7 +140,7 @@ class Ready(Precondition):
         _refuse_another(ctx, node)
         if is_finished(ctx) or is_begun(ctx):
             return {"host": node.minion}
-        problems = _of_fuel(ctx, node) or [text for check in _checks(ctx) for text in _said(check)]
+        problems = _of_fuel(ctx, node) or all_said(_checks(ctx))
         if problems:
             raise Refused(f"{node.minion} cannot be installed anew: {'; '.join(problems)}", node=node.minion)
         return {"host": node.minion, "osds": [one["osd"] for one in told(ctx, "octane_ceph_osd.homes")]}
@@ -180,14 +180,6 @@ def _checks(ctx: Context) -> list[Callable[[], object]]:
         lambda: _require_keys(homes, found["users"]),
         lambda: compute_host.require_empty(ctx, host(ctx)),
     ]
-
-
-def _said(check: Callable[[], object]) -> list[str]:
-    try:
-        check()
-    except OctaneError as error:
-        return [error.sentence]
-    return []
 
 
 def _require_daemons(homes: Sequence[Mapping[str, Any]]) -> None:
