@@ -192,7 +192,7 @@ def _home_found(path, sources, processes):
         "device": device,
         "kind": kind,
         "running": osd in processes,
-        "key": __salt__["octane_disk.fingerprint"](key) if key else "",
+        "key": __salt__["octane_ceph.fingerprint"](key) if key else "",
     }
 
 
@@ -246,7 +246,7 @@ def _primed(one):
                 _give(os.path.join(home, name))
         _give(home)
         _give(one["device"])
-    return __salt__["octane_disk.fingerprint"](key)
+    return __salt__["octane_ceph.fingerprint"](key)
 
 
 def _fetch_key(osd, home):

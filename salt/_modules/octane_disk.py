@@ -6,7 +6,6 @@ moment ago its data is in as much danger as it will ever be. Nothing here writes
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import struct
@@ -158,19 +157,6 @@ def bluestore(device):
     return found
 
 
-def fingerprint(secret):
-    """
-    The same for the same secret, which cannot be had back from it.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt node-7 octane_disk.fingerprint word
-    """
-    return hashlib.sha256(secret.encode()).hexdigest()[:16]
-
-
 def mounted():
     """
     ``{folder: device}`` of what is mounted from a device, each device by the name that leads nowhere else.
@@ -202,7 +188,7 @@ def file_system(device):
 
 
 def _told(name, value):
-    return fingerprint(value) if "key" in name else value
+    return __salt__["octane_ceph.fingerprint"](value) if "key" in name else value
 
 
 def _device(disk):
@@ -289,7 +275,8 @@ def _of_block(label, device):
     facts = label["facts"]
     said = {"fsid": facts.get("ceph_fsid"), "osd": facts.get("whoami"), "uuid": label["uuid"]}
     key = facts.get("osd_key")
-    return {"kind": "bluestore", **_checked(said, device), "key": fingerprint(key.strip()) if key else ""}
+    told = __salt__["octane_ceph.fingerprint"](key.strip()) if key else ""
+    return {"kind": "bluestore", **_checked(said, device), "key": told}
 
 
 def _of_files(device):

@@ -91,7 +91,7 @@ def test_the_disk_is_protected_claimed_and_primed(host, tmp_path):
     host.call("octane_ceph_osd.claim", [OSD], ["sdb"])
     assert host.call("octane_ceph_osd.require_claimed", ["sdb"]) == [{"osd": 3, "device": f"{tmp_path}/dev/sdb"}]
     for _ in range(2):
-        assert host.call("octane_ceph_osd.prime", [3]) == {"3": host.call("octane_disk.fingerprint", KEY)}
+        assert host.call("octane_ceph_osd.prime", [3]) == {"3": host.call("octane_ceph.fingerprint", KEY)}
     home = tmp_path / "homes" / "ceph-3"
     said = {name: (home / name).read_text().strip() for name in ("whoami", "fsid", "ceph_fsid", "type")}
     assert said == {"whoami": "3", "fsid": OSD["uuid"], "ceph_fsid": FSID, "type": "bluestore"}

@@ -153,7 +153,7 @@ def test_a_key_that_the_disk_does_not_have_comes_from_the_cluster_into_a_file_fo
             modes.append(host.root.joinpath(path).stat().st_mode & 0o777)
 
     monkeypatch.setattr(host.node.modules["octane_ceph_osd"], "_run", run)
-    wanted = host.node.call("octane_disk.fingerprint", "AQSECRET==")
+    wanted = host.node.call("octane_ceph.fingerprint", "AQSECRET==")
     assert host.node.call("octane_ceph_osd.prime", [0]) == {"0": wanted}
     assert modes == [0o600]
     first = host.node.call("octane_ceph_osd.homes")[0]

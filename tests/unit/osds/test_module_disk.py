@@ -45,7 +45,7 @@ def test_keys_are_told_as_fingerprints_alone(node, tmp_path):
     disk(tmp_path, "sdb", label(1, key="AQSECRET=="))
     (found,) = node.call("octane_disk.labels", ["sdb"])
     whole = node.call("octane_disk.bluestore", str(tmp_path / "sdb"))
-    assert found["key"] == node.call("octane_disk.fingerprint", "AQSECRET==")
+    assert found["key"] == node.call("octane_ceph.fingerprint", "AQSECRET==")
     assert "AQSECRET" not in f"{found}{whole}"
 
 
